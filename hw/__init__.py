@@ -1,0 +1,1 @@
+"""The integer accelerator: RTL, its simulation, and the Python that drives the open FPGA tools."""

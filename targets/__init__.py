@@ -1,0 +1,1 @@
+"""Boards and instruction sets that edgeconv compiles for, one TOML file each."""
