@@ -1,0 +1,30 @@
+"""The operators of the integer program, one frozen dataclass each."""
+
+from edgeconv.ir.operators.accumulate import AvgPool, Cast, Conv, MatMul, Mul
+from edgeconv.ir.operators.base import OPERATORS, Operator
+from edgeconv.ir.operators.ends import Dequantize, Quantize
+from edgeconv.ir.operators.movement import Concat, MaxPool, Pad, Reshape, Resize, Slice, Transpose
+from edgeconv.ir.operators.scaling import Add, Requant, Table, Threshold
+
+__all__ = [
+    "OPERATORS",
+    "Add",
+    "AvgPool",
+    "Cast",
+    "Concat",
+    "Conv",
+    "Dequantize",
+    "MatMul",
+    "MaxPool",
+    "Mul",
+    "Operator",
+    "Pad",
+    "Quantize",
+    "Requant",
+    "Reshape",
+    "Resize",
+    "Slice",
+    "Table",
+    "Threshold",
+    "Transpose",
+]
