@@ -102,7 +102,7 @@ def test_a_file_of_ones_own_is_a_target(write) -> None:
         (GOOD.split("[isa")[0] + "isa = {}", "field 'isa' is empty"),
         (GOOD.split("[isa")[0] + "isa = {avx2 = 1}", "field 'isa.avx2' is 1"),
         (GOOD.split("[isa")[0] + "isa = 'avx2'", "field 'isa' is 'avx2'"),
-        ('family = "cuda"\nclock_mhz = 80\n', "unknown field 'clock_mhz'"),
+        ('family = "cuda"\ndescription = "d"\nrun = "ssh"\nclock_mhz = 80\n', "unknown field 'clock_mhz'"),
         ('family = "fpga"\ndescription = "d"\nrun = "uart"\npart = "p"\nclock_mhz = true', "'clock_mhz' is True"),
         ("family = ", "is not TOML"),
     ],
