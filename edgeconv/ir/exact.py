@@ -213,6 +213,53 @@ def fraction_of_float32(value: float) -> Fraction:
         raise ProgramError(f"{value} is not a finite number") from error
 
 
+def nearest_float32(linear: ChannelLinear, x: Sequence[int], lo: Fraction | None, hi: Fraction | None) -> float:
+    """The exact real value, clipped to [lo, hi] and rounded once to float32, half-even. A zero is +0.0.
+
+    Values beyond the largest finite float32 become infinite, as IEEE rounding has it.
+    """
+    if lo is not None and linear.compare(x, lo) <= 0:
+        return fraction_to_float32(lo)
+    if hi is not None and linear.compare(x, hi) >= 0:
+        return fraction_to_float32(hi)
+    rational = linear.as_rational()
+    if rational is not None:
+        return fraction_to_float32(sum((f * v for f, v in zip(rational.factors, x, strict=True)), rational.offset))
+    return _nearest_irrational(linear, x)
+
+
+def _nearest_irrational(linear: ChannelLinear, x: Sequence[int]) -> float:
+    left = sum((f * v for f, v in zip(linear.factors, x, strict=True)), linear.offset)
+    bits = 64
+    while True:
+        # An enclosure of the square root, narrowed until both of its ends round to the same float32. The value is
+        # irrational or exactly `shift`, so this ends.
+        if left == 0:
+            return fraction_to_float32(linear.shift)
+        root = isqrt((linear.radicand.numerator << 2 * bits) // linear.radicand.denominator)
+        ends = [left / Fraction(root + step, 1 << bits) + linear.shift for step in (0, 1)]
+        rounded = {fraction_to_float32(end) for end in ends}
+        if len(rounded) == 1:
+            return rounded.pop()
+        bits *= 2
+
+
+def fraction_to_float32(value: Fraction) -> float:
+    """A rational rounded once to float32, half-even, subnormals and overflow to infinity included."""
+    if value == 0:
+        return 0.0
+    magnitude = abs(value)
+    exponent = magnitude.numerator.bit_length() - magnitude.denominator.bit_length()
+    if magnitude < Fraction(2) ** exponent:
+        exponent -= 1
+    unit = max(exponent, -126) - 23
+    mantissa = round_fraction(magnitude / Fraction(2) ** unit, Rounding.HALF_EVEN)
+    if mantissa == 1 << 24:
+        mantissa, unit = mantissa >> 1, unit + 1
+    result = float("inf") if unit > 104 else mantissa * 2.0**unit
+    return result if value > 0 else -result
+
+
 def sign_of_root_difference(left: Fraction, right: Fraction, radicand: Fraction) -> int:
     """The sign of left - right·sqrt(radicand), radicand > 0."""
     if left >= 0 > right or left > 0 >= right:

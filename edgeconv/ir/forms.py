@@ -44,7 +44,9 @@ class FmaOffsetF32:
 
 @dataclass(frozen=True)
 class FmaF64:
-    """low_int32_bits(fma(float64(acc), factor, offset) + MAGIC_F64); with offset 0: fma(float64(acc), factor, MAGIC_F64).
+    """low_int32_bits(fma(float64(acc), factor, offset) + MAGIC_F64).
+
+    With offset 0 it is one rounding: fma(float64(acc), factor, MAGIC_F64).
 
     |acc·factor + offset| < 2³¹ over the whole range.
     """

@@ -29,4 +29,4 @@ def unpack_bits(packed: NDArray[np.generic], dtype: DType, shape: tuple[int, ...
     values = (bits.astype(np.int64) << np.arange(dtype.bits)).sum(1)
     if dtype.signed:
         values -= (values >> (dtype.bits - 1)) << dtype.bits
-    return values.astype(dtype.container).reshape(shape)
+    return np.asarray(values.astype(dtype.container).reshape(shape))

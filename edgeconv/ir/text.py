@@ -240,7 +240,7 @@ class _Parser:
         if kind == "string":
             return json.loads(token)
         if token == "[":
-            items = []
+            items: list[object] = []
             while not self.accept("]"):
                 if items:
                     self.next("mark", ",")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -71,7 +71,7 @@ class DType:
         return not self.is_float and self.lo <= lo and hi <= self.hi
 
 
-@lru_cache(maxsize=None)
+@cache
 def dtype(name: str) -> DType:
     """The type called `name`; equal names give the same object."""
     return DType(name)
@@ -81,7 +81,7 @@ def smallest_dtype(lo: int, hi: int) -> DType:
     """The narrowest type that holds [lo, hi]: unsigned where lo >= 0, else signed."""
     if lo >= 0:
         return dtype(f"u{max(1, hi.bit_length())}")
-    return dtype(f"i{max(2, 1 + max(hi.bit_length(), (-lo - 1).bit_length()))}")
+    return dtype(f"i{max(2, 1 + max(max(hi, 0).bit_length(), (-lo - 1).bit_length()))}")
 
 
 @dataclass(frozen=True)

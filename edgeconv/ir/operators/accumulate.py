@@ -31,7 +31,6 @@ class Conv(Operator):
     pads: tuple[int, ...]
     groups: int = 1
     x_zero_point: int = 0
-    origin: str = ""
 
     def window(self, w: TensorType) -> Window:
         """The sliding window, given the type of the weights."""
@@ -66,7 +65,6 @@ class MatMul(Operator):
     dtype: DType
     x_zero_point: int = 0
     w_zero_point: int = 0
-    origin: str = ""
 
     def infer(self, types: Mapping[str, TensorType]) -> TensorType:
         x, w = types[self.x], types[self.w]
@@ -91,7 +89,6 @@ class Mul(Operator):
     dtype: DType
     x_zero_point: int = 0
     y_zero_point: int = 0
-    origin: str = ""
 
     def infer(self, types: Mapping[str, TensorType]) -> TensorType:
         require_integer(self.x, types[self.x])
@@ -119,7 +116,6 @@ class AvgPool(Operator):
     pads: tuple[int, ...]
     counted_pads: tuple[int, ...]
     x_zero_point: int = 0
-    origin: str = ""
 
     @property
     def window(self) -> Window:
@@ -145,7 +141,6 @@ class Cast(Operator):
     operand_fields: ClassVar[tuple[str, ...]] = ("x",)
     x: str
     dtype: DType
-    origin: str = ""
 
     def infer(self, types: Mapping[str, TensorType]) -> TensorType:
         require_integer(self.x, types[self.x])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
 from edgeconv.errors import ProgramError
@@ -26,6 +26,7 @@ class Operator(ABC):
     keyword: ClassVar[str]
     operand_fields: ClassVar[tuple[str, ...]]
     output: str
+    origin: str = field(default="", kw_only=True)
 
     def __init_subclass__(cls) -> None:
         OPERATORS[cls.keyword] = cls
@@ -34,8 +35,8 @@ class Operator(ABC):
     def operands(self) -> tuple[str, ...]:
         """Names of the tensors read, in order; optional operands that are absent are left out."""
         names: list[str] = []
-        for field in self.operand_fields:
-            value = getattr(self, field)
+        for name in self.operand_fields:
+            value = getattr(self, name)
             names.extend(value if isinstance(value, tuple) else [] if value is None else [value])
         return tuple(names)
 
@@ -53,7 +54,7 @@ class Operator(ABC):
     def attributes(self) -> dict[str, object]:
         """Attributes by field name, in declaration order; operands, output and origin are left out."""
         skip = {"output", "origin", *self.operand_fields}
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in skip}
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in skip}
 
 
 def require(condition: bool, problem: str, expected: str | None = None) -> None:

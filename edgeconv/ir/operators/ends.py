@@ -35,7 +35,6 @@ class Quantize(Operator):
     grid: Grid
     offset: float = 0.0
     axis: int = 1
-    origin: str = ""
 
     def infer(self, types: Mapping[str, TensorType]) -> TensorType:
         x = types[self.x]
@@ -68,7 +67,6 @@ class Dequantize(Operator):
     linear: Linear
     lo: Fraction | None = None
     hi: Fraction | None = None
-    origin: str = ""
 
     def infer(self, types: Mapping[str, TensorType]) -> TensorType:
         for name in self.inputs:

@@ -23,7 +23,6 @@ class MaxPool(Operator):
     strides: tuple[int, ...]
     dilations: tuple[int, ...]
     pads: tuple[int, ...]
-    origin: str = ""
 
     @property
     def window(self) -> Window:
@@ -47,7 +46,6 @@ class Concat(Operator):
     operand_fields: ClassVar[tuple[str, ...]] = ("inputs",)
     inputs: tuple[str, ...]
     axis: int
-    origin: str = ""
 
     def infer(self, types: Mapping[str, TensorType]) -> TensorType:
         operands = [types[name] for name in self.inputs]
@@ -73,7 +71,6 @@ class Slice(Operator):
     starts: tuple[int, ...]
     sizes: tuple[int, ...]
     steps: tuple[int, ...]
-    origin: str = ""
 
     def infer(self, types: Mapping[str, TensorType]) -> TensorType:
         x = types[self.x]
@@ -96,7 +93,6 @@ class Pad(Operator):
     x: str
     pads: tuple[int, ...]
     value: int
-    origin: str = ""
 
     def infer(self, types: Mapping[str, TensorType]) -> TensorType:
         x = types[self.x]
@@ -117,7 +113,6 @@ class Reshape(Operator):
     operand_fields: ClassVar[tuple[str, ...]] = ("x",)
     x: str
     shape: tuple[int, ...]
-    origin: str = ""
 
     def infer(self, types: Mapping[str, TensorType]) -> TensorType:
         x = types[self.x]
@@ -133,7 +128,6 @@ class Transpose(Operator):
     operand_fields: ClassVar[tuple[str, ...]] = ("x",)
     x: str
     permutation: tuple[int, ...]
-    origin: str = ""
 
     def infer(self, types: Mapping[str, TensorType]) -> TensorType:
         x = types[self.x]
@@ -153,7 +147,6 @@ class Resize(Operator):
     operand_fields: ClassVar[tuple[str, ...]] = ("x",)
     x: str
     indices: tuple[tuple[int, ...], ...]
-    origin: str = ""
 
     def infer(self, types: Mapping[str, TensorType]) -> TensorType:
         x = types[self.x]

@@ -51,7 +51,6 @@ class Requant(Operator):
     x: str
     linear: Linear
     grid: Grid
-    origin: str = ""
 
     def infer(self, types: Mapping[str, TensorType]) -> TensorType:
         require_integer(self.x, types[self.x])
@@ -62,7 +61,9 @@ class Requant(Operator):
 
 @dataclass(frozen=True)
 class Add(Operator):
-    """A sum of several tensors, each with its own exact factor, rounded once: clip(round(linear(x₁, x₂, …)) + zp, lo, hi).
+    """A sum of several tensors, each with its own exact factor, rounded once.
+
+    The result is clip(round(linear(x₁, x₂, …)) + zero_point, lo, hi).
 
     Operands broadcast as in numpy. Zero points of the operands are part of `linear.offset`.
     """
@@ -72,7 +73,6 @@ class Add(Operator):
     inputs: tuple[str, ...]
     linear: Linear
     grid: Grid
-    origin: str = ""
 
     def infer(self, types: Mapping[str, TensorType]) -> TensorType:
         require(len(self.inputs) >= 2, f"add of {len(self.inputs)} operand", "at least 2 (one is a requant)")
@@ -96,7 +96,6 @@ class Table(Operator):
     x: str
     values: str
     axis: int = 1
-    origin: str = ""
 
     def infer(self, types: Mapping[str, TensorType]) -> TensorType:
         x, values = types[self.x], types[self.values]
@@ -126,7 +125,6 @@ class Threshold(Operator):
     base: tuple[int, ...]
     increasing: tuple[bool, ...] = (True,)
     axis: int = 1
-    origin: str = ""
 
     def infer(self, types: Mapping[str, TensorType]) -> TensorType:
         x, thresholds = types[self.x], types[self.thresholds]
