@@ -8,10 +8,14 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 
@@ -55,6 +59,15 @@ ONLY_IN = {
     "click": {"cli"},
     "rich": {"cli"},
 }
+# Module -> distribution, where the names differ.
+DISTRIBUTION_OF = {
+    "ai_edge_litert": "ai-edge-litert",
+    "onnx_ir": "onnx-ir",
+    "skfem": "scikit-fem",
+    "sklearn": "scikit-learn",
+    "tvm": "apache-tvm",
+    "tvm_ffi": "apache-tvm-ffi",
+}
 
 
 def python_files() -> Iterator[tuple[str, Path]]:
@@ -81,7 +94,6 @@ def part_of(module: str) -> str:
 def imported_modules(path: Path, module: str) -> Iterator[tuple[int, str]]:
     """Line and name of everything a file imports; `from package import name` gives package.name for submodules."""
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    known = {name for name, _ in python_files()}
     for node in ast.walk(ast.parse(path.read_text(), str(path))):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
@@ -92,7 +104,7 @@ def imported_modules(path: Path, module: str) -> Iterator[tuple[int, str]]:
                 base = ".".join([*above, *([base] if base else [])])
             for alias in node.names:
                 inner = f"{base}.{alias.name}"
-                yield node.lineno, inner if inner in known else base
+                yield node.lineno, inner if inner in MODULES else base
 
 
 MODULES = dict(python_files())
@@ -112,6 +124,20 @@ def test_imports_point_one_way(module: str) -> None:
         elif root in ONLY_IN and part not in ONLY_IN[root]:
             wrong.append(f"{path.relative_to(ROOT)}:{line}: only {sorted(ONLY_IN[root])} may import {root}")
     assert not wrong, "\n".join(wrong)
+
+
+def declared_distributions() -> set[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = [*project["dependencies"], *chain.from_iterable(project["optional-dependencies"].values())]
+    return {canonicalize_name(Requirement(line).name) for line in lines}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_package_that_is_imported_is_a_declared_dependency(module: str) -> None:
+    roots = {name.split(".")[0] for _, name in imported_modules(MODULES[module], module)}
+    outside = roots - sys.stdlib_module_names - {"edgeconv"}
+    undeclared = {root for root in outside if DISTRIBUTION_OF.get(root, root) not in declared_distributions()}
+    assert not undeclared, f"declare in pyproject.toml what {MODULES[module].relative_to(ROOT)} imports: {undeclared}"
 
 
 def test_the_rows_allow_no_cycle() -> None:
