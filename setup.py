@@ -9,6 +9,8 @@ from __future__ import annotations
 from setuptools import find_packages, setup
 
 MAPPED_FOLDERS = ("models", "targets", "hw")
+# Files beside the modules that are read at run time, in folders of their own or not.
+DATA_FILES = ["py.typed", *(f"**/*.{suffix}" for suffix in ("toml", "c", "h", "sv", "lpf"))]
 
 
 def installed_packages() -> list[str]:
@@ -23,5 +25,5 @@ def installed_packages() -> list[str]:
 setup(
     packages=installed_packages(),
     package_dir={"edgeconv": "edgeconv", **{f"edgeconv.{folder}": folder for folder in MAPPED_FOLDERS}},
-    package_data={"edgeconv": ["py.typed"], "edgeconv.targets": ["*.toml"]},
+    package_data={"": DATA_FILES},
 )

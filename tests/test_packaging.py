@@ -34,8 +34,8 @@ def test_the_wheel_holds_every_module_and_data_file(wheel: Path) -> None:
     expected = {
         str(Path(package, path.relative_to(ROOT / folder)))
         for folder, package in FOLDERS.items()
-        for pattern in ("*.py", "*.toml", "py.typed")
-        for path in (ROOT / folder).rglob(pattern)
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and not any(part.startswith((".", "__pycache__")) for part in path.relative_to(ROOT).parts)
     }
     packed = set(zipfile.ZipFile(wheel).namelist())
     assert expected - packed == set()
