@@ -135,8 +135,9 @@ class Threshold(Operator):
         require(rows == 1 or rows == x.shape[self.axis], f"{rows} rows of thresholds", f"1 or {x.shape[self.axis]}")
         for name, length in (("base", len(self.base)), ("increasing", len(self.increasing))):
             require(length in (1, rows), f"{length} entries of {name}", f"1 or {rows}")
-        for base in self.base:
-            for increasing in self.increasing:
-                reach = (base, base + levels) if increasing else (base - levels, base)
-                require(self.dtype.holds(*reach), f"values {reach[0]}…{reach[1]} do not fit {self.dtype}")
+        for row in range(rows):
+            base = self.base[row if len(self.base) > 1 else 0]
+            increasing = self.increasing[row if len(self.increasing) > 1 else 0]
+            reach = (base, base + levels) if increasing else (base - levels, base)
+            require(self.dtype.holds(*reach), f"row {row}: values {reach[0]}…{reach[1]} do not fit {self.dtype}")
         return TensorType(x.shape, self.dtype)
