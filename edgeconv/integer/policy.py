@@ -1,0 +1,34 @@
+"""Which forms an instruction set may use, cheapest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The forms that a family of instruction sets computes, in order of cost.
+
+    Attributes:
+        requant, add: kinds of `edgeconv.ir.forms`, cheapest first.
+        max_fixes: corrections that one `FmaF32` may carry.
+        multiplier_bits: width of the first multipliers tried for `mul_shift`.
+    """
+
+    name: str
+    requant: tuple[str, ...]
+    add: tuple[str, ...]
+    max_fixes: int = 0
+    multiplier_bits: int = 31
+
+
+GENERIC = Policy("generic", ("mul_shift", "steps", "ratio"), ("add_mul_shift", "ratio"))
+FMA = Policy(
+    "fma",
+    ("fma_f32", "fma_offset_f32", "fma_f64", "mul_shift", "steps", "ratio"),
+    ("add_fma_f32", "add_mul_shift", "ratio"),
+    max_fixes=2,
+)
+POLICIES = {policy.name: policy for policy in (GENERIC, FMA)}
+POLICY_OF_ISA = {"generic": GENERIC, "avx2": FMA, "avx512vnni": FMA}
+"""The policy that each instruction set follows; targets with the same policy share one certificate."""
