@@ -1,0 +1,75 @@
+"""onnxruntime as a peer: final outputs, and the integers behind each quantizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgeconv.errors import ToolError
+from edgeconv.importer.node import label
+
+Array = NDArray[np.generic]
+_ROUNDING_OPS = ("QuantizeLinear", "QLinear", "QGemm")
+
+
+class OnnxPeer:
+    """A model in onnxruntime, one thread.
+
+    Args:
+        model: path of the ONNX file.
+        optimized: all graph optimizations on, or all off. Off is nearest to what the file says.
+        layers: also return the output of every node that quantizes.
+
+    Raises:
+        ToolError: onnxruntime cannot run the model (custom QONNX operators, for instance).
+    """
+
+    def __init__(self, model: Path, *, optimized: bool, layers: bool = False) -> None:
+        import onnxruntime as ort
+
+        proto = onnx.load(str(model))
+        proto.ir_version = min(proto.ir_version, 13)  # the newest that onnxruntime 1.31 reads
+        self.outputs = [value.name for value in proto.graph.output]
+        self.layers = _quantizer_outputs(proto) if layers else {}
+        known = set(self.outputs)
+        extra = [name for name in dict.fromkeys(self.layers.values()) if name not in known]
+        proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in extra)
+        self._names = self.outputs + extra
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        levels = ort.GraphOptimizationLevel
+        options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimized else levels.ORT_DISABLE_ALL
+        try:
+            self._session = ort.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises many types that share no base of its own
+            reason = str(error).strip().splitlines()[0][:200]
+            raise ToolError(f"onnxruntime cannot run {model}: {reason}") from error
+        self._inputs = {value.name: value for value in self._session.get_inputs()}
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs by ONNX value name, each (samples, *shape of one sample).
+
+        Args:
+            inputs: arrays of shape (samples, *shape of one sample) by input name.
+        """
+        samples = len(next(iter(inputs.values())))
+        shapes = [self._inputs[name].shape for name in inputs]
+        if all(shape and not isinstance(shape[0], int) for shape in shapes):
+            feeds = {name: array.reshape(samples * array.shape[1], *array.shape[2:]) for name, array in inputs.items()}
+            results = self._session.run(self._names, feeds)
+            stacked = [np.asarray(r) for r in results]
+            if all(r.ndim and r.shape[0] == samples for r in stacked):
+                return {name: r.reshape(samples, 1, *r.shape[1:]) for name, r in zip(self._names, stacked, strict=True)}
+        each = [self._session.run(self._names, {name: a[i] for name, a in inputs.items()}) for i in range(samples)]
+        return {name: np.stack([r[k] for r in each]) for k, name in enumerate(self._names)}
+
+
+def _quantizer_outputs(proto: onnx.ModelProto) -> dict[str, str]:
+    """Output value of each quantizing node, by the name under which the importer knows the node."""
+    rounding = [node for node in proto.graph.node if node.op_type.startswith(_ROUNDING_OPS)]
+    return {label(node): node.output[0] for node in rounding}
