@@ -180,9 +180,7 @@ def _weighted(forms: Sequence[Form], name: str, channel: NDArray[np.intp], opera
     return total
 
 
-def _add_mul_shift_form(
-    forms: Sequence[Form], channel: NDArray[np.intp], operands: Sequence[Ints], grid: Grid
-) -> Ints:
+def _add_mul_shift_form(forms: Sequence[Form], channel: NDArray[np.intp], operands: Sequence[Ints], grid: Grid) -> Ints:
     return _finish(_shifted(_weighted(forms, "multipliers", channel, operands), forms, channel), grid)
 
 

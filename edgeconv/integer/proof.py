@@ -141,7 +141,9 @@ def precondition_problem(form: Form, ranges: Sequence[Interval], grid: Grid) -> 
     return _steps_problem(form, grid)
 
 
-def _float_problem(form: FmaF32 | FmaOffsetF32 | FmaF64 | AddFmaF32, ranges: Sequence[Interval], grid: Grid) -> str | None:
+def _float_problem(
+    form: FmaF32 | FmaOffsetF32 | FmaF64 | AddFmaF32, ranges: Sequence[Interval], grid: Grid
+) -> str | None:
     constants = (*form.factors, form.offset) if isinstance(form, AddFmaF32) else (form.factor,)
     if isinstance(form, (FmaOffsetF32, FmaF64)):
         constants = (*constants, form.offset)

@@ -43,6 +43,11 @@ class Channel:
     lo: int
     hi: int
 
+    @property
+    def ranges(self) -> tuple[Interval, ...]:
+        """The reachable range of the one operand."""
+        return ((self.lo, self.hi),)
+
     @cached_property
     def steps(self) -> StepFunction | None:
         """All steps on the range, or None where there are too many to list."""
@@ -139,7 +144,7 @@ def _refute(channels: Sequence[Channel], forms: Sequence[Form | None]) -> list[R
     return results
 
 
-def _neighbours(value: Fraction, number: type[np.floating]) -> tuple[float, float, float]:
+def neighbours(value: Fraction, number: type[np.floating]) -> tuple[float, float, float]:
     """The float nearest to a rational, the next one on its other side, and the next one on the near side."""
     with np.errstate(over="ignore", under="ignore"):
         try:
@@ -156,7 +161,7 @@ def _search_fma_f32(panel: Sequence[Channel], policy: Policy) -> tuple[Found, di
     apply = [channel.constants[1] == 0 and channel.steps is not None for channel in panel]
     if not all(apply):
         return [None] * len(panel), {k: "the offset is not zero" for k, fits in enumerate(apply) if not fits}
-    choices = [_neighbours(channel.constants[0], np.float32) for channel in panel]
+    choices = [neighbours(channel.constants[0], np.float32) for channel in panel]
 
     def propose() -> Proposals:
         for index in range(3):
@@ -205,22 +210,23 @@ def _pad_fixes(panel: Sequence[Channel], forms: list[FmaF32]) -> Found:
 def _search_fma_offset_f32(panel: Sequence[Channel], policy: Policy) -> tuple[Found, dict[int, str]]:
     if all(channel.constants[1] == 0 for channel in panel):
         return [None] * len(panel), {}
-    choices = [tuple(_neighbours(value, np.float32) for value in channel.constants) for channel in panel]
+    choices = [tuple(neighbours(value, np.float32) for value in channel.constants) for channel in panel]
 
     def propose() -> Proposals:
         for ulps in _ULPS_OF_OFFSET:
             for index in range(2):
-                yield [FmaOffsetF32(c[index], _move_f32(o[0], ulps)) if np.isfinite(o[0]) else None for c, o in choices]
+                yield [FmaOffsetF32(c[index], move_f32(o[0], ulps)) if np.isfinite(o[0]) else None for c, o in choices]
 
     return _first_proved(panel, propose())
 
 
-def _move_f32(value: float, ulps: int) -> float:
+def move_f32(value: float, ulps: int) -> float:
+    """A float32 moved by some units in its last place."""
     return float(np.float32(value) + ulps * np.spacing(np.float32(abs(value))))
 
 
 def _search_fma_f64(panel: Sequence[Channel], policy: Policy) -> tuple[Found, dict[int, str]]:
-    choices = [tuple(_neighbours(value, np.float64) for value in channel.constants) for channel in panel]
+    choices = [tuple(neighbours(value, np.float64) for value in channel.constants) for channel in panel]
 
     def propose() -> Proposals:
         for index in range(3):
@@ -252,7 +258,9 @@ def _mul_shift_proposals(panel: Sequence[Channel], policy: Policy, half_even: bo
                 factor, offset = (value * (1 << max(shift, 1)) for value in channel.constants)
                 outward = 1 if factor >= Fraction(round(factor)) else -1
                 multiplier = round(factor) + move_factor * outward
-                proposal.append(MulShift(multiplier, round(offset) + move_addend, shift, half_even) if shift > 0 else None)
+                proposal.append(
+                    MulShift(multiplier, round(offset) + move_addend, shift, half_even) if shift > 0 else None
+                )
             yield proposal
 
 

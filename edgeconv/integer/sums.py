@@ -1,0 +1,186 @@
+"""Requantized sums of several operands: where they must be checked, and the cheapest form that is proved.
+
+With all operands but one fixed, a sum is a requantization of the remaining one, with another offset. The proof goes
+through every combination of the fixed operands ("sections") and checks each as proof.py does; so all 65,536 pairs of two
+operands of 8 bits are decided. Where there are too many sections, only forms that are exact by construction are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property, lru_cache
+from itertools import product
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeconv.errors import ProgramError
+from edgeconv.integer.evaluate import evaluate
+from edgeconv.integer.policy import Policy
+from edgeconv.integer.proof import Interval, Refutation, exact_by_construction, precondition_problem
+from edgeconv.integer.search import move_f32, neighbours, ratio_of
+from edgeconv.integer.steps import real_constants, step_function
+from edgeconv.ir.exact import ChannelLinear, Grid, Rounding
+from edgeconv.ir.forms import PANEL, AddFmaF32, AddMulShift, Form, Ratio
+
+MAX_SECTIONS = 1 << 12
+_MAX_THRESHOLDS = 1 << 21
+
+
+@dataclass(frozen=True, eq=False)
+class SumPoints:
+    """Operand tuples at which a form must equal the definition.
+
+    Attributes:
+        operands: one int64 array per operand.
+        expected: the exact final integers.
+        thresholds: number of steps over all sections.
+    """
+
+    operands: tuple[NDArray[np.int64], ...]
+    expected: NDArray[np.int64]
+    thresholds: int
+
+
+@dataclass(frozen=True)
+class SumChannel:
+    """One channel of a sum to be proved: its function, its grid, the reachable range of each operand."""
+
+    linear: ChannelLinear
+    grid: Grid
+    ranges: tuple[Interval, ...]
+
+    @cached_property
+    def points(self) -> SumPoints | None:
+        """Both ends and both sides of every step of every section; None where there are too many."""
+        return _points(self)
+
+    def refute(self, form: Form) -> Refutation | None:
+        """Why the form is not equal to the definition on all operands, or None: it is proved."""
+        problem = precondition_problem(form, self.ranges, self.grid)
+        if problem is not None:
+            return Refutation(problem)
+        if self.by_construction(form):
+            return None
+        if self.points is None:
+            return Refutation("too many operand values to check")
+        operands, expected = self.points.operands, self.points.expected
+        got = evaluate((form,), np.zeros(expected.shape, np.intp), operands, self.grid)
+        wrong = np.flatnonzero(got != expected)
+        if not len(wrong):
+            return None
+        first = wrong[0]
+        at = tuple(int(operand[first]) for operand in operands)
+        return Refutation("differs from the definition", at, int(got[first]), int(expected[first]))
+
+    def by_construction(self, form: Form) -> bool:
+        """Whether the form needs no check beyond its preconditions."""
+        half_even = self.grid.rounding is Rounding.HALF_EVEN or isinstance(form, Ratio)
+        return half_even and exact_by_construction(form, self.linear)
+
+
+@lru_cache(maxsize=16)
+def _points(channel: SumChannel) -> SumPoints | None:
+    extents = [hi - lo + 1 for lo, hi in channel.ranges]
+    swept = max(range(len(extents)), key=extents.__getitem__)
+    if prod(extents) // extents[swept] > MAX_SECTIONS:
+        return None
+    fixed = [index for index in range(len(extents)) if index != swept]
+    columns: list[list[NDArray[np.int64]]] = [[] for _ in extents]
+    expected: list[NDArray[np.int64]] = []
+    thresholds = 0
+    factors, linear = channel.linear.factors, channel.linear
+    for values in product(*(range(channel.ranges[index][0], channel.ranges[index][1] + 1) for index in fixed)):
+        offset = linear.offset + sum((factors[i] * v for i, v in zip(fixed, values, strict=True)), Fraction(0))
+        section = ChannelLinear((factors[swept],), offset, linear.radicand, linear.shift)
+        steps = step_function(section, channel.grid, *channel.ranges[swept])
+        if steps is None or thresholds + len(steps.changes) > _MAX_THRESHOLDS:
+            return None
+        thresholds += len(steps.changes)
+        along = np.concatenate([np.array([steps.lo, steps.hi], np.int64), steps.changes - 1, steps.changes])
+        columns[swept].append(along)
+        for index, value in zip(fixed, values, strict=True):
+            columns[index].append(np.full(along.shape, value, np.int64))
+        expected.append(steps(along))
+    return SumPoints(tuple(map(np.concatenate, columns)), np.concatenate(expected), thresholds)
+
+
+def find_sum_forms(channels: Sequence[SumChannel], policy: Policy) -> tuple[Form, ...]:
+    """One proved form per channel; all channels of a panel carry the cheapest kind that serves them all.
+
+    Raises:
+        ProgramError: no allowed form can be proved; the message names channel and reasons.
+    """
+    forms: list[Form] = []
+    known: dict[tuple[str, SumChannel], tuple[Form | None, str]] = {}
+    for first in range(0, len(channels), PANEL):
+        panel = channels[first : first + PANEL]
+        reasons: dict[int, list[str]] = {}
+        for kind in policy.add:
+            found = []
+            for k, channel in enumerate(panel):
+                if (kind, channel) not in known:
+                    known[kind, channel] = _first_proved(kind, channel)
+                form, reason = known[kind, channel]
+                found.append(form)
+                if form is None:
+                    reasons.setdefault(first + k, []).append(f"{kind}: {reason}")
+            if all(form is not None for form in found):
+                forms += [form for form in found if form is not None]
+                break
+        else:
+            stuck = max(reasons, key=lambda k: len(reasons[k]))
+            raise ProgramError(
+                f"channel {stuck}: no form reproduces the exact sum on {channels[stuck].ranges}: "
+                + "; ".join(reasons[stuck]),
+                expected=f"one of {', '.join(policy.add)}",
+                advice="operands of at most 16 bits, each requantized before the addition",
+            )
+    return tuple(forms)
+
+
+def _first_proved(kind: str, channel: SumChannel) -> tuple[Form | None, str]:
+    reason = "does not apply"
+    for form in _PROPOSALS[kind](channel):
+        refutation = channel.refute(form)
+        if refutation is None:
+            return form, ""
+        reason = str(refutation)
+    return None, reason
+
+
+def _propose_add_fma_f32(channel: SumChannel) -> Iterator[Form]:
+    factors, offset = real_constants(channel.linear)
+    near = [neighbours(factor, np.float32)[:2] for factor in factors]
+    start = neighbours(offset, np.float32)[0]
+    if not np.isfinite([start, *(value for pair in near for value in pair)]).all():
+        return
+    for ulps in (0, -1, 1):
+        for chosen in product(*near):
+            yield AddFmaF32(chosen, move_f32(start, ulps))
+
+
+def _propose_add_mul_shift(channel: SumChannel) -> Iterator[Form]:
+    factors, offset = real_constants(channel.linear)
+    reach = abs(offset) + 1
+    for factor, (lo, hi) in zip(factors, channel.ranges, strict=True):
+        reach += abs(factor) * max(-lo, hi, 1) + 1
+    shift = min(62, 62 - reach.__ceil__().bit_length())
+    if shift < 1:
+        return
+    multipliers = tuple(round(factor * (1 << shift)) for factor in factors)
+    for half_even in (False, True):
+        for move in (0, 1, -1):
+            yield AddMulShift(multipliers, round(offset * (1 << shift)) + move, shift, half_even)
+
+
+def _propose_ratio(channel: SumChannel) -> Iterator[Form]:
+    form = ratio_of(channel.linear)
+    if form is not None:
+        yield form
+
+
+_PROPOSALS = {"add_fma_f32": _propose_add_fma_f32, "add_mul_shift": _propose_add_mul_shift, "ratio": _propose_ratio}
