@@ -27,7 +27,7 @@ def _one(rng: np.random.Generator, program: Program, name: str, type_: TensorTyp
         lo, hi = type_.dtype.lo, type_.dtype.hi
         uniform = rng.integers(lo, hi, shape, endpoint=True)
         ends = np.where(rng.integers(0, 2, shape) == 0, lo, hi)
-        smooth = np.rint((lo + hi) / 2 + (hi - lo) / 2.2 * _smooth(rng, shape)).astype(np.int64)
+        smooth = np.rint(np.clip((lo + hi) / 2 + (hi - lo) / 2.2 * _smooth(rng, shape), lo, hi)).astype(np.int64)
         return np.where(kind < 2, uniform, np.where(kind == 2, ends, smooth)).astype(type_.dtype.container)
     quantizers = [op for op in program.consumers[name] if isinstance(op, ops.Quantize)]
     scale = np.float32(quantizers[0].scale[0]) if quantizers else np.float32(1)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 from numpy.typing import NDArray
 
 from edgeconv.errors import ToolError
@@ -29,27 +30,34 @@ class OnnxPeer:
     """
 
     def __init__(self, model: Path, *, optimized: bool, layers: bool = False) -> None:
-        import onnxruntime as ort
+        self._model = model
+        self._proto = onnx.load(str(model))
+        self._proto.ir_version = min(self._proto.ir_version, 13)  # the newest that onnxruntime 1.31 reads
+        self._optimized = optimized
+        self.outputs = [value.name for value in self._proto.graph.output]
+        self.layers = _quantizer_outputs(self._proto) if layers else {}
+        self._names = list(self.outputs)
+        self.also(set(self.layers.values()))
 
-        proto = onnx.load(str(model))
-        proto.ir_version = min(proto.ir_version, 13)  # the newest that onnxruntime 1.31 reads
-        self.outputs = [value.name for value in proto.graph.output]
-        self.layers = _quantizer_outputs(proto) if layers else {}
-        known = set(self.outputs)
-        extra = [name for name in dict.fromkeys(self.layers.values()) if name not in known]
-        proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in extra)
-        self._names = self.outputs + extra
+    def also(self, values: Collection[str]) -> None:
+        """Return further values of the graph beside the outputs."""
+        extra = sorted(set(values) - set(self._names))
+        self._proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in extra)
+        self._names += extra
+        self._session = self._open()
+        self._inputs = {value.name: value for value in self._session.get_inputs()}
+
+    def _open(self) -> ort.InferenceSession:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4
         levels = ort.GraphOptimizationLevel
-        options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimized else levels.ORT_DISABLE_ALL
+        options.graph_optimization_level = levels.ORT_ENABLE_ALL if self._optimized else levels.ORT_DISABLE_ALL
         try:
-            self._session = ort.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+            return ort.InferenceSession(self._proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises many types that share no base of its own
             reason = str(error).strip().splitlines()[0][:200]
-            raise ToolError(f"onnxruntime cannot run {model}: {reason}") from error
-        self._inputs = {value.name: value for value in self._session.get_inputs()}
+            raise ToolError(f"onnxruntime cannot run {self._model}: {reason}") from error
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs by ONNX value name, each (samples, *shape of one sample).

@@ -1,0 +1,6 @@
+"""Who differs, where, and why: artifact, reference, onnxruntime, torch, float model."""
+
+from edgeconv.verify.results import Comparison, LayerComparison, Metric, Problem, VerifyReport
+from edgeconv.verify.verification import verify
+
+__all__ = ["Comparison", "LayerComparison", "Metric", "Problem", "VerifyReport", "verify"]

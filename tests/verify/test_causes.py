@@ -1,0 +1,69 @@
+"""Differences are traced to their cause."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from edgeconv.ir import Grid, Linear, Program, TensorType, dtype
+from edgeconv.ir import operators as ops
+from edgeconv.verify.causes import explain
+from edgeconv.verify.inputs import random_inputs
+from edgeconv.verify.results import compare_arrays, merge
+
+
+def requant(factor: Fraction) -> tuple[Program, ops.Requant]:
+    """A program of one requantization of an accumulator."""
+    operator = ops.Requant("q", "acc", Linear(((factor,),)), Grid.full(dtype("i8")))
+    return Program({"acc": TensorType((1, 4), dtype("i32"))}, ("q",), (operator,)), operator
+
+
+@pytest.mark.parametrize(
+    ("factor", "acc", "mine", "theirs", "inherited", "cause"),
+    [
+        (Fraction(1, 2), 5, 2, 3, False, "tie"),
+        (Fraction(1, 3), 601, 127, 126, False, "saturation"),
+        (Fraction(1, 10), 13, 1, 2, True, "inherited"),
+        (Fraction(1, 2**20) + Fraction(1, 2**46), 2**19, 1, 0, False, "near-tie"),
+        (Fraction(1, 2**20), 2**25 + 2**17, 32, 33, False, "float accumulation"),
+        (Fraction(1, 10), 13, 1, 2, False, "defined differently"),
+    ],
+)
+def test_each_cause_is_recognised(
+    factor: Fraction, acc: int, mine: int, theirs: int, inherited: bool, cause: str
+) -> None:
+    program, operator = requant(factor)
+    shape = (1, 1, 4)
+    ours, others = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    ours[0, 0, 2], others[0, 0, 2] = mine, theirs
+    found = explain(program, operator, [np.full(shape, acc)], ours, others, np.array([inherited]))
+    assert dict(found) == {cause: 1}
+
+
+def test_comparison_is_bit_for_bit_and_names_the_first_difference() -> None:
+    mine = np.array([[1.0, np.nan, 3.0]], np.float32)
+    assert compare_arrays("peer", "y", mine, mine.copy(), required=True).different == 0
+    theirs = mine.copy()
+    theirs[0, 2] = np.nextafter(np.float32(3), np.float32(4))
+    found = compare_arrays("peer", "y", mine, theirs, required=True)
+    assert (found.different, found.first) == (1, (0, 2))
+    assert merge([compare_arrays("peer", "y", mine, mine, required=True), found]).different == 1
+
+
+def test_random_inputs_reach_ties_and_saturation() -> None:
+    operator = ops.Quantize("q", "x", (0.5,), Grid.full(dtype("i8")))
+    program = Program({"x": TensorType((1, 3, 50), dtype("f32"))}, ("q",), (operator,))
+    steps = random_inputs(program, 40, seed=3)["x"].astype(np.float64) / 0.5
+    assert steps.dtype == np.float64 and steps.shape == (40, 1, 3, 50)
+    assert (np.abs(steps % 1) == 0.5).sum() > 500
+    assert (np.abs(steps) > 128).sum() > 500
+
+
+def test_random_integer_inputs_stay_in_their_type() -> None:
+    operator = ops.Reshape("y", "x", (6, 1))
+    program = Program({"x": TensorType((1, 6), dtype("u12"))}, ("y",), (operator,))
+    values = random_inputs(program, 60, seed=1)["x"]
+    assert values.dtype == np.uint16
+    assert values.min() == 0 and values.max() == 4095
