@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeconv.errors import ProgramError
-from edgeconv.ir import Constant, DType, Program, TensorType, dtype
+from edgeconv.ir import Constant, DType, Grid, Linear, Program, TensorType, dtype
 from edgeconv.ir import operators as ops
 from edgeconv.ir.operators import Operator
 
@@ -35,6 +36,7 @@ class Builder:
         self.operators: list[Operator] = []
         self.origin = ""
         self._emitted: dict[Operator, str] = {}
+        self._producers: dict[str, Operator] = {}
         self._shared: dict[Constant, str] = {}
 
     def add_input(self, name: str, type_: TensorType) -> str:
@@ -73,12 +75,16 @@ class Builder:
             return self._emitted[key]
         type_ = operator.infer(self.types)
         name = self._unused(hint)
-        self.operators.append(replace(operator, output=name, origin=operator.origin or self.origin))
+        self._append(replace(operator, output=name, origin=operator.origin or self.origin))
         self.types[name] = type_
         if not type_.dtype.is_float:
             self.bounds[name] = bounds or (type_.dtype.lo, type_.dtype.hi)
         self._emitted[key] = name
         return name
+
+    def _append(self, operator: Operator) -> None:
+        self.operators.append(operator)
+        self._producers[operator.output] = operator
 
     def _unused(self, hint: str) -> str:
         name = _UNREADABLE.sub("_", hint).strip("_") or "t"
@@ -93,7 +99,7 @@ class Builder:
         name = self.emit(operator, hint)
         if self.operators[-1].output != name or operator.operands[0] == name:
             name = self._unused(hint)
-            self.operators.append(replace(operator, output=name, origin=self.origin))
+            self._append(replace(operator, output=name, origin=self.origin))
             self.types[name] = operator.infer(self.types)
         return name
 
@@ -101,9 +107,22 @@ class Builder:
         """Whether an operator writes a tensor: it is neither an input nor a constant."""
         return tensor not in self.inputs and tensor not in self.constants
 
-    def producer(self, tensor: str) -> Operator:
-        """The operator that writes a tensor."""
-        return next(operator for operator in self.operators if operator.output == tensor)
+    def producer(self, tensor: str) -> Operator | None:
+        """The operator that writes a tensor; None for inputs and constants."""
+        return self._producers.get(tensor)
+
+    def clip(self, tensor: str, bounds: Bounds, hint: str) -> str:
+        """The integers of a tensor clipped to `bounds`, by the rounding that made them where there is one."""
+        lo, hi = self.bounds[tensor]
+        if bounds[0] <= lo and hi <= bounds[1]:
+            return tensor
+        kept = (min(max(bounds[0], lo), hi), min(max(bounds[1], lo), hi))
+        producer = self.producer(tensor)
+        if isinstance(producer, (ops.Quantize, ops.Requant, ops.Add)):
+            grid = replace(producer.grid, lo=kept[0], hi=kept[1])
+            return self.emit(replace(producer, grid=grid), hint, kept)
+        grid = Grid(self.types[tensor].dtype, *kept)
+        return self.emit(ops.Requant("", tensor, Linear(((Fraction(1),),)), grid), hint, kept)
 
     def is_constant(self, tensor: str) -> bool:
         """Whether a tensor is a constant."""

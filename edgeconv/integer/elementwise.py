@@ -18,7 +18,6 @@ from edgeconv.integer.state import (
     as_expression,
     as_scaling,
     clamps,
-    clip_integers,
     constant_number,
     exact_attribute,
     integer_tuple,
@@ -119,7 +118,7 @@ def _quotient(state: State, node: Node, a: Value, b: Value) -> Value:
     y = as_expression(state, b, node)
     x = _constant(state, node, a) or as_expression(state, a, node)
     if len(set(sources(x)) | set(sources(y))) > 1:
-        raise unsupported("divides one activation by another", "a product with a table of reciprocals (Reciprocal, quantized)")
+        raise unsupported("divides one activation by another", "a product with its quantized Reciprocal")
     return divide(x, y)
 
 
@@ -169,7 +168,7 @@ def clip(state: State, node: Node) -> Value:
     if isinstance(value, Integers):
         own = state.builder.bounds[value.tensor]
         bounds = (own[0] if lo is None else int(lo), own[1] if hi is None else int(hi))  # type: ignore[call-overload]
-        return Integers(clip_integers(state, value.tensor, bounds, node))
+        return Integers(state.builder.clip(value.tensor, bounds, node.output))
 
     def function(x: Expression) -> Expression:
         x = x if lo is None else maximum(x, number(lo))  # type: ignore[arg-type]
@@ -275,7 +274,8 @@ def function_of_one(state: State, node: Node) -> Value:
 def prelu(state: State, node: Node) -> Value:
     """PRelu: a slope for negative values, one or one per channel."""
     slopes, axis = node.attributes["slope"], node.attributes["axis"]
-    assert isinstance(slopes, tuple) and isinstance(axis, int)
+    assert isinstance(slopes, tuple)
+    assert isinstance(axis, int)
     slope = Number(tuple(map(Fraction, slopes)), axis, len(state.graph.shapes[node.output]))
     return apply(state, state.values[node.inputs[0]], lambda x: _leaky(x, slope), node, rises=False)
 
@@ -291,9 +291,7 @@ def average_pool(state: State, node: Node) -> Value:
     scaling = affine_scaling(affine)
     zero_point = scaling.zero_point if scaling is not None else 0
     builder = state.builder
-    pool = ops.AvgPool(
-        "", tensor, accumulator_dtype(0, 0), kernel, strides, dilations, pads, counted, zero_point
-    )
+    pool = ops.AvgPool("", tensor, accumulator_dtype(0, 0), kernel, strides, dilations, pads, counted, zero_point)
     spatial = builder.types[tensor].shape[2:]
     multiple = pool.window.count_multiple(spatial, counted)
     lo, hi = (bound - zero_point for bound in builder.bounds[tensor])

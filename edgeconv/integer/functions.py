@@ -119,8 +119,11 @@ PRIMITIVES: dict[str, Primitive] = {
     "round": Primitive(np.rint, mpmath.nint, lambda x: Fraction(round_fraction(x, Rounding.HALF_EVEN)), 1, True),
     "sign": Primitive(np.sign, mpmath.sign, lambda x: Fraction((x > 0) - (x < 0)), 1, True),
     "reaches_zero": Primitive(
-        lambda x: np.where(x >= 0, 1.0, -1.0), lambda x: mpmath.mpf(1 if x >= 0 else -1),
-        lambda x: ONE if x >= 0 else -ONE, 1, True,
+        lambda x: np.where(x >= 0, 1.0, -1.0),
+        lambda x: mpmath.mpf(1 if x >= 0 else -1),
+        lambda x: ONE if x >= 0 else -ONE,
+        1,
+        True,
     ),
 }
 """All functions of one argument; "add", "mul", "div", "max" and "min" are the functions of two."""

@@ -87,8 +87,8 @@ def _lower_node(state: State, node: Node) -> _Refusal | None:
         except RefusalError as error:
             refusal = _Refusal(node, error.kind, error.problem, error.advice)
         except ProgramError as error:
-            problem = " ".join(filter(None, [f"breaks a rule: {error.problem}", error.expected and f"(expected {error.expected})"]))
-            refusal = _Refusal(node, Kind.RANGE, problem, error.advice or "")
+            expected = f" (expected {error.expected})" if error.expected else ""
+            refusal = _Refusal(node, Kind.RANGE, f"breaks a rule: {error.problem}{expected}", error.advice or "")
         uncovered = refusal.kind is Kind.MISSING_QUANTIZER
     state.values[node.output] = _stand_in(state, node, uncovered)
     return refusal
@@ -106,7 +106,8 @@ def _stand_in(state: State, node: Node, uncovered: bool) -> Value:
     if node.op in ("Quantize", "Bipolar"):
         quantizer = node.attributes.get("quantizer")
         type_ = quantizer.dtype if isinstance(quantizer, Quantizer) else dtype("i2")
-        return Integers(state.builder.add_input(f"refused.{node.output}", TensorType(state.graph.shapes[node.output], type_)))
+        tensor = TensorType(state.graph.shapes[node.output], type_)
+        return Integers(state.builder.add_input(f"refused.{node.output}", tensor))
     return Refused(uncovered)
 
 
@@ -117,7 +118,7 @@ def _lower_output(state: State, node: Node, name: str, tensors: list[str]) -> _R
         return None
     try:
         if isinstance(value, FloatConstant):
-            raise RefusalError(Kind.UNSUPPORTED, f"gives output {name!r}, a constant", "an output that depends on the input")
+            raise RefusalError(Kind.UNSUPPORTED, "is a constant", "an output that depends on the input")
         tensor = rounding.output(state, value, node)
     except RefusalError as error:
         return _Refusal(node, error.kind, f"(output {name!r}) {error.problem}", error.advice)

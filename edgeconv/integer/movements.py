@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
+from fractions import Fraction
 from math import prod
 
 import numpy as np
@@ -23,6 +24,7 @@ from edgeconv.integer.state import (
 from edgeconv.integer.values import (
     Affine,
     Call,
+    Channels,
     Expression,
     FloatConstant,
     FloatSource,
@@ -32,6 +34,7 @@ from edgeconv.integer.values import (
     Number,
     Real,
     Value,
+    make_linear,
     map_affines,
     shape_of,
     sources,
@@ -40,7 +43,7 @@ from edgeconv.ir import Linear, TensorType, dtype, smallest_dtype
 from edgeconv.ir import operators as ops
 from edgeconv.ir.operators import Operator
 
-ADVICE_REQUANTIZE = "put a quantizer before it"
+ADVICE_CONCAT = "put a quantizer after the Concat"
 
 
 def moved_tensor(builder: Builder, movement: Operator, tensor: str, hint: str) -> str:
@@ -116,7 +119,8 @@ def settle(state: State, value: Moved, node: Node) -> Real:
     if pushed is None:
         origin = getattr(value.movement, "origin", "")
         raise unsupported(
-            f"reads the {value.movement.keyword} {origin!r} of a value that is not on an integer grid", "put a quantizer before that"
+            f"reads the {value.movement.keyword} {origin!r} of a value that is not on one integer grid",
+            "put a quantizer before that",
         )
     return pushed
 
@@ -159,8 +163,6 @@ def _push_pad(state: State, expression: Expression, movement: ops.Pad, node: Nod
     scaling = affine_scaling(expression)
     if scaling is None or not isinstance(movement.value, (int, float)):
         return None
-    from fractions import Fraction
-
     exact = Fraction(movement.value) / scaling.scale[0] + scaling.zero_point
     type_ = state.builder.types[scaling.tensor].dtype
     if exact.denominator != 1 or not type_.holds(int(exact), int(exact)):
@@ -185,14 +187,11 @@ def move_channels(linear: Linear, movement: Operator, shape: tuple[int, ...]) ->
     elif axis > 1:
         raise _CannotMoveError
 
-    def pick(values: tuple[object, ...]) -> tuple[object, ...]:
+    def pick(values: Channels) -> Channels:
         return values if len(values) == 1 else tuple(values[int(k)] for k in order)
 
-    columns = {field.name: pick(getattr(linear, field.name)) for field in fields(linear) if field.name in _COLUMNS}
-    return replace(linear, factors=tuple(pick(f) for f in linear.factors), axis=axis, **columns)  # type: ignore[arg-type]
-
-
-_COLUMNS = ("offset", "radicand", "shift")
+    factors = tuple(map(pick, linear.factors))
+    return make_linear(factors, pick(linear.offset), pick(linear.radicand), pick(linear.shift), axis)
 
 
 def _reshape_channels(old: tuple[int, ...], new: tuple[int, ...], axis: int) -> tuple[int, NDArray[np.int64]]:
@@ -213,7 +212,7 @@ def _move_parts(state: State, value: Joined, movement: Operator, node: Node) -> 
     if isinstance(movement, ops.Transpose):
         axis = movement.permutation.index(axis)
     elif not _leaves_axis(movement, axis, shape):
-        raise unsupported(f"moves a concatenation of unequal scales along its axis {axis}", "put a quantizer after the Concat")
+        raise unsupported(f"moves a concatenation of unequal scales along its axis {axis}", ADVICE_CONCAT)
     parts = []
     for part in value.parts:
         own = movement
@@ -272,7 +271,7 @@ def _resize(node: Node) -> Operator:
 
 
 def concat(state: State, node: Node) -> Value:
-    """Concat: of integers as they are; of reals on one grid as one tensor; else part by part after the next rounding."""
+    """Concat: of integers or of reals on one grid as one tensor; else part by part after the next rounding."""
     values = [state.values[name] for name in node.inputs]
     axis = node.attributes["axis"]
     assert isinstance(axis, int)
@@ -286,13 +285,15 @@ def concat(state: State, node: Node) -> Value:
             raise unsupported("joins integers and reals", "put a DequantizeLinear before it")
         assert isinstance(value, (Affine, Call, Moved, Joined, FloatSource))
         parts.append(value)
-    known = [part for part in parts if isinstance(part, Affine) and len(part.tensors) == 1 and part.linear.channels == 1]
-    if len(known) == len(parts) and len({part.linear.factors + (part.linear.offset,) for part in known}) == 1:
-        narrow = all(state.builder.is_narrow(part.tensors[0]) for part in known)
-        if narrow and known[0].linear.radicand == (1,):
-            tensor = join_tensors(state.builder, [part.tensors[0] for part in known], axis, node)
-            return Affine((tensor,), known[0].linear, state.builder.types[tensor].shape)
+    known = [part for part in parts if isinstance(part, Affine) and _is_on_grid(state.builder, part)]
+    if len(known) == len(parts) and all(part.linear == known[0].linear for part in known):
+        tensor = join_tensors(state.builder, [part.tensors[0] for part in known], axis, node)
+        return Affine((tensor,), known[0].linear, state.builder.types[tensor].shape)
     return Joined(tuple(parts), axis, state.graph.shapes[node.output])
+
+
+def _is_on_grid(builder: Builder, value: Affine) -> bool:
+    return len(value.tensors) == 1 and value.linear.channels == 1 and builder.is_narrow(value.tensors[0])
 
 
 def join_tensors(builder: Builder, tensors: list[str], axis: int, node: Node) -> str:

@@ -68,7 +68,8 @@ def conv(state: State, node: Node) -> Value:
     if len(w.scale) > 1 and w.axis != 0:
         raise unsupported(f"has weight scales along axis {w.axis}", "one scale, or one per output channel (axis 0)")
     scales = (_activation_scale(x, integers.shape, groups), w.scale)
-    bias, offset = None, (ZERO,)
+    bias: NDArray[np.int64] | None = None
+    offset: Channels = (ZERO,)
     if len(node.inputs) > 2 and node.inputs[2]:
         bias, offset = fold_bias(state, scales, integers.shape[0], state.values[node.inputs[2]])
     bounds = weight_bounds(integers, deviations(state.builder, x), bias)
@@ -146,7 +147,7 @@ def matmul(state: State, node: Node) -> Value:
         raise uncovered(f"has float weights {node.inputs[1]!r}, which no quantizer covers")
     w = as_scaling(state, right, node)
     if len(x.scale) > 1:
-        raise unsupported(f"has one scale per index of axis {x.axis} of its left side", "one scale for the whole operand")
+        raise unsupported(f"has one scale per index of axis {x.axis} of its left side", "one scale for all of it")
     if len(w.scale) > 1 and w.axis != len(builder.types[w.tensor].shape) - 1:
         raise unsupported("sums products of unequal weight scales", "one weight scale, or one per column")
     if builder.is_constant(w.tensor):
@@ -202,9 +203,7 @@ def multiply_tensors(state: State, node: Node, a: Value, b: Value) -> Affine:
         raise unsupported("multiplies values with scales along different axes", "one scale for one of them")
     corners = [p * q for p in deviations(builder, x) for q in deviations(builder, y)]
     bounds = (min(0, *corners), max(0, *corners))
-    operator = ops.Mul(
-        "", x.tensor, y.tensor, accumulator_dtype(*bounds), x.zero_point, y.zero_point
-    )
+    operator = ops.Mul("", x.tensor, y.tensor, accumulator_dtype(*bounds), x.zero_point, y.zero_point)
     tensor = builder.emit(operator, node.output, bounds)
     factors = zip_channels(Fraction.__mul__, x.scale, y.scale)
     return Affine((tensor,), make_linear((factors,), axis=axes.pop() if axes else 1), builder.types[tensor].shape)

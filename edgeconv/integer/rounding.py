@@ -38,10 +38,11 @@ from edgeconv.integer.values import (
     Value,
     channel_axis,
     make_linear,
+    shape_of,
     sources,
     zip_channels,
 )
-from edgeconv.ir import Grid, Linear, dtype
+from edgeconv.ir import DType, Grid, Linear, dtype
 from edgeconv.ir import operators as ops
 from edgeconv.ir.exact import round_fraction
 
@@ -121,18 +122,12 @@ def _round_parts(state: State, value: Joined, quantizer: Quantizer, node: Node) 
     tensors, start = [], 0
     for part in value.parts:
         own = quantizer
-        extent = _extent(part, value.axis)
+        extent = shape_of(part)[value.axis]
         if len(quantizer.scale) > 1 and quantizer.axis == value.axis:
             own = replace(quantizer, scale=quantizer.scale[start : start + extent])
         tensors.append(round_real(state, part, own, node))
         start += extent
     return join_tensors(state.builder, tensors, value.axis, node)
-
-
-def _extent(part: Real, axis: int) -> int:
-    from edgeconv.integer.values import shape_of
-
-    return shape_of(part)[axis]
 
 
 def round_to_grid(state: State, expression: Expression, grid: Grid, node: Node) -> str:
@@ -179,17 +174,11 @@ def _requantize(builder: Builder, affine: Affine, grid: Grid, node: Node) -> str
     bounds = (grid.lo, grid.hi)
     if len(affine.tensors) > 1:
         return builder.emit(ops.Add("", affine.tensors, affine.linear, grid), node.output, bounds)
-    tensor = affine.tensors[0]
-    if _keeps_integers(builder, tensor, affine.linear, grid) and builder.types[tensor].shape == affine.shape:
-        return tensor
+    (tensor,) = affine.tensors
+    repeats = affine.linear == Linear(((ONE,),), (Fraction(-grid.zero_point),), axis=affine.linear.axis)
+    if repeats and builder.types[tensor].dtype == grid.dtype and builder.types[tensor].shape == affine.shape:
+        return builder.clip(tensor, bounds, node.output)
     return builder.emit(ops.Requant("", tensor, affine.linear, grid), node.output, bounds)
-
-
-def _keeps_integers(builder: Builder, tensor: str, linear: Linear, grid: Grid) -> bool:
-    lo, hi = builder.bounds[tensor]
-    identity = linear.factors == ((ONE,),) and linear.radicand == (ONE,)
-    stays = identity and linear.offset == (Fraction(-grid.zero_point),)
-    return stays and grid.lo <= lo and hi <= grid.hi and builder.types[tensor].dtype == grid.dtype
 
 
 def _threshold(builder: Builder, expression: Expression, tensor: str, axis: int, grid: Grid, node: Node) -> str:
@@ -204,7 +193,8 @@ def bipolar(state: State, node: Node) -> Value:
     value = state.values[node.inputs[0]]
     grid = Grid(dtype("i2"), -1, 1)
     if isinstance(value, FloatConstant):
-        return Integers(state.builder.constant(node.output, np.where(value.array >= 0, 1, -1), grid.dtype))
+        signs = np.where(value.array.astype(np.float32) >= 0, 1, -1)
+        return Integers(state.builder.constant(node.output, signs, grid.dtype))
     if isinstance(value, FloatSource):
         raise uncovered(f"takes the sign of the float graph input {value.name!r}")
     expression = as_expression(state, value, node)
@@ -232,11 +222,12 @@ def cast(state: State, node: Node) -> Value:
     """Cast of integers to a type that holds them."""
     value = state.values[node.inputs[0]]
     type_ = node.attributes["dtype"]
-    assert isinstance(value, Integers) and not isinstance(type_, (int, str))
+    assert isinstance(value, Integers)
+    assert isinstance(type_, DType)
     lo, hi = state.builder.bounds[value.tensor]
-    if not type_.holds(lo, hi):  # type: ignore[attr-defined]
-        raise unsupported(f"casts integers of {lo}…{hi} to {type_}", "a type that holds them: wrapping is no arithmetic here")
-    return Integers(state.builder.cast(value.tensor, type_))  # type: ignore[arg-type]
+    if not type_.holds(lo, hi):
+        raise unsupported(f"casts integers of {lo}…{hi} to {type_}", "a type that holds them, for nothing wraps here")
+    return Integers(state.builder.cast(value.tensor, type_))
 
 
 def output(state: State, value: Value, node: Node) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from fractions import Fraction
 
@@ -28,8 +28,6 @@ from edgeconv.integer.values import (
     Real,
     Value,
 )
-from edgeconv.ir import Grid, Linear
-from edgeconv.ir import operators as ops
 
 ADVICE_QUANTIZE = "put a quantizer before it (in training), or run `edgeconv quantize` on the float model"
 
@@ -143,18 +141,7 @@ def as_scaling(state: State, value: Value, node: Node) -> Scaling:
         level = min(max(exact.numerator // exact.denominator, lo), hi)
         choose = max if function == "max" else min
         bounds = (choose(bounds[0], level), choose(bounds[1], level))
-    return Scaling(clip_integers(state, scaling.tensor, bounds, node), scaling.scale, scaling.zero_point, scaling.axis)
-
-
-def clip_integers(state: State, tensor: str, bounds: tuple[int, int], node: Node) -> str:
-    """The integers of a tensor clipped to bounds inside its type."""
-    lo, hi = state.builder.bounds[tensor]
-    if bounds[0] <= lo and hi <= bounds[1]:
-        return tensor
-    kept = (min(max(bounds[0], lo), hi), min(max(bounds[1], lo), hi))
-    grid = Grid(state.builder.types[tensor].dtype, *kept)
-    identity = Linear(((Fraction(1),),))
-    return state.builder.emit(ops.Requant("", tensor, identity, grid), node.output, kept)
+    return replace(scaling, tensor=state.builder.clip(scaling.tensor, bounds, f"{node.output}.clipped"))
 
 
 def as_expression(state: State, value: Value, node: Node) -> Expression:
