@@ -1,4 +1,4 @@
-"""Reading ONNX: three quantization dialects become one quantized graph (docs/importer.md has the table of its nodes)."""
+"""Reading ONNX: three quantization dialects become one quantized graph (docs/importer.md has the table of nodes)."""
 
 from __future__ import annotations
 

@@ -91,6 +91,9 @@ def _same_attributes(one: Node, many: Node) -> bool:
 def _check_constants(one: QuantizedGraph, many: QuantizedGraph, symbol: str) -> None:
     for name, array in one.constants.items():
         wide = many.constants.get(name)
-        same = wide is not None and wide.ndim == array.ndim and array.shape[1:] == wide.shape[1:]
-        if not same or not np.array_equal(np.broadcast_to(array, np.shape(wide)), wide):
+        if wide is not None and wide.ndim == array.ndim and array.shape[1:] == wide.shape[1:]:
+            same = np.array_equal(np.broadcast_to(array, wide.shape), wide)
+        else:
+            same = False
+        if not same:
             raise mixing_error(f"the constant '{name}' depends on its extent", symbol)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from onnx import TensorProto
@@ -17,8 +18,8 @@ from edgeconv.ir.operators.scaling import broadcast
 
 # Functions of one value without attributes.
 PLAIN = (
-    "Sigmoid Tanh Exp Log Sqrt Erf Abs Neg Reciprocal Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Floor Ceil "
-    "Round Sign Softplus Softsign HardSwish Mish Relu"
+    "Sigmoid Tanh Exp Log Sqrt Erf Abs Neg Reciprocal Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh "
+    "Floor Ceil Round Sign Softplus Softsign HardSwish Mish Relu"
 ).split()
 # Functions of one value with float attributes, and ONNX's defaults.
 WITH_FLOATS: dict[str, dict[str, float]] = {
@@ -48,8 +49,13 @@ _CAST_TYPES = {
 def function(node: OnnxNode, build: Builder) -> list[Value]:
     """A function of one value."""
     x = build.real(node, 0)
-    attributes = {name: node.float32(name, default) for name, default in WITH_FLOATS.get(node.op, {}).items()}
+    attributes = float_attributes(node, node.op)
     return [build.emit(node.op, node, (x,), build.shapes[x], **attributes)]
+
+
+def float_attributes(node: OnnxNode, op: str) -> dict[str, Any]:
+    """The float attributes of the function `op`, ONNX's defaults where the node leaves them out."""
+    return {name: node.float32(name, default) for name, default in WITH_FLOATS.get(op, {}).items()}
 
 
 def gelu(node: OnnxNode, build: Builder) -> list[Value]:
@@ -80,6 +86,11 @@ def prelu(node: OnnxNode, build: Builder) -> list[Value]:
 def arithmetic(node: OnnxNode, build: Builder) -> list[Value]:
     """Add, Sub, Mul or Div with broadcasting."""
     left, right = build.real(node, 0), build.real(node, 1)
+    divisor = node.value(1)
+    if node.op == "Div" and not isinstance(divisor, Tensor) and not build.finite(node, divisor).all():
+        raise node.error(
+            f"divides by zero ('{divisor.name}')", expected="a divisor other than 0", kind=QuantizationError
+        )
     return [
         build.emit(node.op, node, (left, right), broadcast_shape(node, build, (left, right)), nominal=_nominal(node))
     ]
@@ -118,8 +129,8 @@ def extreme(node: OnnxNode, build: Builder) -> list[Value]:
         )
     bound = float(node.constant(constants[0], "the bound").reshape(-1)[0])
     x = build.real(node, 1 - constants[0])
-    bounds = {"min": bound, "max": None} if node.op == "Max" else {"min": None, "max": bound}
-    return [build.emit("Clip", node, (x,), build.shapes[x], **bounds)]
+    low, high = (bound, None) if node.op == "Max" else (None, bound)
+    return [build.emit("Clip", node, (x,), build.shapes[x], min=low, max=high)]
 
 
 def clip(node: OnnxNode, build: Builder) -> list[Value]:
@@ -170,7 +181,7 @@ def _bound(node: OnnxNode, index: int, meaning: str) -> float | None:
 
 
 def cast(node: OnnxNode, build: Builder) -> list[Value]:
-    """Cast: free where nothing is lost, a Cast node where an integer type narrows."""
+    """Cast: of integers to another integer type, or of integers to the real numbers they are."""
     x = node.tensor(0)
     to = node.attribute("to")
     if to in (TensorProto.FLOAT, TensorProto.DOUBLE):
@@ -190,13 +201,14 @@ def cast(node: OnnxNode, build: Builder) -> list[Value]:
             expected="a QuantizeLinear",
             advice="use QuantizeLinear with scale 1 where integers are wanted",
         )
-    known = x.dtype or x.nominal
-    assert known is not None
-    if kind.holds(known.lo, known.hi):
-        return [replace(x, dtype=kind) if x.dtype is not None else replace(x, nominal=kind)]
     if x.dtype is None:
-        quantizer = Quantizer((1.0,), 0, known, known.lo, known.hi)
-        x = build.quantize(node, x.name, quantizer, output=build.fresh(f"{node.output}.{known}"))
+        assert x.nominal is not None
+        if kind.holds(x.nominal.lo, x.nominal.hi):
+            return [replace(x, nominal=kind)]
+        quantizer = Quantizer((1.0,), 0, x.nominal, x.nominal.lo, x.nominal.hi)
+        x = build.quantize(node, x.name, quantizer, output=build.fresh(f"{node.output}.{x.nominal}"))
+    if kind == x.dtype:
+        return [x]
     return [build.emit("Cast", node, (x.name,), x.shape, kind=kind, dtype=kind)]
 
 
@@ -208,11 +220,6 @@ def alias(node: OnnxNode, build: Builder) -> list[Value]:
             raise node.error("training mode", expected="inference", advice="call model.eval() before exporting")
         if len(node.outputs) > 1 and node.outputs[1]:
             raise node.error("its mask output is used", expected="only the data output")
-    return [node.value(0)]
-
-
-def rename(node: OnnxNode) -> list[Value]:
-    """Identity and Dropout of a constant."""
     return [node.value(0)]
 
 

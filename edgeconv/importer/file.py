@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
 from onnx import external_data_helper, inliner
 
 from edgeconv.errors import ModelFileError, UnsupportedModelError
@@ -41,7 +40,7 @@ def _parse(path: Path) -> onnx.ModelProto:
         raise ModelFileError(f"{path}: {error.strerror}", expected="a readable file") from error
     try:
         return onnx.load_from_string(data)
-    except DecodeError as error:
+    except Exception as error:  # protobuf's DecodeError; protobuf is onnx's dependency, not ours
         raise ModelFileError(
             f"{path}: not an ONNX model, or a truncated one", expected="an ONNX model", advice=_EXPORT_AGAIN
         ) from error

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
@@ -51,10 +54,12 @@ def fold(node: OnnxNode) -> list[Value]:
     Raises:
         UnsupportedModelError: the operator cannot be evaluated.
     """
-    arrays = {}
+    arrays: dict[str, NDArray[Any]] = {}
     for name, value in zip(node.proto.input, node.inputs, strict=True):
-        if value is not None:
-            arrays[name] = value.array if isinstance(value, Constant) else value.real()
+        if isinstance(value, Constant):
+            arrays[name] = value.array
+        elif isinstance(value, QuantizedConstant):
+            arrays[name] = value.real()
     try:
         results = _evaluator(node, arrays).run(None, arrays)
     except Exception as error:
@@ -70,7 +75,7 @@ def fold(node: OnnxNode) -> list[Value]:
     return [Constant(name, array) for name, array in zip(names, arrays_out, strict=True)]
 
 
-def _evaluator(node: OnnxNode, arrays: dict[str, np.ndarray]) -> ReferenceEvaluator:
+def _evaluator(node: OnnxNode, arrays: dict[str, NDArray[Any]]) -> ReferenceEvaluator:
     inputs = [
         helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
         for name, array in arrays.items()

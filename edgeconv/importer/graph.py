@@ -75,7 +75,7 @@ class Node:
 
 @dataclass(frozen=True)
 class GraphInput:
-    """A graph input: `dtype` is f32 or an integer type of 8 or 16 bits; `shape` is that of one sample (batch axis 1)."""
+    """A graph input: `dtype` is f32 or an integer type of 8 or 16 bits; `shape` is one sample's (batch axis 1)."""
 
     name: str
     shape: tuple[int, ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -208,7 +209,7 @@ def gather(node: OnnxNode, build: Builder) -> list[Value]:
         raise node.error(f"indices {indices.tolist()} into an axis of extent {extent}", expected="a list inside it")
     flat = [index % extent for index in flat]
     step = flat[1] - flat[0] if len(flat) > 1 else 1
-    if step == 0 or any(b - a != step for a, b in zip(flat, flat[1:], strict=False)):
+    if step == 0 or any(b - a != step for a, b in pairwise(flat)):
         raise node.error(
             f"indices {flat}", expected="equally spaced indices", advice="use slices and Concat instead of a look-up"
         )

@@ -65,11 +65,9 @@ _MICROSOFT: dict[str, Handler] = {
 }
 _QONNX: dict[str, Handler] = {"Quant": qonnx.quant, "IntQuant": qonnx.quant, "BipolarQuant": qonnx.bipolar_quant}
 
-# Operators that may meet quantized constants and must keep their integers, not fold them to float32.
-KEEP_INTEGERS = {
-    *("QuantizeLinear", "DequantizeLinear", *_QONNX),
-    *("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Dropout"),
-}
+QUANTIZERS = {"QuantizeLinear", "DequantizeLinear"}
+# Operators that move the integers of a quantized constant, where folding would turn them into float32.
+KEEP_INTEGERS = {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Expand", "Transpose", "Identity", "Dropout"}
 
 _DYNAMIC = "its scale is computed from each input at run time, which no integer program with fixed constants can follow"
 _ADVICE: dict[str, tuple[str, str | None]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import TensorProto
 
 from edgeconv.errors import QuantizationError
 from edgeconv.importer.builder import Builder
@@ -21,7 +22,16 @@ from edgeconv.importer.values import Constant, QuantizedConstant, Tensor, Value,
 from edgeconv.ir import DType, dtype
 
 # TensorProto element types that `output_dtype` of QuantizeLinear may name.
-_OUTPUT_TYPES = {2: "u8", 3: "i8", 4: "u16", 5: "i16", 21: "u4", 22: "i4", 25: "u2", 26: "i2"}
+_OUTPUT_TYPES = {
+    TensorProto.UINT8: "u8",
+    TensorProto.INT8: "i8",
+    TensorProto.UINT16: "u16",
+    TensorProto.INT16: "i16",
+    TensorProto.UINT4: "u4",
+    TensorProto.INT4: "i4",
+    TensorProto.UINT2: "u2",
+    TensorProto.INT2: "i2",
+}
 _WIDEST_QUANTIZER = 16
 
 
@@ -29,7 +39,7 @@ def quantize_linear(node: OnnxNode, build: Builder) -> list[Value]:
     """QuantizeLinear of the ONNX and the com.microsoft domain."""
     build.dialects.add("qcdq")
     x = node.value(0)
-    _refuse_blocks(node)
+    _check_attributes(node)
     scale = checked_scale(node, 1)
     zero_points, kind = _zero_points_of_quantize(node, scale)
     if isinstance(x, Tensor) and x.dtype is not None:
@@ -85,7 +95,17 @@ def _sized_like(node: OnnxNode, zero: NDArray[np.generic], scale: NDArray[np.flo
     return ints(zero)
 
 
-def _refuse_blocks(node: OnnxNode) -> None:
+def _check_attributes(node: OnnxNode) -> None:
+    """Refuse attributes of newer operator sets that change the arithmetic."""
+    for attribute in ("precision", "output_dtype"):
+        element = node.attribute(attribute, 0)
+        if element not in (0, TensorProto.FLOAT) and (attribute == "precision" or node.op == "DequantizeLinear"):
+            raise node.error(
+                f"{attribute} {TensorProto.DataType.Name(element)}",
+                expected="float32 arithmetic",
+                advice="export the model in float32",
+                kind=QuantizationError,
+            )
     if node.attribute("block_size", 0):
         raise node.error(
             f"block_size {node.attribute('block_size')}",
@@ -99,7 +119,7 @@ def dequantize_linear(node: OnnxNode, build: Builder) -> list[Value]:
     """DequantizeLinear of the ONNX and the com.microsoft domain."""
     build.dialects.add("qcdq")
     x = node.value(0)
-    _refuse_blocks(node)
+    _check_attributes(node)
     scale = checked_scale(node, 1)
     kind = _integer_kind(node)
     zero_points: tuple[int, ...] = (0,)

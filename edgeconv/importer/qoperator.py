@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgeconv.errors import QuantizationError
 from edgeconv.importer.builder import Builder
-from edgeconv.importer.elementwise import WITH_FLOATS, broadcast_shape
+from edgeconv.importer.elementwise import broadcast_shape, float_attributes
 from edgeconv.importer.graph import Quantizer, Scale
 from edgeconv.importer.linear import emit_matmul, matrix, times
 from edgeconv.importer.movement import emit_concat
@@ -105,14 +105,20 @@ def _bias(node: OnnxNode, build: Builder, at: int, scale: NDArray[np.float32]) -
 
 
 def qlinear_conv(node: OnnxNode, build: Builder) -> list[Value]:
-    """QLinearConv."""
+    """QLinearConv, channels first."""
     build.dialects.add("qoperator")
+    _refuse_channels_last(node)
     x, w = operand(node, build, 0, 1, 2), operand(node, build, 3, 4, 5, axis=0)
     bias: tuple[str, ...] = ()
     if node.has(8):
         scales = checked_scale(node, 1) * checked_scale(node, 4)
         bias = (_bias(node, build, 8, scales.astype(np.float32)),)
     return result(node, build, emit_conv(node, build, (x, w, *bias), part="real"), 6, 7)
+
+
+def _refuse_channels_last(node: OnnxNode) -> None:
+    if node.attribute("channels_last", 0):
+        raise node.error("channels_last", expected="channels first", advice="export without layout optimisations")
 
 
 def qlinear_matmul(node: OnnxNode, build: Builder) -> list[Value]:
@@ -177,8 +183,7 @@ def qlinear_concat(node: OnnxNode, build: Builder) -> list[Value]:
 def qlinear_pool(node: OnnxNode, build: Builder) -> list[Value]:
     """QLinearAveragePool and QLinearGlobalAveragePool, channels first."""
     build.dialects.add("qoperator")
-    if node.attribute("channels_last", 0):
-        raise node.error("channels_last", expected="channels first", advice="export without layout optimisations")
+    _refuse_channels_last(node)
     name = operand(node, build, 0, 1, 2)
     x = Tensor(name, build.shapes[name])
     if node.op == "QLinearAveragePool":
@@ -192,8 +197,9 @@ def qlinear_function(op: str) -> Callable[[OnnxNode, Builder], list[Value]]:
     def handler(node: OnnxNode, build: Builder) -> list[Value]:
         build.dialects.add("qoperator")
         x = operand(node, build, 0, 1, 2)
-        attributes = {name: node.float32(name, default) for name, default in WITH_FLOATS.get(op, {}).items()}
-        return result(node, build, build.emit(op, node, (x,), build.shapes[x], part="real", **attributes), 3, 4)
+        return result(
+            node, build, build.emit(op, node, (x,), build.shapes[x], part="real", **float_attributes(node, op)), 3, 4
+        )
 
     return handler
 

@@ -16,7 +16,7 @@ from edgeconv.importer.file import load, versions_by_domain
 from edgeconv.importer.graph import GraphInput, Node, QuantizedGraph, Quantizer
 from edgeconv.importer.inputs import InputShape, bind, declared_inputs
 from edgeconv.importer.node import OnnxNode, label
-from edgeconv.importer.operators import KEEP_INTEGERS, handler, refusal
+from edgeconv.importer.operators import KEEP_INTEGERS, QUANTIZERS, handler, refusal
 from edgeconv.importer.values import Constant, QuantizedConstant, Tensor, Unknown, Value
 
 # Operators that make constants from shapes and attributes alone.
@@ -57,7 +57,11 @@ def _initializers(model: onnx.ModelProto, path: Path) -> dict[str, Value]:
                 advice="export or download the model again; it is truncated or corrupt",
             ) from error
     for sparse in model.graph.sparse_initializer:
-        constants[sparse.values.name] = Unknown()
+        raise UnsupportedModelError(
+            f"tensor '{sparse.values.name}' is sparse",
+            expected="dense tensors",
+            advice="store it as a dense initializer",
+        )
     return constants
 
 
@@ -123,7 +127,7 @@ class _Walk:
         node = OnnxNode(proto, tuple(known), tuple(proto.output), self._versions.get(domain, 1))
         if domain == "" and proto.op_type in _FROM_SHAPES:
             return _FROM_SHAPES[proto.op_type](node)
-        if fold.is_foldable(node) and domain == "" and (read is None or proto.op_type not in KEEP_INTEGERS):
+        if domain == "" and fold.is_foldable(node) and (read is None or not _keeps_integers(node)):
             return _folded(node)
         assert read is not None
         return read(node, self._build)
@@ -146,6 +150,14 @@ class _Walk:
 
 
 _CONSTANTS = (Constant, QuantizedConstant)
+
+
+def _keeps_integers(node: OnnxNode) -> bool:
+    if node.op in QUANTIZERS:
+        return True
+    x = node.value(0)
+    is_quantized = isinstance(x, QuantizedConstant) or (isinstance(x, Constant) and x.narrow is not None)
+    return is_quantized and node.op in KEEP_INTEGERS
 
 
 def _folded(node: OnnxNode) -> Sequence[Value]:

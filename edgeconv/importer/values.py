@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +81,7 @@ Known = Tensor | Constant | QuantizedConstant
 
 def along(
     values: tuple[float, ...] | tuple[int, ...], axis: int, shape: tuple[int, ...], kind: type[np.generic]
-) -> NDArray[np.generic]:
+) -> NDArray[Any]:
     """Values of an axis as an array that broadcasts over `shape`; a single value becomes a scalar array."""
     array = np.asarray(values, kind)
     if len(values) == 1:

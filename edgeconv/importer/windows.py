@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -106,7 +107,7 @@ def emit_pool(
 ) -> Tensor:
     """Append a MaxPool, or an AveragePool whose divisor counts the input extended by `counted`."""
     spatial = _output_shape(node, window, x.shape[2:])
-    attributes: dict[str, object] = {} if op == "MaxPool" else {"counted_pads": counted}
+    attributes: dict[str, Any] = {} if op == "MaxPool" else {"counted_pads": counted}
     if window.counts(x.shape[2:], counted or (0,) * len(window.pads)).min() < 1:
         raise node.error("a window lies wholly in the padding", expected="pads smaller than the kernel")
     result = build.emit(
