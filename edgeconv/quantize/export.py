@@ -1,0 +1,192 @@
+"""ONNX files of trained networks: QCDQ for onnxruntime and QONNX, both with integer samples as their input.
+
+Converters and cameras deliver integers, so the graph's input is those integers and a DequantizeLinear says what they
+mean: real = scale·(integer - zero_point). Below it stands what brevitas writes. QCDQ has no quantizer above 8 bits, and
+none is needed here, because nothing rounds.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import helper, numpy_helper
+from torch import Tensor, nn
+
+from edgeconv.errors import UnsupportedModelError, UsageError
+
+__all__ = ["IntegerInput", "export_float", "export_qcdq", "export_qonnx"]
+
+# torch's TorchScript exporter, the only one that brevitas can use for integer biases, ends before 21.
+_TORCH_OPSET = 17
+# DequantizeLinear takes 16-bit integers from operator set 21 on.
+_OPSET = 21
+# The newest that onnxruntime 1.31 and qonnx 1.0 both read.
+_IR_VERSION = 10
+# From _TORCH_OPSET to _OPSET these gained types and attributes whose defaults mean what was meant before.
+_SAME_MEANING = {
+    "Add", "AveragePool", "Clip", "Concat", "Constant", "Conv", "ConvTranspose", "DequantizeLinear", "Flatten", "Gemm",
+    "GlobalAveragePool", "Identity", "MatMul", "MaxPool", "Mul", "Pad", "QuantizeLinear", "Relu", "Reshape", "Sigmoid",
+    "Slice", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class IntegerInput:
+    """Integers that enter a graph: real = scale·(integer - zero_point).
+
+    Attributes:
+        dtype: uint8, int8, uint16 or int16.
+        scale: a float32 value; a power of two keeps every real value exact.
+        zero_point: the integer that means 0, and that padding is made of.
+    """
+
+    dtype: np.dtype[Any]
+    scale: float
+    zero_point: int
+
+    def __post_init__(self) -> None:
+        if self.dtype not in (np.uint8, np.int8, np.uint16, np.int16):
+            raise UsageError(f"graph input of type {self.dtype}", expected="uint8, int8, uint16 or int16")
+        bounds = np.iinfo(self.dtype)
+        if not self.scale > 0 or not bounds.min <= self.zero_point <= bounds.max:
+            raise UsageError(
+                f"graph input with scale {self.scale} and zero point {self.zero_point}",
+                expected=f"scale > 0 and a zero point of type {self.dtype}",
+            )
+
+
+def export_qcdq(
+    network: nn.Module, example: Tensor, path: str | Path, *, input_name: str, output_name: str,
+    integers: IntegerInput | None = None,
+) -> Path:  # fmt: skip
+    """Write a brevitas network as QuantizeLinear / DequantizeLinear ONNX, operator set 21, IR version 10.
+
+    Args:
+        network: in evaluation mode; it is copied, since a failed export leaves brevitas modules unusable.
+        example: real input of one batch; the leading axis becomes the symbolic dimension "n".
+        integers: what the integers of the graph input mean; None keeps the network's own float input.
+
+    Raises:
+        UnsupportedModelError: the network exports to operators whose meaning changed between operator sets.
+    """
+    from brevitas.export import export_onnx_qcdq
+
+    return _export(export_onnx_qcdq, network, example, path, input_name, output_name, integers)
+
+
+def export_qonnx(
+    network: nn.Module, example: Tensor, path: str | Path, *, input_name: str, output_name: str,
+    integers: IntegerInput | None = None,
+) -> Path:  # fmt: skip
+    """Write a brevitas network as QONNX; arguments and errors are those of `export_qcdq`."""
+    from brevitas.export import export_qonnx as write
+
+    return _export(write, network, example, path, input_name, output_name, integers)
+
+
+def export_float(
+    network: nn.Module, example: Tensor, path: str | Path, *, input_name: str, output_name: str,
+    integers: IntegerInput | None = None,
+) -> Path:  # fmt: skip
+    """Write an ordinary torch network with the same input as its quantized twin; arguments as for `export_qcdq`."""
+
+    def write(module: nn.Module, args: Tensor, export_path: str, **options: Any) -> None:
+        torch.onnx.export(module, (args,), export_path, **options)
+
+    return _export(write, network, example, path, input_name, output_name, integers)
+
+
+def _export(
+    write: Callable[..., Any],
+    network: nn.Module,
+    example: Tensor,
+    path: str | Path,
+    input_name: str,
+    output_name: str,
+    integers: IntegerInput | None,
+) -> Path:
+    path = Path(path)
+    inner = input_name if integers is None else f"{input_name}.real"
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # The TorchScript exporter announces its own deprecation and the tracing of constants on every call.
+        warnings.simplefilter("ignore")
+        raw = os.path.join(folder, "raw.onnx")
+        write(
+            copy.deepcopy(network).eval(),
+            args=example,
+            export_path=raw,
+            input_names=[inner],
+            output_names=[output_name],
+            dynamic_axes={inner: {0: "n"}, output_name: {0: "n"}},
+            opset_version=_TORCH_OPSET,
+            dynamo=False,
+        )
+        model = onnx.load(raw)
+    _raise_opset(model)
+    _constants_are_no_inputs(model)
+    if integers is not None:
+        _take_integers(model, input_name, integers)
+    model.ir_version = _IR_VERSION
+    model.producer_name, model.producer_version = "edgeconv", ""
+    onnx.checker.check_model(model)
+    _write_whole(path, model.SerializeToString())
+    return path
+
+
+def _raise_opset(model: onnx.ModelProto) -> None:
+    own = {"", "ai.onnx"}
+    changed = sorted({node.op_type for node in model.graph.node if node.domain in own} - _SAME_MEANING)
+    if changed:
+        raise UnsupportedModelError(
+            f"the network exports to {', '.join(changed)}, not known to mean the same in operator set {_OPSET}",
+            advice="check the operator's history and add it to edgeconv.quantize.export",
+        )
+    for entry in model.opset_import:
+        if entry.domain in own:
+            entry.version = _OPSET
+
+
+def _constants_are_no_inputs(model: onnx.ModelProto) -> None:
+    """brevitas' QONNX export lists initializers among the inputs, where a user could override them."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    kept = [entry for entry in model.graph.input if entry.name not in constants]
+    del model.graph.input[:]
+    model.graph.input.extend(kept)
+
+
+def _take_integers(model: onnx.ModelProto, name: str, integers: IntegerInput) -> None:
+    """Put the integer input and its DequantizeLinear before the graph."""
+    (old,) = model.graph.input
+    scale, zero_point = f"{name}.scale", f"{name}.zero_point"
+    kind = helper.np_dtype_to_tensor_dtype(integers.dtype)
+    shape = [dim.dim_param or dim.dim_value for dim in old.type.tensor_type.shape.dim]
+    model.graph.initializer.extend(
+        [
+            numpy_helper.from_array(np.array(integers.scale, np.float32), scale),
+            helper.make_tensor(zero_point, kind, [], [integers.zero_point]),
+        ]
+    )
+    node = helper.make_node("DequantizeLinear", [name, scale, zero_point], [old.name], name=f"/{name}/DequantizeLinear")
+    model.graph.node.insert(0, node)
+    model.graph.input.remove(old)
+    model.graph.input.append(helper.make_tensor_value_info(name, kind, shape))
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Write beside the target and rename, so that a killed export leaves no half file."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

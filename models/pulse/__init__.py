@@ -1,0 +1,85 @@
+"""Time and energy from digitized detector pulses: simulation, network, training, bound and evaluation.
+
+    from edgeconv.models import pulse
+
+    trained = pulse.train(progress=print)                 # TrainedPulse: float network and quantized twin, ~2 minutes
+    trained.export_qcdq("pulse.onnx")                     # "samples" uint16 (n, 1, 128) → "time_energy" float32 (n, 2)
+    trained.export_float("pulse-float.onnx")
+    data = pulse.heldout(10_000, seed=1)                  # HeldOut: data.inputs["samples"], data.truth is a Pulses
+    score = pulse.evaluate(trained.predict_quantized(data.inputs["samples"]), data)
+    score.time_ps, score.energy_percent, score.time_over_bound, score.energy_over_bound
+    pulse.classic(data)                                   # {"constant fraction": Resolution, "optimal filter": …}
+    pulse.report({"float": trained.predict_float, "int8": runner}, "report/")   # PNG plots, resolution against SNR
+
+Any function from samples to an (N, 2) array of time in ns and energy as a fraction of full scale can be evaluated: the
+torch networks, an onnxruntime session, or the runner of a compiled artifact. `FAMILY` is what the entry point group
+`edgeconv.models` names.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgeconv.models.pulse.classic import ConstantFraction, OptimalFilter
+    from edgeconv.models.pulse.evaluate import Report, Resolution, classic, evaluate, heldout, sweep
+    from edgeconv.models.pulse.family import FAMILY
+    from edgeconv.models.pulse.network import benchmark_network
+    from edgeconv.models.pulse.plots import report
+    from edgeconv.models.pulse.simulate import Biexponential, CrRc, PulseConfig, Pulses, simulate
+    from edgeconv.models.pulse.train import TrainConfig, train
+    from edgeconv.models.pulse.trained import TrainedPulse, export_benchmark
+
+# name -> module; torch and matplotlib load only with the names that need them.
+_LAZY = {
+    "FAMILY": "family",
+    "Biexponential": "simulate",
+    "ConstantFraction": "classic",
+    "CrRc": "simulate",
+    "OptimalFilter": "classic",
+    "PulseConfig": "simulate",
+    "Pulses": "simulate",
+    "Report": "evaluate",
+    "Resolution": "evaluate",
+    "TrainConfig": "train",
+    "TrainedPulse": "trained",
+    "benchmark_network": "network",
+    "classic": "evaluate",
+    "evaluate": "evaluate",
+    "export_benchmark": "trained",
+    "heldout": "evaluate",
+    "report": "plots",
+    "simulate": "simulate",
+    "sweep": "evaluate",
+    "train": "train",
+}
+
+__all__ = [
+    "FAMILY",
+    "Biexponential",
+    "ConstantFraction",
+    "CrRc",
+    "OptimalFilter",
+    "PulseConfig",
+    "Pulses",
+    "Report",
+    "Resolution",
+    "TrainConfig",
+    "TrainedPulse",
+    "benchmark_network",
+    "classic",
+    "evaluate",
+    "export_benchmark",
+    "heldout",
+    "report",
+    "simulate",
+    "sweep",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'edgeconv.models.pulse' has no attribute {name!r}")
+    return getattr(import_module(f"edgeconv.models.pulse.{_LAZY[name]}"), name)
