@@ -1,0 +1,276 @@
+"""The public functions behind `edgeconv.compile` and `edgeconv.load`: thin, each stage does its own work."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from edgeconv.errors import ArtifactError, UsageError
+from edgeconv.runtime.cpu_features import supported_isas
+
+if TYPE_CHECKING:
+    from edgeconv.artifact import Artifact
+    from edgeconv.codegen.emit import KernelReport
+    from edgeconv.integer.certificate import Certificate
+    from edgeconv.ir import Program
+    from edgeconv.runtime.runner import Runner
+
+__all__ = ["CompileReport", "compile_model", "compile_program", "load"]
+
+GOLDEN_SAMPLES = 16
+"""Enough for every kind of random input (ties, saturation, …) and small against the weights."""
+GOLDEN_MACS = 100_000_000
+"""The reference interpreter takes about a second for so many: larger models get fewer samples, at least one."""
+STAGES = ("read", "lower", "prove", "generate", "golden", "write", "check")
+
+Progress = Callable[[str, int, int], None]
+"""Called with the name of the stage that begins, its index, and the number of stages."""
+
+
+@dataclass(frozen=True)
+class CompileReport:
+    """What a compilation gave.
+
+    Attributes:
+        artifact: the folder that was written.
+        kernels: per instruction set, what was generated for each step of the program.
+        seconds: per stage.
+        tested_isas: instruction sets whose results were compared with the reference on this machine.
+    """
+
+    artifact: Artifact
+    kernels: Mapping[str, tuple[KernelReport, ...]]
+    seconds: Mapping[str, float]
+    tested_isas: tuple[str, ...]
+
+    @property
+    def path(self) -> Path:
+        """The artifact's folder."""
+        return self.artifact.path
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain values; the files' hashes are left out, the manifest has them."""
+        manifest = self.artifact.manifest
+        return {
+            "artifact": str(self.path),
+            "name": manifest.name,
+            "target": manifest.target,
+            "macs": manifest.macs,
+            "weight_bytes": manifest.weight_bytes,
+            "scratch_bytes": manifest.scratch_bytes,
+            "bytes": self.artifact.size,
+            "executable_libc": manifest.executable_libc,
+            "isas": manifest.isas,
+            "inputs": manifest.inputs,
+            "outputs": manifest.outputs,
+            "layers": manifest.layers,
+            "kernels": dict(self.kernels),
+            "tested_isas": self.tested_isas,
+            "seconds": dict(self.seconds),
+        }
+
+
+class _Clock:
+    """Tells progress and keeps the time of each stage."""
+
+    def __init__(self, stages: Sequence[str], progress: Progress | None) -> None:
+        self.seconds: dict[str, float] = {}
+        self._stages, self._progress = stages, progress
+        self._running: tuple[str, float] | None = None
+
+    def enter(self, stage: str) -> None:
+        self.finish()
+        if self._progress:
+            self._progress(stage, self._stages.index(stage), len(self._stages))
+        self._running = (stage, perf_counter())
+
+    def finish(self) -> None:
+        if self._running:
+            stage, start = self._running
+            self.seconds[stage] = perf_counter() - start
+
+
+def compile_model(
+    model: str | Path,
+    target: str | Path = "cpu",
+    output: str | Path | None = None,
+    *,
+    shapes: Mapping[str, int] | None = None,
+    units: Mapping[str, str] | None = None,
+    fuse: bool = True,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> CompileReport:
+    """Compile a quantized ONNX model into an artifact.
+
+    Args:
+        model: the ONNX file (QCDQ, QONNX or QOperator).
+        target: name of a target or path of a target file; `cpu` is this machine.
+        output: folder to write; the model's name with `.edge` in the current folder when None.
+        shapes: extents of symbolic dimensions by name, other than the batch.
+        units: of the real values of inputs and outputs by name, for the header and the manifest.
+        fuse: fuse requantizations into the operators before them; the results are the same bits either way.
+        seed: of the golden samples.
+        progress: called as each stage begins.
+
+    Returns:
+        a report with the artifact, which has been run on its golden samples with every instruction set that this
+        machine has.
+
+    Raises:
+        UsageError: the output exists and is not an artifact, or cannot be written.
+        ModelError: the model is missing, malformed or not supported; says why and what to do.
+        TargetError, DeviceError: an unknown target, or one that edgeconv cannot compile for yet.
+        ToolError: TVM or the C compiler is missing or fails.
+    """
+    from edgeconv.artifact.store import require_replaceable
+    from edgeconv.targets import load_target
+
+    path = Path(model)
+    load_target(target).require_available()
+    folder = Path(output) if output is not None else Path(path.stem + ".edge")
+    require_replaceable(folder)
+    clock = _Clock(STAGES, progress)
+
+    clock.enter("read")
+    from edgeconv.importer import read_onnx
+
+    graph = read_onnx(path, shapes)
+    clock.enter("lower")
+    from edgeconv.integer import lower
+
+    program = lower(graph)
+    source = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    return _compile(program, folder, target, folder.stem, source, units or {}, fuse, seed, clock)
+
+
+def compile_program(
+    program: Program,
+    output: str | Path,
+    target: str | Path = "cpu",
+    *,
+    units: Mapping[str, str] | None = None,
+    fuse: bool = True,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> CompileReport:
+    """Compile an integer program into an artifact; arguments, result and errors are those of `compile_model`."""
+    from edgeconv.artifact.store import require_replaceable
+    from edgeconv.targets import load_target
+
+    load_target(target).require_available()
+    folder = Path(output)
+    require_replaceable(folder)
+    return _compile(program, folder, target, folder.stem, {}, units or {}, fuse, seed, _Clock(STAGES, progress))
+
+
+def _compile(
+    program: Program,
+    folder: Path,
+    target: str | Path,
+    name: str,
+    source: Mapping[str, str],
+    units: Mapping[str, str],
+    fuse: bool,
+    seed: int,
+    clock: _Clock,
+) -> CompileReport:
+    from edgeconv.artifact.build import generate_all, toolchain
+    from edgeconv.artifact.write import Contents, write
+    from edgeconv.targets import load_target
+
+    chosen = load_target(target)
+    _check_units(program, units)
+    clock.enter("prove")
+    certificates = prove_all(program, chosen.isa_names)
+    clock.enter("generate")
+    generated = generate_all(program, certificates, chosen.isa_names, fuse=fuse)
+    clock.enter("golden")
+    inputs, outputs = golden_samples(program, seed)
+    clock.enter("write")
+    contents = Contents(
+        name=name,
+        target=chosen.name,
+        triple=chosen.triple or "",
+        program=program,
+        certificates=certificates,
+        kernels=generated.kernels,
+        golden_inputs=inputs,
+        golden_outputs=outputs,
+        source=source,
+        units=units,
+        fused=fuse,
+        toolchain=toolchain(),
+    )
+    artifact = write(contents, folder)
+    clock.enter("check")
+    tested = _check_golden(artifact, inputs, outputs)
+    clock.finish()
+    return CompileReport(artifact, generated.reports, clock.seconds, tested)
+
+
+def _check_units(program: Program, units: Mapping[str, str]) -> None:
+    known = [*program.inputs, *program.outputs]
+    for name in units:
+        if name not in known:
+            raise UsageError(f"a unit for '{name}', which is no input or output", expected=", ".join(known))
+
+
+def prove_all(program: Program, isas: Sequence[str]) -> dict[str, Certificate]:
+    """A certificate for each policy that the instruction sets follow, by its name.
+
+    Raises:
+        ProgramError: a requantization cannot be proved.
+    """
+    from edgeconv.integer.policy import POLICIES, POLICY_OF_ISA
+    from edgeconv.integer.prove import prove
+
+    names = dict.fromkeys(POLICY_OF_ISA[isa].name for isa in isas)
+    return {name: prove(program, POLICIES[name]) for name in names}
+
+
+def golden_samples(program: Program, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Random inputs, biased to ties and saturation, and what the reference makes of them."""
+    from edgeconv.artifact.layers import macs_of
+    from edgeconv.reference import run
+    from edgeconv.verify.inputs import random_inputs
+
+    macs = sum(macs_of(program, operator) for operator in program.operators)
+    inputs = random_inputs(program, max(1, min(GOLDEN_SAMPLES, GOLDEN_MACS // max(1, macs))), seed)
+    return inputs, run(program, inputs)
+
+
+def _check_golden(artifact: Artifact, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> tuple[str, ...]:
+    """Run what was compiled; a difference is a fault of edgeconv, and nobody is to learn of it later than now."""
+    from edgeconv.runtime.runner import Runner
+
+    runnable = [isa.name for isa in artifact.manifest.isas if isa.name in supported_isas()]
+    for isa in runnable:
+        results = Runner(artifact, isa)(inputs)
+        found = results if isinstance(results, dict) else {artifact.manifest.outputs[0].name: results}
+        for name, expected in outputs.items():
+            if found[name].tobytes() != expected.tobytes():
+                raise ArtifactError(
+                    f"{artifact.path}: output '{name}' of the {isa} code differs from the reference",
+                    advice=f"report it as a fault of edgeconv; `edgeconv verify {artifact.path}` says where",
+                )
+    return tuple(runnable)
+
+
+def load(path: str | Path, isa: str | None = None) -> Runner:
+    """Open an artifact and get it ready to run on this machine; numpy in, numpy out.
+
+    Args:
+        isa: instruction set; the fastest that this machine runs when None.
+
+    Raises:
+        ArtifactError: not an artifact, altered, or of a newer version.
+        DeviceError: this machine lacks the CPU features that it needs.
+    """
+    from edgeconv.runtime.runner import load as load_runner
+
+    return load_runner(path, isa)

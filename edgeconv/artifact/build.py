@@ -1,0 +1,140 @@
+"""Generated code for an artifact, and the check that a library holds exactly that code."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from edgeconv.artifact.link import CompiledKernel, link
+from edgeconv.artifact.store import Artifact
+from edgeconv.artifact.write import Contents, model_source
+from edgeconv.integer.certificate import Certificate
+from edgeconv.integer.policy import POLICY_OF_ISA
+from edgeconv.ir import Program
+
+if TYPE_CHECKING:
+    from edgeconv.codegen import GeneratedCode
+    from edgeconv.codegen.emit import KernelReport
+
+__all__ = ["Generated", "check_library", "generate_all", "toolchain"]
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Code for every instruction set of an artifact.
+
+    Attributes:
+        kernels: what is linked, slowest first.
+        reports: per instruction set, what was generated for each step.
+        sections: per instruction set, name -> (offset, bytes) of each constant in its blob.
+    """
+
+    kernels: tuple[CompiledKernel, ...]
+    reports: dict[str, tuple[KernelReport, ...]]
+    sections: dict[str, Mapping[str, tuple[int, int]]]
+
+
+def generate_all(
+    program: Program, certificates: Mapping[str, Certificate], isas: Sequence[str], *, fuse: bool = True
+) -> Generated:
+    """Generate code for every instruction set.
+
+    Args:
+        certificates: by policy.
+
+    Raises:
+        ToolError: TVM is missing or fails.
+        UnsupportedModelError: an operator has no kernel.
+    """
+    from edgeconv.codegen import generate
+
+    codes: list[GeneratedCode] = []
+    for isa in isas:
+        codes.append(generate(program, certificates[POLICY_OF_ISA[isa].name].forms, isa, fuse=fuse))
+    return Generated(
+        tuple(CompiledKernel(c.isa, c.symbol, c.object_bytes, c.blob, c.scratch_bytes) for c in codes),
+        {code.isa: code.report for code in codes},
+        {code.isa: code.sections for code in codes},
+    )
+
+
+def toolchain() -> dict[str, str]:
+    """Names and versions of what makes a library: the same give the same bytes."""
+    done = subprocess.run(["gcc", "-dumpfullversion"], capture_output=True, text=True, check=False)
+    return {"apache-tvm": metadata.version("apache-tvm"), "gcc": done.stdout.strip()}
+
+
+def check_library(
+    artifact: Artifact, program: Program, certificates: Mapping[str, Certificate], notes: list[str]
+) -> Iterator[tuple[str, str, str]]:
+    """Generate and link the library again and compare it with the artifact's.
+
+    Args:
+        notes: a line is added where the library cannot be compared whole, because other tools made it.
+
+    Yields:
+        (place, found, expected) of each difference.
+    """
+    manifest = artifact.manifest
+    generated = generate_all(program, certificates, [isa.name for isa in manifest.isas], fuse=manifest.fused)
+    contents = Contents(
+        name=manifest.name,
+        target=manifest.target,
+        triple=manifest.triple,
+        program=program,
+        certificates=certificates,
+        kernels=generated.kernels,
+        golden_inputs={},
+        golden_outputs={},
+        units={tensor.name: tensor.unit for tensor in (*manifest.inputs, *manifest.outputs) if tensor.unit},
+    )
+    linked = link(model_source(contents), generated.kernels)
+    pairs = [(manifest.library, linked.library)]
+    if linked.executable is not None:
+        pairs.append((manifest.executable, linked.executable))
+    for name, expected in pairs:
+        found = (artifact.path / name).read_bytes()
+        if found == expected:
+            continue
+        if toolchain() == manifest.toolchain and linked.libc == manifest.executable_libc:
+            yield _first_difference(name, found, expected, generated)
+        else:
+            notes.append(f"{name} was made by {manifest.toolchain}, here is {toolchain()}: only constants are compared")
+            yield from _constant_differences(name, found, generated)
+
+
+def _first_difference(name: str, found: bytes, expected: bytes, generated: Generated) -> tuple[str, str, str]:
+    if len(found) != len(expected):
+        return name, f"{len(found)} bytes", f"{len(expected)} bytes"
+    at = next(index for index, (a, b) in enumerate(zip(found, expected, strict=True)) if a != b)
+    place = f"{name}, byte {at}"
+    for kernel in generated.kernels:
+        start = expected.find(kernel.blob)
+        if 0 <= start <= at < start + len(kernel.blob):
+            place += f", {_section_at(generated.sections[kernel.isa], at - start)} of {kernel.isa}"
+            break
+    else:
+        place += ", machine code"
+    return place, f"0x{found[at]:02x}", f"0x{expected[at]:02x}"
+
+
+def _section_at(sections: Mapping[str, tuple[int, int]], offset: int) -> str:
+    for section, (start, size) in sections.items():
+        if start <= offset < start + size:
+            return f"constant {section}, byte {offset - start}"
+    return f"constants, byte {offset}"
+
+
+def _constant_differences(name: str, found: bytes, generated: Generated) -> Iterator[tuple[str, str, str]]:
+    for kernel in generated.kernels:
+        if kernel.blob in found:
+            continue
+        for section, (start, size) in generated.sections[kernel.isa].items():
+            if kernel.blob[start : start + size] not in found:
+                yield f"{name}, constant {section} of {kernel.isa}", "other bytes", "those that the model gives"
+                break
+        else:
+            yield f"{name}, constants of {kernel.isa}", "another order", "that which the model gives"

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The C interface of every edgeconv artifact (docs/c-interface.md). The header <model>.h beside this one has the
+ * sizes, shapes and types of one model, and example.c shows the calls.
+ */
+#ifndef EDGE_H
+#define EDGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A library accepts contexts of its own version alone. */
+#define EDGE_ABI_VERSION 1u
+
+enum edge_status {
+    EDGE_OK = 0,
+    EDGE_ERROR_ABI = -1,      /* the context was made for another version of this interface */
+    EDGE_ERROR_ISA = -2,      /* this CPU cannot run that instruction set, or the library does not carry it */
+    EDGE_ERROR_CONTEXT = -3,  /* the context was not initialized by edge_init */
+    EDGE_ERROR_ARGUMENT = -4, /* a null pointer, or a negative number of samples */
+    EDGE_ERROR_SCRATCH = -5,  /* the scratch memory is null or not aligned to EDGE_SCRATCH_ALIGNMENT bytes */
+    EDGE_ERROR_RANGE = -6,    /* an integer input holds a value outside its type (edge_check) */
+    EDGE_ERROR_NAN = -7       /* a float input holds NaN (edge_check) */
+};
+
+enum edge_isa {
+    EDGE_ISA_AUTO = 0, /* the fastest that the library carries and this machine runs */
+    EDGE_ISA_GENERIC = 1,
+    EDGE_ISA_AVX2 = 2,
+    EDGE_ISA_AVX512VNNI = 3,
+    EDGE_ISA_NEON = 4,
+    EDGE_ISA_NEON_DOTPROD = 5
+};
+
+/* How to run. Made by EDGE_CTX_INIT, completed by edge_init, then only read: any number of threads may share one. */
+typedef struct edge_ctx {
+    uint32_t abi_version; /* EDGE_ABI_VERSION */
+    uint32_t isa;         /* enum edge_isa; edge_init replaces EDGE_ISA_AUTO by its choice */
+    uint32_t threads;     /* the most threads that edge_run may use; CPU libraries of this version use one */
+    uint32_t ready;       /* set by edge_init */
+    void *stream;         /* CUDA stream; NULL on CPUs */
+    uint64_t reserved[4]; /* zero */
+} edge_ctx;
+
+#define EDGE_CTX_INIT {EDGE_ABI_VERSION, EDGE_ISA_AUTO, 1u, 0u, NULL, {0u, 0u, 0u, 0u}}
+
+/* Check the context and choose the instruction set. Returns EDGE_OK, EDGE_ERROR_ABI, _ISA or _ARGUMENT. */
+int edge_init(edge_ctx *ctx);
+
+/* Run the model on n samples.
+ *
+ * in, out: one pointer for each input and output of the model, in its order; each points at n samples, one after the
+ *          other, of EDGE_INPUT_<i>_BYTES or EDGE_OUTPUT_<i>_BYTES bytes, at any alignment. Outputs overlap
+ *          neither inputs nor each other. Integer inputs must hold values of their type.
+ * scratch: EDGE_SCRATCH_BYTES bytes, aligned to EDGE_SCRATCH_ALIGNMENT; need not be cleared; one for each thread.
+ *
+ * Reentrant: no global state, no allocation, no system calls. The caller's floating-point state (MXCSR) is saved, set
+ * to round to nearest without flushing to zero, and restored, so it cannot change a result. */
+int edge_run(const edge_ctx *ctx, const void *const *in, void *const *out, void *scratch, int64_t n);
+
+/* Check n samples of every input: EDGE_OK; EDGE_ERROR_RANGE where an integer lies outside its type (possible only for
+ * types narrower than their container); EDGE_ERROR_NAN where a float is NaN, unless allow_nan is set. */
+int edge_check(const void *const *in, int64_t n, int allow_nan);
+
+/* What a status means, in English. Never NULL. */
+const char *edge_strerror(int status);
+
+/* The name of an instruction set, such as "avx2"; NULL where the library does not carry it. */
+const char *edge_isa_name(uint32_t isa);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The C interface of edge.h over generated code: choice of the instruction set, floating-point state, checks.
+ */
+#include "edge_model.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+static uint64_t enabled_register_state(void) {
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+}
+
+static int has(uint32_t word, uint32_t bits) { return (word & bits) == bits; }
+
+/* The levels x86-64-v3 and x86-64-v4 of the System V psABI, and VNNI. The operating system must save the registers. */
+static int cpu_runs(uint32_t isa) {
+    const uint64_t YMM_STATE = 0x06, ZMM_STATE = 0xE6;
+    uint32_t a, b1, c1, d1, b7, c7, d7, cx, bx, dx;
+    if (isa == EDGE_ISA_GENERIC) return 1;
+    if (isa != EDGE_ISA_AVX2 && isa != EDGE_ISA_AVX512VNNI) return 0;
+    if (!__get_cpuid(1, &a, &b1, &c1, &d1) || !__get_cpuid_count(7, 0, &a, &b7, &c7, &d7) ||
+        !__get_cpuid(0x80000001u, &a, &bx, &cx, &dx))
+        return 0;
+    if (!has(c1, bit_FMA | bit_MOVBE | bit_OSXSAVE | bit_AVX | bit_F16C) || !has(b7, bit_AVX2 | bit_BMI | bit_BMI2) ||
+        !has(cx, bit_LZCNT))
+        return 0;
+    uint64_t state = enabled_register_state();
+    if (isa == EDGE_ISA_AVX2) return (state & YMM_STATE) == YMM_STATE;
+    return has(b7, bit_AVX512F | bit_AVX512BW | bit_AVX512CD | bit_AVX512DQ | bit_AVX512VL) &&
+           has(c7, bit_AVX512VNNI) && (state & ZMM_STATE) == ZMM_STATE;
+}
+
+/* MXCSR: all exceptions masked, round to nearest, neither FTZ nor DAZ; the low six bits are sticky flags. */
+#define MXCSR_DEFAULT 0x1F80u
+#define MXCSR_CONTROL 0xFFC0u
+
+typedef uint32_t float_state;
+
+static inline float_state enter_default_float_state(void) {
+    uint32_t found, wanted = MXCSR_DEFAULT;
+    __asm__ volatile("stmxcsr %0" : "=m"(found));
+    if ((found & MXCSR_CONTROL) != MXCSR_DEFAULT) __asm__ volatile("ldmxcsr %0" : : "m"(wanted) : "memory");
+    return found;
+}
+
+static inline void leave_default_float_state(float_state found) {
+    if ((found & MXCSR_CONTROL) != MXCSR_DEFAULT) __asm__ volatile("ldmxcsr %0" : : "m"(found) : "memory");
+}
+#else
+#error "edge_glue.c: this architecture has no instruction-set detection yet"
+#endif
+
+static const edge_kernel *find_kernel(uint32_t isa) {
+    const edge_model *model = &edge_this_model;
+    for (uint32_t i = 0; i < model->kernel_count; i++)
+        if (model->kernels[i].isa == isa) return &model->kernels[i];
+    return NULL;
+}
+
+EXPORT int edge_init(edge_ctx *ctx) {
+    const edge_model *model = &edge_this_model;
+    if (ctx == NULL) return EDGE_ERROR_ARGUMENT;
+    if (ctx->abi_version != EDGE_ABI_VERSION) return EDGE_ERROR_ABI;
+    ctx->ready = 0;
+    if (ctx->isa != EDGE_ISA_AUTO) {
+        if (find_kernel(ctx->isa) == NULL || !cpu_runs(ctx->isa)) return EDGE_ERROR_ISA;
+    } else {
+        for (uint32_t i = model->kernel_count; i > 0 && ctx->isa == EDGE_ISA_AUTO; i--)
+            if (cpu_runs(model->kernels[i - 1].isa)) ctx->isa = model->kernels[i - 1].isa;
+        if (ctx->isa == EDGE_ISA_AUTO) return EDGE_ERROR_ISA;
+    }
+    ctx->ready = 1;
+    return EDGE_OK;
+}
+
+EXPORT int edge_run(const edge_ctx *ctx, const void *const *in, void *const *out, void *scratch, int64_t n) {
+    const edge_model *model = &edge_this_model;
+    if (ctx == NULL || in == NULL || out == NULL || n < 0) return EDGE_ERROR_ARGUMENT;
+    if (ctx->abi_version != EDGE_ABI_VERSION) return EDGE_ERROR_ABI;
+    if (!ctx->ready) return EDGE_ERROR_CONTEXT;
+    for (uint32_t i = 0; i < model->input_count; i++)
+        if (in[i] == NULL) return EDGE_ERROR_ARGUMENT;
+    for (uint32_t i = 0; i < model->output_count; i++)
+        if (out[i] == NULL) return EDGE_ERROR_ARGUMENT;
+    if (scratch == NULL || (uintptr_t)scratch % model->scratch_alignment != 0) return EDGE_ERROR_SCRATCH;
+    const edge_kernel *kernel = find_kernel(ctx->isa);
+    if (kernel == NULL) return EDGE_ERROR_ISA;
+    float_state state = enter_default_float_state();
+    kernel->entry(in, out, kernel->weights, scratch, n);
+    leave_default_float_state(state);
+    return EDGE_OK;
+}
+
+/* The user's arrays may lie at any address. */
+#define UNALIGNED __attribute__((aligned(1), may_alias))
+typedef int8_t any_i8 UNALIGNED;
+typedef int16_t any_i16 UNALIGNED;
+typedef int32_t any_i32 UNALIGNED;
+typedef int64_t any_i64 UNALIGNED;
+typedef uint16_t any_u16 UNALIGNED;
+typedef uint32_t any_u32 UNALIGNED;
+
+static int in_range(const edge_tensor *tensor, const void *data, int64_t count) {
+    uint32_t bits = tensor->bits;
+    uint64_t outside = 0;
+    /* Shifted by half the range, a signed value lies in its type exactly when no higher bit is set. */
+    uint64_t half = tensor->kind == 'i' ? (uint64_t)1 << (bits - 1) : 0;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t value;
+        switch (tensor->item_bytes) {
+        case 1: value = half ? ((const any_i8 *)data)[i] : ((const uint8_t *)data)[i]; break;
+        case 2: value = half ? ((const any_i16 *)data)[i] : ((const any_u16 *)data)[i]; break;
+        case 4: value = half ? (int64_t)((const any_i32 *)data)[i] : (int64_t)((const any_u32 *)data)[i]; break;
+        default: value = ((const any_i64 *)data)[i]; break;
+        }
+        outside |= ((uint64_t)value + half) >> bits;
+    }
+    return outside == 0;
+}
+
+static int has_nan(const any_u32 *words, int64_t count) {
+    uint32_t found = 0;
+    for (int64_t i = 0; i < count; i++) found |= (words[i] & 0x7FFFFFFFu) > 0x7F800000u;
+    return found != 0;
+}
+
+EXPORT int edge_check(const void *const *in, int64_t n, int allow_nan) {
+    const edge_model *model = &edge_this_model;
+    if (in == NULL || n < 0) return EDGE_ERROR_ARGUMENT;
+    for (uint32_t i = 0; i < model->input_count; i++) {
+        const edge_tensor *tensor = &model->inputs[i];
+        if (in[i] == NULL) return EDGE_ERROR_ARGUMENT;
+        if (tensor->kind == 'f') {
+            if (!allow_nan && has_nan(in[i], n * tensor->elements)) return EDGE_ERROR_NAN;
+        } else if (tensor->bits < 8 * tensor->item_bytes && !in_range(tensor, in[i], n * tensor->elements)) {
+            return EDGE_ERROR_RANGE;
+        }
+    }
+    return EDGE_OK;
+}
+
+EXPORT const char *edge_strerror(int status) {
+    switch (status) {
+    case EDGE_OK: return "success";
+    case EDGE_ERROR_ABI: return "the context was made for another version of the C interface";
+    case EDGE_ERROR_ISA: return "this CPU cannot run that instruction set, or the library does not carry it";
+    case EDGE_ERROR_CONTEXT: return "the context was not initialized by edge_init";
+    case EDGE_ERROR_ARGUMENT: return "a null pointer or a negative number of samples";
+    case EDGE_ERROR_SCRATCH: return "the scratch memory is null or not aligned";
+    case EDGE_ERROR_RANGE: return "an integer input holds a value outside its type";
+    case EDGE_ERROR_NAN: return "a float input holds NaN";
+    default: return "unknown status";
+    }
+}
+
+EXPORT const char *edge_isa_name(uint32_t isa) {
+    const edge_kernel *kernel = find_kernel(isa);
+    return kernel == NULL ? NULL : kernel->name;
+}

@@ -1,0 +1,233 @@
+"""`manifest.json`: what an artifact holds, as data, with the hash of every file and of itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from edgeconv.errors import ArtifactError
+
+__all__ = [
+    "ABI_VERSION",
+    "FORMAT_VERSION",
+    "MANIFEST_NAME",
+    "CompiledIsa",
+    "FileEntry",
+    "LayerInfo",
+    "Manifest",
+    "TensorInfo",
+    "parse_manifest",
+    "render_manifest",
+]
+
+MANIFEST_NAME = "manifest.json"
+FORMAT_VERSION = 1
+"""Version of the folder's layout and of the manifest's fields."""
+ABI_VERSION = 1
+"""Version of the C interface: EDGE_ABI_VERSION of edge.h."""
+
+_NO_SEAL = "0" * 64
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One input or output.
+
+    Attributes:
+        name: of the graph.
+        type: element type of the program, such as `u8`, `i12` or `f32`.
+        dtype: numpy's name of its container, such as `uint8`.
+        shape: of one sample.
+        scale, zero_point: real = scale·(integer - zero_point), where the program says so; one value, or one per
+            channel. For a float tensor those of the quantizer beside it.
+        unit: of the real value, where the user told it.
+    """
+
+    name: str
+    type: str
+    dtype: str
+    shape: tuple[int, ...]
+    scale: tuple[float, ...] | None = None
+    zero_point: int | None = None
+    unit: str | None = None
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """One operator of the program.
+
+    Attributes:
+        output: tensor it writes.
+        operator: keyword of the program's text form.
+        origin: ONNX node it came from.
+        type, shape: of the output, for one sample.
+        macs: multiply-accumulates for one sample.
+        weights: number of constant weights and biases it reads.
+        forms: per policy, how many channels each form of requantization computes.
+    """
+
+    output: str
+    operator: str
+    origin: str
+    type: str
+    shape: tuple[int, ...]
+    macs: int
+    weights: int
+    forms: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CompiledIsa:
+    """One instruction set that the library carries.
+
+    Attributes:
+        policy: which certificate its forms are proved in.
+        features: CPU flags it needs, under the names of /proc/cpuinfo.
+        object_bytes: size of the object file that was linked.
+        blob_bytes: packed weights and constants.
+        scratch_bytes: working memory of one call.
+        blob_sha256: hash of its blob.
+    """
+
+    name: str
+    policy: str
+    features: tuple[str, ...]
+    object_bytes: int
+    blob_bytes: int
+    scratch_bytes: int
+    blob_sha256: str
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """Size and SHA-256 of one file."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All fields of `manifest.json`; docs/artifact.md explains them.
+
+    Attributes:
+        format, arithmetic, abi: versions of the folder, of docs/arithmetic.md and of the C interface.
+        edgeconv: version that compiled it.
+        name: of the model; files in lib/ and include/ carry it.
+        target, triple: what it was compiled for.
+        library: path of the shared library in the folder.
+        executable: path of edge-run, and `executable_libc`: "musl" (static, no libc needed) or "glibc" (static).
+        scratch_bytes, scratch_alignment: working memory of one call, the largest of all instruction sets.
+        weight_bytes: constants of the program, packed as on disk before compression.
+        macs: multiply-accumulates for one sample.
+        source: name and SHA-256 of the model file.
+        fused: whether requantizations were fused into the operators before them (the results are the same bits).
+        toolchain: names and versions of what made the code: the same give the same library, byte by byte.
+        timings: figures a benchmark recorded, or None.
+        files: every file of the folder but the manifest.
+    """
+
+    format: int
+    arithmetic: int
+    abi: int
+    edgeconv: str
+    name: str
+    target: str
+    triple: str
+    library: str
+    executable: str
+    executable_libc: str
+    scratch_bytes: int
+    scratch_alignment: int
+    weight_bytes: int
+    macs: int
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    isas: tuple[CompiledIsa, ...]
+    layers: tuple[LayerInfo, ...]
+    source: dict[str, str]
+    fused: bool
+    toolchain: dict[str, str]
+    timings: dict[str, Any] | None = None
+    files: dict[str, FileEntry] = field(default_factory=dict)
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """Policies of the instruction sets, each once, in order."""
+        return tuple(dict.fromkeys(isa.policy for isa in self.isas))
+
+
+def render_manifest(manifest: Manifest) -> str:
+    """The text of `manifest.json`. Its last field is the SHA-256 of the text with 64 zeros in the hash's place."""
+    values = dataclasses.asdict(manifest) | {"sha256": _NO_SEAL}
+    text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return text.replace(_NO_SEAL, hashlib.sha256(text.encode()).hexdigest())
+
+
+def parse_manifest(text: str, path: Path) -> Manifest:
+    """Read what `render_manifest` gave.
+
+    Args:
+        path: of the artifact, for messages.
+
+    Raises:
+        ArtifactError: not a manifest, altered, or of a newer version than this edgeconv knows.
+    """
+    try:
+        values = json.loads(text)
+        seal = values.pop("sha256")
+        format_ = int(values["format"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ArtifactError(
+            f"{path / MANIFEST_NAME} is not the manifest of an artifact: {error}", advice="compile the model again"
+        ) from error
+    # A newer format may have other fields and another seal: its version is looked at first.
+    _require_version(path, "folder format", format_, FORMAT_VERSION)
+    expected = hashlib.sha256(text.replace(str(seal), _NO_SEAL).encode()).hexdigest()
+    if seal != expected:
+        raise ArtifactError(
+            f"{path / MANIFEST_NAME} was altered: its SHA-256 is {expected[:16]}…",
+            expected=f"{str(seal)[:16]}…",
+            advice="compile the model again; an artifact is not to be edited",
+        )
+    _require_version(path, "C interface", int(values.get("abi", 0)), ABI_VERSION)
+    try:
+        manifest = _build(Manifest, values)
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise ArtifactError(f"{path / MANIFEST_NAME}: {error}", advice="compile the model again") from error
+    assert isinstance(manifest, Manifest)
+    return manifest
+
+
+def _require_version(path: Path, what: str, found: int, known: int) -> None:
+    if found != known:
+        advice = "update edgeconv, or compile the model again" if found > known else "compile the model again"
+        raise ArtifactError(f"{path}: {what} version {found}", expected=f"version {known}", advice=advice)
+
+
+def _build(kind: Any, value: Any) -> Any:
+    """A value of JSON as the annotated type: dataclasses, tuples, mappings, optional and plain values."""
+    origin = get_origin(kind)
+    if origin is UnionType:
+        return None if value is None else _build(get_args(kind)[0], value)
+    if origin is tuple:
+        return tuple(_build(get_args(kind)[0], item) for item in value)
+    if origin is dict:
+        return {key: _build(get_args(kind)[1], item) for key, item in value.items()}
+    if dataclasses.is_dataclass(kind):
+        hints = get_type_hints(kind)
+        known: Mapping[str, Any] = {key: _build(hints[key], item) for key, item in value.items()}
+        return kind(**known)  # type: ignore[operator]
+    if kind is Any:
+        return value
+    if kind is float and isinstance(value, int):
+        return float(value)
+    if not isinstance(value, kind):
+        raise TypeError(f"found {value!r}, expected {kind.__name__}")
+    return value

@@ -1,0 +1,177 @@
+"""Writing an artifact: program, certificates, library, headers, golden samples, manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeconv._version import __version__
+from edgeconv.artifact import layers
+from edgeconv.artifact.link import CompiledKernel, Linked, kernel_sources, link
+from edgeconv.artifact.manifest import (
+    ABI_VERSION,
+    FORMAT_VERSION,
+    MANIFEST_NAME,
+    CompiledIsa,
+    Manifest,
+    render_manifest,
+)
+from edgeconv.artifact.sources import C_FOLDER, ModelSource, example_text, header_text, identifier
+from edgeconv.artifact.store import GOLDEN_FOLDER, Artifact, certificate_name, file_entries, publish
+from edgeconv.integer.certificate import Certificate
+from edgeconv.integer.policy import POLICY_OF_ISA
+from edgeconv.ir import ARITHMETIC_VERSION, Program
+from edgeconv.ir.storage import save_program
+from edgeconv.runtime.cpu_features import INSTRUCTION_SETS
+
+__all__ = ["Contents", "model_source", "write"]
+
+SCRATCH_ALIGNMENT = 64
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What an artifact is made of.
+
+    Attributes:
+        name: of the model; it becomes part of file names.
+        target, triple: what it is compiled for.
+        certificates: by policy.
+        kernels: generated code, slowest instruction set first.
+        golden_inputs, golden_outputs: arrays (n, *shape) by name, for the self-test.
+        source: "file" and "sha256" of the model.
+        units: of real values, by tensor name.
+        fused: whether requantizations were fused into the operators before them.
+        toolchain: names and versions of what made the code.
+    """
+
+    name: str
+    target: str
+    triple: str
+    program: Program
+    certificates: Mapping[str, Certificate]
+    kernels: tuple[CompiledKernel, ...]
+    golden_inputs: Mapping[str, NDArray[np.generic]]
+    golden_outputs: Mapping[str, NDArray[np.generic]]
+    source: Mapping[str, str] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+    fused: bool = True
+    toolchain: Mapping[str, str] = field(default_factory=dict)
+
+
+def write(contents: Contents, output: Path) -> Artifact:
+    """Link the library and write the artifact; what was at `output` is replaced in one step, if it was an artifact.
+
+    Raises:
+        UsageError: `output` is something else than an artifact, or cannot be written (disk full, for instance).
+        ToolError: the C compiler is missing or fails.
+    """
+    model = model_source(contents)
+    linked = link(model, contents.kernels)
+    with publish(output) as folder:
+        library = _write_library(folder, model.name, linked)
+        save_program(contents.program, folder)
+        for policy, certificate in contents.certificates.items():
+            (folder / certificate_name(policy)).write_text(certificate.to_json(), encoding="utf-8")
+        _write_headers(folder, model, contents, library)
+        _write_golden(folder / GOLDEN_FOLDER, contents)
+        manifest = _manifest(contents, model, library, linked, folder)
+        (folder / MANIFEST_NAME).write_text(render_manifest(manifest), encoding="utf-8")
+    return Artifact(output, manifest)
+
+
+def model_source(contents: Contents) -> ModelSource:
+    """The description of the model that its C sources are made of."""
+    program = contents.program
+    return ModelSource(
+        name=identifier(contents.name),
+        inputs=layers.describe_inputs(program, contents.units),
+        outputs=layers.describe_outputs(program, contents.units),
+        kernels=kernel_sources(contents.kernels),
+        scratch_bytes=max(kernel.scratch_bytes for kernel in contents.kernels),
+        scratch_alignment=SCRATCH_ALIGNMENT,
+        macs=sum(layers.macs_of(program, operator) for operator in program.operators),
+        ranges=layers.input_ranges(program),
+    )
+
+
+def _write_library(folder: Path, name: str, linked: Linked) -> str:
+    library = f"lib/lib{name}.so"
+    (folder / "lib").mkdir()
+    path = folder / library
+    path.write_bytes(linked.library)
+    path.chmod(0o755)
+    program = folder / "edge-run"
+    if linked.executable is None:
+        os.symlink(library, program)
+    else:
+        program.write_bytes(linked.executable)
+        program.chmod(0o755)
+    return library
+
+
+def _write_headers(folder: Path, model: ModelSource, contents: Contents, library: str) -> None:
+    include = folder / "include"
+    include.mkdir()
+    shutil.copyfile(C_FOLDER / "edge.h", include / "edge.h")
+    isas = [kernel.isa for kernel in contents.kernels]
+    header = header_text(model, isas, layers.weight_bytes(contents.program), ARITHMETIC_VERSION, __version__)
+    (include / f"{model.name}.h").write_text(header, encoding="utf-8")
+    (include / "example.c").write_text(example_text(model, library), encoding="utf-8")
+
+
+def _write_golden(folder: Path, contents: Contents) -> None:
+    folder.mkdir()
+    for kind, names, arrays in (
+        ("input", tuple(contents.program.inputs), contents.golden_inputs),
+        ("output", contents.program.outputs, contents.golden_outputs),
+    ):
+        for index, name in enumerate(names):
+            np.save(folder / f"{kind}-{index}.npy", np.ascontiguousarray(arrays[name]), allow_pickle=False)
+
+
+def _manifest(contents: Contents, model: ModelSource, library: str, linked: Linked, folder: Path) -> Manifest:
+    forms = {policy: certificate.forms for policy, certificate in contents.certificates.items()}
+    isas = tuple(
+        CompiledIsa(
+            kernel.isa,
+            POLICY_OF_ISA[kernel.isa].name,
+            tuple(sorted(INSTRUCTION_SETS[kernel.isa].features)),
+            len(kernel.object_code),
+            len(kernel.blob),
+            kernel.scratch_bytes,
+            hashlib.sha256(kernel.blob).hexdigest(),
+        )
+        for kernel in contents.kernels
+    )
+    return Manifest(
+        format=FORMAT_VERSION,
+        arithmetic=ARITHMETIC_VERSION,
+        abi=ABI_VERSION,
+        edgeconv=__version__,
+        name=model.name,
+        target=contents.target,
+        triple=contents.triple,
+        library=library,
+        executable="edge-run",
+        executable_libc=linked.libc,
+        scratch_bytes=model.scratch_bytes,
+        scratch_alignment=model.scratch_alignment,
+        weight_bytes=layers.weight_bytes(contents.program),
+        macs=model.macs,
+        inputs=model.inputs,
+        outputs=model.outputs,
+        isas=isas,
+        layers=layers.describe_layers(contents.program, forms),
+        source=dict(contents.source),
+        fused=contents.fused,
+        toolchain=dict(contents.toolchain),
+        files=file_entries(folder),
+    )
