@@ -99,10 +99,10 @@ class Certificate:
             "format": FORMAT,
             "arithmetic": self.arithmetic,
             "policy": self.policy,
-            "ranges": self.ranges,
+            "ranges": dict(self.ranges),
             "defined": self.defined,
         }
-        lines = [f"{json.dumps(key)}:{_dump(dict(v) if key == 'ranges' else v)}" for key, v in head.items()]
+        lines = [f"{json.dumps(key)}:{_dump(value)}" for key, value in head.items()]
         operators = ",\n".join(_dump(_write_operator(proof)) for proof in self.operators)
         return "{" + ",\n".join([*lines, f'"operators":[\n{operators}]']) + "}\n"
 

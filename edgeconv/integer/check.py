@@ -13,7 +13,7 @@ from edgeconv.errors import ProgramError
 from edgeconv.integer.certificate import Certificate, ChannelProof, OperatorProof
 from edgeconv.integer.policy import POLICIES, Policy
 from edgeconv.integer.proof import Refutation, precondition_problem, refute
-from edgeconv.integer.prove import channels_of, defined_operators, how_proved, whole_ranges
+from edgeconv.integer.prover import channels_of, defined_operators, how_proved, whole_ranges
 from edgeconv.integer.ranges import Ranges, program_ranges
 from edgeconv.integer.search import Channel
 from edgeconv.integer.sums import SumChannel

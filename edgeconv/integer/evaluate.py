@@ -8,15 +8,18 @@ rounded to odd there, and rounding that to float32 equals one rounding of the ex
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeconv.ir.exact import Grid, Rounding
-from edgeconv.ir.forms import MAGIC_F32, MAGIC_F32_BITS, MAGIC_F64, Form
+from edgeconv.ir.forms import LIMB, MAGIC_F32, MAGIC_F32_BITS, MAGIC_F64, Form
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Index = NDArray[np.intp]
+Forms = Sequence[Any]  # forms of one kind, whose fields are read by name
 
 _SPLITTER = 134217729.0  # 2²⁷ + 1, Veltkamp's splitting of a 53-bit significand
 
@@ -84,7 +87,7 @@ def _to_odd(total: Floats, error: Floats) -> Floats:
     return (bits + np.where((error != 0) & ((bits & 1) == 0), outward, 0)).view(np.float64)
 
 
-def _column(forms: Sequence[Form], name: str, channel: NDArray[np.intp]) -> NDArray[np.generic]:
+def _column(forms: Forms, name: str, channel: Index) -> NDArray[Any]:
     values = [getattr(form, name) for form in forms]
     return np.array(values, np.float64 if isinstance(values[0], float) else np.int64)[channel]
 
@@ -103,7 +106,7 @@ def _single(values: Ints) -> Floats:
     return values.astype(np.float32).astype(np.float64)
 
 
-def _fma_f32_form(forms: Sequence[Form], channel: NDArray[np.intp], operands: Sequence[Ints], grid: Grid) -> Ints:
+def _fma_f32_form(forms: Forms, channel: Index, operands: Sequence[Ints], grid: Grid) -> Ints:
     (acc,) = operands
     fixed = acc
     for slot in range(max(len(form.fixes) for form in forms)):
@@ -114,9 +117,7 @@ def _fma_f32_form(forms: Sequence[Form], channel: NDArray[np.intp], operands: Se
     return _finish(_magic_f32(fma_f32(_single(fixed), factor, np.full(acc.shape, MAGIC_F32))), grid)
 
 
-def _fma_offset_f32_form(
-    forms: Sequence[Form], channel: NDArray[np.intp], operands: Sequence[Ints], grid: Grid
-) -> Ints:
+def _fma_offset_f32_form(forms: Forms, channel: Index, operands: Sequence[Ints], grid: Grid) -> Ints:
     value = fma_f32(_single(operands[0]), _column(forms, "factor", channel), _column(forms, "offset", channel))
     return _finish(_magic_f32(_single_sum(value)), grid)
 
@@ -127,7 +128,7 @@ def _single_sum(value: Floats) -> Floats:
     return _to_odd(total, _sum_error(value, np.full(value.shape, MAGIC_F32), total))
 
 
-def _fma_f64_form(forms: Sequence[Form], channel: NDArray[np.intp], operands: Sequence[Ints], grid: Grid) -> Ints:
+def _fma_f64_form(forms: Forms, channel: Index, operands: Sequence[Ints], grid: Grid) -> Ints:
     acc = operands[0].astype(np.float64)
     factor, offset = _column(forms, "factor", channel), _column(forms, "offset", channel)
     plain = offset == 0
@@ -136,7 +137,7 @@ def _fma_f64_form(forms: Sequence[Form], channel: NDArray[np.intp], operands: Se
     return _finish(total.view(np.int64).astype(np.int32).astype(np.int64), grid)
 
 
-def _shifted(products: Ints, forms: Sequence[Form], channel: NDArray[np.intp]) -> Ints:
+def _shifted(products: Ints, forms: Forms, channel: Index) -> Ints:
     shift, half_even = _column(forms, "shift", channel), _column(forms, "half_even", channel)
     half = np.left_shift(np.int64(1), shift - 1)
     if not half_even.any():
@@ -147,24 +148,30 @@ def _shifted(products: Ints, forms: Sequence[Form], channel: NDArray[np.intp]) -
     return np.where(half_even != 0, even, (products + half) >> shift)
 
 
-def _mul_shift_form(forms: Sequence[Form], channel: NDArray[np.intp], operands: Sequence[Ints], grid: Grid) -> Ints:
+def _mul_shift_form(forms: Forms, channel: Index, operands: Sequence[Ints], grid: Grid) -> Ints:
     products = operands[0] * _column(forms, "multiplier", channel) + _column(forms, "addend", channel)
     return _finish(_shifted(products, forms, channel), grid)
 
 
-def _steps_form(forms: Sequence[Form], channel: NDArray[np.intp], operands: Sequence[Ints], grid: Grid) -> Ints:
+def _wide_mul_shift_form(forms: Forms, channel: Index, operands: Sequence[Ints], grid: Grid) -> Ints:
+    (acc,) = operands
+    carried = (acc * _column(forms, "low", channel)) >> LIMB
+    total = acc * _column(forms, "high", channel) + carried + _column(forms, "addend", channel)
+    return _finish(total >> _column(forms, "shift", channel), grid)
+
+
+def _steps_form(forms: Forms, channel: Index, operands: Sequence[Ints], grid: Grid) -> Ints:
     (acc,) = operands
     result = np.empty(acc.shape, np.int64)
     for index, form in enumerate(forms):
         here = channel == index
         table = np.array(form.thresholds, np.int64)
-        side = "right" if form.increasing else "left"
-        count = np.searchsorted(table, acc[here], side=side)
+        count = np.searchsorted(table, acc[here], side="right" if form.increasing else "left")
         result[here] = form.base + (count if form.increasing else -count)
     return result
 
 
-def _add_fma_f32_form(forms: Sequence[Form], channel: NDArray[np.intp], operands: Sequence[Ints], grid: Grid) -> Ints:
+def _add_fma_f32_form(forms: Forms, channel: Index, operands: Sequence[Ints], grid: Grid) -> Ints:
     value = _column(forms, "offset", channel)
     factors = np.array([form.factors for form in forms], np.float64)
     for index in reversed(range(len(operands))):
@@ -172,19 +179,19 @@ def _add_fma_f32_form(forms: Sequence[Form], channel: NDArray[np.intp], operands
     return _finish(_magic_f32(_single_sum(value)), grid)
 
 
-def _weighted(forms: Sequence[Form], name: str, channel: NDArray[np.intp], operands: Sequence[Ints]) -> Ints:
+def _weighted(forms: Forms, name: str, channel: Index, operands: Sequence[Ints]) -> Ints:
     weights = np.array([getattr(form, name) for form in forms], np.int64)
-    total = _column(forms, "addend", channel)
+    total: Ints = _column(forms, "addend", channel)
     for index, operand in enumerate(operands):
         total = total + operand * weights[channel, index]
     return total
 
 
-def _add_mul_shift_form(forms: Sequence[Form], channel: NDArray[np.intp], operands: Sequence[Ints], grid: Grid) -> Ints:
+def _add_mul_shift_form(forms: Forms, channel: Index, operands: Sequence[Ints], grid: Grid) -> Ints:
     return _finish(_shifted(_weighted(forms, "multipliers", channel, operands), forms, channel), grid)
 
 
-def _ratio_form(forms: Sequence[Form], channel: NDArray[np.intp], operands: Sequence[Ints], grid: Grid) -> Ints:
+def _ratio_form(forms: Forms, channel: Index, operands: Sequence[Ints], grid: Grid) -> Ints:
     total, denominator = _weighted(forms, "numerators", channel, operands), _column(forms, "denominator", channel)
     floor = np.floor_divide(total, denominator)
     doubled = 2 * (total - floor * denominator)
@@ -192,12 +199,13 @@ def _ratio_form(forms: Sequence[Form], channel: NDArray[np.intp], operands: Sequ
     return _finish(floor + ((doubled > denominator) | ((doubled == denominator) & up_at_tie)), grid)
 
 
-_Evaluator = Callable[[Sequence[Form], NDArray[np.intp], Sequence[Ints], Grid], Ints]
+_Evaluator = Callable[[Forms, Index, Sequence[Ints], Grid], Ints]
 _EVALUATORS: dict[str, _Evaluator] = {
     "fma_f32": _fma_f32_form,
     "fma_offset_f32": _fma_offset_f32_form,
     "fma_f64": _fma_f64_form,
     "mul_shift": _mul_shift_form,
+    "wide_mul_shift": _wide_mul_shift_form,
     "steps": _steps_form,
     "add_fma_f32": _add_fma_f32_form,
     "add_mul_shift": _add_mul_shift_form,

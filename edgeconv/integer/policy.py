@@ -22,10 +22,10 @@ class Policy:
     multiplier_bits: int = 31
 
 
-GENERIC = Policy("generic", ("mul_shift", "steps", "ratio"), ("add_mul_shift", "ratio"))
+GENERIC = Policy("generic", ("mul_shift", "steps", "ratio", "wide_mul_shift"), ("add_mul_shift", "ratio"))
 FMA = Policy(
     "fma",
-    ("fma_f32", "fma_offset_f32", "fma_f64", "mul_shift", "steps", "ratio"),
+    ("fma_f32", "fma_offset_f32", "fma_f64", "mul_shift", "steps", "ratio", "wide_mul_shift"),
     ("add_fma_f32", "add_mul_shift", "ratio"),
     max_fixes=2,
 )

@@ -21,6 +21,7 @@ from edgeconv.integer.evaluate import evaluate
 from edgeconv.integer.steps import StepFunction
 from edgeconv.ir.exact import ChannelLinear, Grid
 from edgeconv.ir.forms import (
+    LIMB,
     MAGIC_F32,
     AddFmaF32,
     AddMulShift,
@@ -31,11 +32,14 @@ from edgeconv.ir.forms import (
     MulShift,
     Ratio,
     Steps,
+    WideMulShift,
 )
 
 Interval = tuple[int, int]
 _INT32_LO, _INT32_HI = -(1 << 31), (1 << 31) - 1
 _INT64_HI = (1 << 63) - 1
+_FEW_STEPS = 2048  # channels with fewer are evaluated together
+_SAMPLE = 61
 _SMALLEST_F64, _LARGEST_F64 = 2.0**-400, 2.0**400  # inside, no product or error term of fma_f64 can under- or overflow
 
 
@@ -52,16 +56,17 @@ class Points:
     expected: NDArray[np.int64]
 
 
-def points_of(steps: Sequence[StepFunction], forms: Sequence[Form | None] | None = None) -> Points:
+def points_of(steps: Sequence[StepFunction], forms: Sequence[Form]) -> Points:
     """Both ends, both sides of every step, and each fix of the forms with its neighbours, channel by channel."""
     channels, accs, expected = [], [], []
-    for index, step in enumerate(steps):
-        form = None if forms is None else forms[index]
+    for index, (step, form) in enumerate(zip(steps, forms, strict=True)):
+        acc, value = step.points
         fixes = [where + near for where, _ in getattr(form, "fixes", ()) for near in (-1, 0, 1)]
-        inside = [where for where in fixes if step.lo <= where <= step.hi]
-        acc = np.concatenate([np.array([step.lo, step.hi, *inside], np.int64), step.changes - 1, step.changes])
+        inside = np.array([where for where in fixes if step.lo <= where <= step.hi], np.int64)
+        if len(inside):
+            acc, value = np.concatenate([acc, inside]), np.concatenate([value, step(inside)])
         accs.append(acc)
-        expected.append(step(acc))
+        expected.append(value)
         channels.append(np.full(acc.shape, index, np.intp))
     return Points(np.concatenate(channels), np.concatenate(accs), np.concatenate(expected))
 
@@ -92,16 +97,40 @@ def refute(forms: Sequence[Form], steps: Sequence[StepFunction], grid: Grid) -> 
     for form, step in zip(forms, steps, strict=True):
         problem = precondition_problem(form, ((step.lo, step.hi),), grid)
         found.append(None if problem is None else Refutation(problem))
-    if all(found):
-        return found
-    points = points_of(steps, forms)
-    got = evaluate(forms, points.channel, (points.acc,), grid)
-    for index in np.flatnonzero(got != points.expected)[::-1]:
-        k = int(points.channel[index])
-        if found[k] is None or found[k].at is not None:  # type: ignore[union-attr]
+    few: list[int] = []
+    for k, step in enumerate(steps):
+        if found[k] is not None:
+            continue
+        if len(step.changes) <= _FEW_STEPS:
+            few.append(k)
+            continue
+        points = points_of([step], [forms[k]])
+        found[k] = first_difference(forms[k], (points.acc,), points.expected, grid)
+    if few:
+        points = points_of([steps[k] for k in few], [forms[k] for k in few])
+        got = evaluate([forms[k] for k in few], points.channel, (points.acc,), grid)
+        for index in np.flatnonzero(got != points.expected)[::-1]:
             values = (int(points.acc[index]),), int(got[index]), int(points.expected[index])
-            found[k] = Refutation("differs from the definition", *values)
+            found[few[points.channel[index]]] = Refutation("differs from the definition", *values)
     return found
+
+
+def first_difference(
+    form: Form, operands: Sequence[NDArray[np.int64]], expected: NDArray[np.int64], grid: Grid
+) -> Refutation | None:
+    """Where one form differs from the expected values, or None.
+
+    A sample is looked at first: most wrong constants are wrong in many places.
+    """
+    for stride in (_SAMPLE, 1):
+        some = [operand[::stride] for operand in operands]
+        got = evaluate((form,), np.zeros(some[0].shape, np.intp), some, grid)
+        wrong = np.flatnonzero(got != expected[::stride])
+        if len(wrong):
+            first = wrong[0]
+            at = tuple(int(operand[first]) for operand in some)
+            return Refutation("differs from the definition", at, int(got[first]), int(expected[::stride][first]))
+    return None
 
 
 def exact_by_construction(form: Form, channel: ChannelLinear) -> bool:
@@ -136,6 +165,8 @@ def precondition_problem(form: Form, ranges: Sequence[Interval], grid: Grid) -> 
         return _float_problem(form, ranges, grid)
     if isinstance(form, (MulShift, AddMulShift)):
         return _shift_problem(form, ranges)
+    if isinstance(form, WideMulShift):
+        return _wide_shift_problem(form, ranges[0])
     if isinstance(form, Ratio):
         return _ratio_problem(form, ranges)
     return _steps_problem(form, grid)
@@ -186,10 +217,10 @@ def _double_problem(form: FmaF64, bounds: Interval, grid: Grid) -> str | None:
         if value and not _SMALLEST_F64 < abs(value) < _LARGEST_F64:
             return "a constant is too small or too large"
     for end in bounds:
-        value = end * Fraction(form.factor) + Fraction(form.offset)
+        exact = end * Fraction(form.factor) + Fraction(form.offset)
         # One unit of slack for the roundings, which are far smaller.
-        if not _INT32_LO < value + min(grid.zero_point, 0) - 1 or not value + max(grid.zero_point, 0) + 1 < _INT32_HI:
-            return f"the value reaches {float(value):.6g}: it leaves int32"
+        if not _INT32_LO < exact + min(grid.zero_point, 0) - 1 or not exact + max(grid.zero_point, 0) + 1 < _INT32_HI:
+            return f"the value reaches {float(exact):.6g}: it leaves int32"
     return None
 
 
@@ -201,6 +232,16 @@ def _shift_problem(form: MulShift | AddMulShift, ranges: Sequence[Interval]) -> 
         return f"{len(weights)} multipliers for {len(ranges)} operands"
     largest = abs(form.addend) + (1 << (form.shift - 1))
     largest += sum(max(-lo, hi, 0) * abs(weight) for weight, (lo, hi) in zip(weights, ranges, strict=True))
+    return "the product may leave int64" if largest > _INT64_HI else None
+
+
+def _wide_shift_problem(form: WideMulShift, bounds: Interval) -> str | None:
+    if not 1 <= form.shift <= 62:
+        return f"shift {form.shift} is not in 1…62"
+    if not 0 <= form.low < 1 << LIMB:
+        return f"low limb {form.low} is not in 0…2^{LIMB} - 1"
+    reach = max(-bounds[0], bounds[1], 0)
+    largest = max(reach * form.low, reach * (abs(form.high) + 1) + abs(form.addend))
     return "the product may leave int64" if largest > _INT64_HI else None
 
 

@@ -26,11 +26,12 @@ from edgeconv.integer.proof import (
 )
 from edgeconv.integer.steps import MAX_STEPS, StepFunction, real_constants, step_function
 from edgeconv.ir.exact import ChannelLinear, Grid, Rounding
-from edgeconv.ir.forms import PANEL, FmaF32, FmaF64, FmaOffsetF32, Form, MulShift, Ratio, Steps
+from edgeconv.ir.forms import LIMB, PANEL, FmaF32, FmaF64, FmaOffsetF32, Form, MulShift, Ratio, Steps, WideMulShift
 
 MAX_TABLE = 1 << 12
 """Longest threshold table: what a 12-bit output needs."""
 
+_SAMPLE = 61
 _ULPS_OF_OFFSET = (0, -1, 1, -2, 2)
 
 
@@ -183,8 +184,12 @@ def _with_fixes(channel: Channel, factor: float, max_fixes: int) -> FmaF32 | Non
     form = FmaF32(factor)
     if precondition_problem(form, ((channel.lo - 1, channel.hi + 1),), channel.grid):
         return None
+    sample = [values[::_SAMPLE] for values in channel.steps.points]
+    guess = evaluate((form,), np.zeros(sample[0].shape, np.intp), sample[:1], channel.grid)
+    if np.count_nonzero(guess != sample[1]) > max_fixes:
+        return None
     while True:
-        points = points_of((channel.steps,), (form,))
+        points = points_of([channel.steps], [form])
         got = evaluate((form,), points.channel, (points.acc,), channel.grid)
         wrong = got != points.expected
         if not wrong.any():
@@ -281,6 +286,24 @@ def _widest_shift(channel: Channel) -> int:
     return max(0, min(62, 62 - reach.__ceil__().bit_length()))
 
 
+def _search_wide_mul_shift(panel: Sequence[Channel], policy: Policy) -> tuple[Found, dict[int, str]]:
+    def propose() -> Proposals:
+        for move in (0, 1, -1):  # a factor moved outward takes ties away from zero
+            yield [_wide_mul_shift(channel, move) for channel in panel]
+
+    return _first_proved(panel, propose())
+
+
+def _wide_mul_shift(channel: Channel, move: int) -> WideMulShift | None:
+    factor, offset = channel.constants
+    shift = _widest_shift(channel)
+    if shift < 1:
+        return None
+    multiplier = round(factor * (1 << (shift + LIMB))) + (move if factor > 0 else -move)
+    addend = round(offset * (1 << shift)) + (1 << (shift - 1))
+    return WideMulShift(multiplier >> LIMB, multiplier & ((1 << LIMB) - 1), addend, shift)
+
+
 def _search_steps(panel: Sequence[Channel], policy: Policy) -> tuple[Found, dict[int, str]]:
     found: Found = []
     why: dict[int, str] = {}
@@ -316,6 +339,7 @@ _SEARCHES: dict[str, _Search] = {
     "fma_offset_f32": _search_fma_offset_f32,
     "fma_f64": _search_fma_f64,
     "mul_shift": _search_mul_shift,
+    "wide_mul_shift": _search_wide_mul_shift,
     "steps": _search_steps,
     "ratio": _search_ratio,
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from math import isqrt, sqrt
 
 import numpy as np
@@ -42,6 +43,12 @@ class StepFunction:
     def __call__(self, acc: NDArray[np.int64]) -> NDArray[np.int64]:
         """The exact value at each accumulator."""
         return self.base + self.direction * np.searchsorted(self.changes, acc, side="right").astype(np.int64)
+
+    @cached_property
+    def points(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Both ends and both sides of every step: accumulators and exact values."""
+        acc = np.concatenate([np.array([self.lo, self.hi], np.int64), self.changes - 1, self.changes])
+        return acc, self(acc)
 
 
 def step_function(channel: ChannelLinear, grid: Grid, lo: int, hi: int) -> StepFunction | None:
@@ -97,7 +104,7 @@ def _first_reaching_rational(
         alpha, beta = slope / divisor, start / divisor
     except OverflowError:
         return _each(exactly, levels, inclusive)
-    rising = levels * alpha
+    rising = levels.astype(np.float64) * alpha
     error = _RATIONAL_ERROR * (np.abs(rising) + abs(beta))
     return _decide(rising + beta, error, exactly, levels, inclusive)
 
@@ -124,14 +131,14 @@ def _first_reaching_root(
         still = (float(shift) * alpha, float(offset / factor))
     except (OverflowError, ZeroDivisionError):
         return _each(exactly, levels, inclusive)
-    rising = (levels - 0.5) * alpha
+    rising = (levels.astype(np.float64) - 0.5) * alpha
     error = _ROOT_ERROR * (np.abs(rising) + abs(still[0]) + abs(still[1]))
     return _decide(rising - still[0] - still[1], error, exactly, levels, inclusive)
 
 
 def _decide(
-    estimate: NDArray[np.float64],
-    error: NDArray[np.float64],
+    estimate: NDArray[np.floating],
+    error: NDArray[np.floating],
     exactly: Callable[[int, bool], int],
     levels: NDArray[np.int64],
     inclusive: NDArray[np.bool_],

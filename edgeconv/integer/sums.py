@@ -1,8 +1,8 @@
 """Requantized sums of several operands: where they must be checked, and the cheapest form that is proved.
 
 With all operands but one fixed, a sum is a requantization of the remaining one, with another offset. The proof goes
-through every combination of the fixed operands ("sections") and checks each as proof.py does; so all 65,536 pairs of two
-operands of 8 bits are decided. Where there are too many sections, only forms that are exact by construction are used.
+through every combination of the fixed operands ("sections") and checks each as proof.py does, so all 65,536 pairs of
+two 8-bit operands are decided. Where there are too many sections, only forms that are exact by construction are used.
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeconv.errors import ProgramError
-from edgeconv.integer.evaluate import evaluate
 from edgeconv.integer.policy import Policy
-from edgeconv.integer.proof import Interval, Refutation, exact_by_construction, precondition_problem
+from edgeconv.integer.proof import Interval, Refutation, exact_by_construction, first_difference, precondition_problem
 from edgeconv.integer.search import move_f32, neighbours, ratio_of
 from edgeconv.integer.steps import real_constants, step_function
 from edgeconv.ir.exact import ChannelLinear, Grid, Rounding
 from edgeconv.ir.forms import PANEL, AddFmaF32, AddMulShift, Form, Ratio
 
-MAX_SECTIONS = 1 << 12
+MAX_SECTIONS = 1 << 14
 _MAX_THRESHOLDS = 1 << 21
 
 
@@ -67,14 +66,7 @@ class SumChannel:
             return None
         if self.points is None:
             return Refutation("too many operand values to check")
-        operands, expected = self.points.operands, self.points.expected
-        got = evaluate((form,), np.zeros(expected.shape, np.intp), operands, self.grid)
-        wrong = np.flatnonzero(got != expected)
-        if not len(wrong):
-            return None
-        first = wrong[0]
-        at = tuple(int(operand[first]) for operand in operands)
-        return Refutation("differs from the definition", at, int(got[first]), int(expected[first]))
+        return first_difference(form, self.points.operands, self.points.expected, self.grid)
 
     def by_construction(self, form: Form) -> bool:
         """Whether the form needs no check beyond its preconditions."""
@@ -100,11 +92,11 @@ def _points(channel: SumChannel) -> SumPoints | None:
         if steps is None or thresholds + len(steps.changes) > _MAX_THRESHOLDS:
             return None
         thresholds += len(steps.changes)
-        along = np.concatenate([np.array([steps.lo, steps.hi], np.int64), steps.changes - 1, steps.changes])
+        along, exact = steps.points
         columns[swept].append(along)
         for index, value in zip(fixed, values, strict=True):
             columns[index].append(np.full(along.shape, value, np.int64))
-        expected.append(steps(along))
+        expected.append(exact)
     return SumPoints(tuple(map(np.concatenate, columns)), np.concatenate(expected), thresholds)
 
 

@@ -18,6 +18,7 @@ PANEL = 16
 
 MAGIC_F32, MAGIC_F32_BITS = 12582912.0, 0x4B400000  # 1.5·2²³: adding it leaves the rounded integer in the low bits
 MAGIC_F64 = 6755399441055744.0  # 1.5·2⁵²
+LIMB = 26  # bits of the low limb of a WideMulShift
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,21 @@ class MulShift:
 
 
 @dataclass(frozen=True)
+class WideMulShift:
+    """(acc·high + ((acc·low) >> 26) + addend) >> shift in int64, both shifts rounding down: a multiplier of two limbs.
+
+    That is (acc·(high·2²⁶ + low) + addend·2²⁶) / 2^(26 + shift) rounded down; addend holds the rounding half.
+    0 <= low < 2²⁶, 1 <= shift <= 62, and |acc|·low and |acc|·(|high| + 1) + |addend| are below 2⁶³ on the whole range.
+    """
+
+    kind: ClassVar[str] = "wide_mul_shift"
+    high: int
+    low: int
+    addend: int
+    shift: int
+
+
+@dataclass(frozen=True)
 class Steps:
     """A threshold table: base + #{j: acc >= thresholds[j]}, or base - #{j: acc > thresholds[j]} where decreasing.
 
@@ -121,9 +137,10 @@ class Ratio:
     denominator: int
 
 
-Form = FmaF32 | FmaOffsetF32 | FmaF64 | MulShift | Steps | AddFmaF32 | AddMulShift | Ratio
+Form = FmaF32 | FmaOffsetF32 | FmaF64 | MulShift | WideMulShift | Steps | AddFmaF32 | AddMulShift | Ratio
 FORMS: dict[str, type[Form]] = {
-    cls.kind: cls for cls in (FmaF32, FmaOffsetF32, FmaF64, MulShift, Steps, AddFmaF32, AddMulShift, Ratio)
+    cls.kind: cls
+    for cls in (FmaF32, FmaOffsetF32, FmaF64, MulShift, WideMulShift, Steps, AddFmaF32, AddMulShift, Ratio)
 }
 
 

@@ -49,7 +49,7 @@ def defined_operators(program: Program) -> tuple[tuple[str, str], ...]:
     return tuple((operator.keyword, operator.output) for operator in program.operators if isinstance(operator, defined))
 
 
-def channels_of(operator: Requant | Add, program: Program, ranges: Ranges) -> list[Channel] | list[SumChannel]:
+def channels_of(operator: Requant | Add, program: Program, ranges: Ranges) -> list[Channel | SumChannel]:
     """What has to be proved about an operator, channel by channel."""
     bounds = operand_ranges(operator, program, ranges)
     count = operator.linear.channels
