@@ -8,8 +8,9 @@ from pathlib import Path
 from edgeconv.artifact import Artifact
 from edgeconv.importer import read_onnx
 from edgeconv.importer.graph import QuantizedGraph
-from edgeconv.integer import POLICIES, lower, prove
+from edgeconv.integer import lower, prove
 from edgeconv.integer.certificate import Certificate
+from edgeconv.integer.policy import POLICIES
 from edgeconv.ir import Program, to_text
 from edgeconv.verify.results import Problem
 
