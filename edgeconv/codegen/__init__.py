@@ -1,0 +1,75 @@
+"""Program to machine code: fused steps, planned arena, packed weights, TIR, LLVM object code.
+
+`generate` is the one entry. TVM is imported when it is called, not before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgeconv.errors import TargetError
+
+if TYPE_CHECKING:
+    from edgeconv.codegen.emit import KernelReport
+    from edgeconv.ir import Program
+    from edgeconv.ir.forms import ProvedForms
+
+__all__ = ["GeneratedCode", "generate"]
+
+
+@dataclass(frozen=True)
+class GeneratedCode:
+    """What was generated for one instruction set.
+
+    Attributes:
+        isa: name of the instruction set.
+        symbol: void symbol(const void *const *in, void *const *out, const uint8_t *weights, uint8_t *scratch,
+            int64_t n), the only global function of the object besides weak ones. User arrays hold n samples each, one
+            after the other, row-major in the container of their type, at any alignment.
+        object_bytes: an ELF object without undefined symbols.
+        blob: what `weights` must point at, 64-byte-aligned.
+        scratch_bytes: what `scratch` must offer, 64-byte-aligned.
+        sections: name -> (offset, bytes) of each constant inside the blob.
+        report: kernel by kernel, in execution order.
+    """
+
+    isa: str
+    symbol: str
+    object_bytes: bytes
+    blob: bytes
+    scratch_bytes: int
+    sections: Mapping[str, tuple[int, int]]
+    report: tuple[KernelReport, ...]
+
+
+def generate(program: Program, forms: Mapping[str, ProvedForms], isa: str, *, fuse: bool = True) -> GeneratedCode:
+    """Generate code for a program.
+
+    Args:
+        forms: how each requant and add is computed, by output name.
+        isa: name of an instruction set; it need not be one that this machine runs.
+        fuse: fuse requants into the operators before them; the results are the same bits either way.
+
+    Raises:
+        TargetError: unknown instruction set.
+        ProgramError, UnsupportedModelError: a requant without proved form, or an operator without kernel.
+        ToolError: TVM failed.
+    """
+    from edgeconv.codegen.isa import ISAS
+
+    if isa not in ISAS:
+        raise TargetError(f"unknown instruction set {isa!r}", expected=", ".join(ISAS))
+    from edgeconv.codegen.blob import Blob
+    from edgeconv.codegen.compile_tir import compile_function
+    from edgeconv.codegen.emit import emit_function
+    from edgeconv.codegen.kernels import load_all
+    from edgeconv.codegen.plan import make_plan
+
+    load_all()
+    plan = make_plan(program, forms, ISAS[isa], fuse=fuse)
+    blob, symbol = Blob(), f"edge_main_{isa}"
+    emitted = emit_function(plan, blob, ISAS[isa], symbol)
+    code = compile_function(emitted.function, symbol, ISAS[isa])
+    return GeneratedCode(isa, symbol, code, blob.bytes(), emitted.scratch_bytes, blob.sections, emitted.report)

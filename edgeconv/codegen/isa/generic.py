@@ -1,0 +1,5 @@
+"""Any x86-64 processor: scalar integers, whatever LLVM makes of them."""
+
+from edgeconv.codegen.isa.base import Isa
+
+GENERIC = Isa("generic", "x86_64-unknown-linux-gnu", "x86-64")

@@ -1,0 +1,329 @@
+"""The plan of the generated code: fused steps, layouts, and the place of every tensor in memory.
+
+Nothing here needs TVM. Order: fuse requants into the operator before them; choose aliases (reshapes that move nothing)
+and layouts; place the tensors that stay in the arena by their lifetimes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from edgeconv.codegen.isa.base import Isa
+from edgeconv.codegen.kernels import registry
+from edgeconv.codegen.layout import Halo, Layout, channels_last, container_of, row_major, storage_of
+from edgeconv.ir import DType, Program, TensorType
+from edgeconv.ir import operators as ops
+from edgeconv.ir.forms import ProvedForms
+from edgeconv.ir.operators import Operator
+
+__all__ = ["SLACK", "Load", "Place", "Plan", "Step", "Store", "make_plan"]
+
+SLACK = 64
+"""Bytes that may be read past the end of an arena tensor: one vector."""
+_ALIGNMENT = 64
+
+
+@dataclass(frozen=True)
+class Load:
+    """Pseudo-operator: an integer input is copied from the user's array into the arena."""
+
+    output: str
+    origin: str = ""
+
+
+@dataclass(frozen=True)
+class Store:
+    """Pseudo-operator: an output is copied from the arena (or from constants) into the user's array."""
+
+    output: str
+    origin: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a tensor lies: `space` is "input", "output", "arena" or "constant"; `at` an index or a byte offset."""
+
+    space: str
+    at: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """One kernel call: an operator, and the requant fused behind it.
+
+    Attributes:
+        output: name of the tensor written.
+        forms: how the requant (or an operator that rounds, such as add) is computed, or None.
+    """
+
+    operator: Operator | Load | Store
+    requant: ops.Requant | None
+    output: str
+    forms: ProvedForms | None
+    plan: Plan
+
+    @property
+    def operands(self) -> tuple[str, ...]:
+        """Names of the tensors read."""
+        return self.operator.operands if isinstance(self.operator, Operator) else (self.operator.output,)
+
+    def type(self, name: str) -> TensorType:
+        """Logical type of a tensor."""
+        return self.plan.program.types[name]
+
+    def layout(self, name: str) -> Layout:
+        """Layout of a tensor as this step sees it."""
+        return self.plan.layouts[name]
+
+
+@dataclass
+class Plan:
+    """The finished plan. `layouts` and `places` hold every tensor that has memory (fused intermediates have none)."""
+
+    program: Program
+    steps: list[Step] = field(default_factory=list)
+    layouts: dict[str, Layout] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
+    arena_bytes: int = 0
+
+    def root(self, name: str) -> str:
+        """The tensor whose memory `name` uses."""
+        while name in self.aliases:
+            name = self.aliases[name]
+        return name
+
+
+def make_plan(program: Program, forms: Mapping[str, ProvedForms], isa: Isa, *, fuse: bool) -> Plan:
+    """Plan the code of a program.
+
+    Args:
+        forms: proved forms by output name of each requant and add.
+        fuse: fuse requants into the operators before them.
+    """
+    plan = Plan(program)
+    live = _live_operators(program)
+    fused = _fusable_requants(program, live) if fuse else {}
+    _make_steps(plan, live, fused, forms)
+    _choose_layouts(plan)
+    _insert_ends(plan)
+    _place(plan, isa)
+    return plan
+
+
+def _live_operators(program: Program) -> list[Operator]:
+    needed = set(program.outputs)
+    live: list[Operator] = []
+    for operator in reversed(program.operators):
+        if operator.output in needed:
+            live.append(operator)
+            needed.update(operator.operands)
+    return live[::-1]
+
+
+def _fusable_requants(program: Program, live: Sequence[Operator]) -> dict[str, ops.Requant]:
+    """Accumulator name -> the requant that alone reads it."""
+    fused: dict[str, ops.Requant] = {}
+    alive = {operator.output for operator in live}
+    for operator in live:
+        if not isinstance(operator, ops.Requant) or operator.x in program.outputs:
+            continue
+        readers = [reader for reader in program.consumers[operator.x] if reader.output in alive]
+        producer = program.producers.get(operator.x)
+        if len(readers) == 1 and producer is not None and registry.has_fusing_kernel(producer):
+            fused[operator.x] = operator
+    return fused
+
+
+def _make_steps(
+    plan: Plan, live: Sequence[Operator], fused: Mapping[str, ops.Requant], forms: Mapping[str, ProvedForms]
+) -> None:
+    swallowed = {requant.output for requant in fused.values()}
+    for operator in live:
+        if operator.output in swallowed:
+            continue
+        requant = fused.get(operator.output)
+        output = requant.output if requant else operator.output
+        plan.steps.append(Step(operator, requant, output, forms.get(output), plan))
+
+
+def _choose_layouts(plan: Plan) -> None:
+    program = plan.program
+    written = [step.output for step in plan.steps]
+    read = {name for step in plan.steps for name in step.operands}
+    kept = [name for name in (*program.inputs, *program.constants, *written) if name in read or name in program.outputs]
+    orders = _orders(plan, kept)
+    halos = _halos(plan)
+    for name in kept:
+        type_ = program.types[name]
+        if type_.dtype.is_float and (name in program.inputs or name in program.outputs):
+            plan.layouts[name] = row_major(type_.shape, container_of(type_.dtype))
+        elif orders.get(name) == "channels_last":
+            halo = None if name in program.constants else halos.get(name)
+            plan.layouts[name] = channels_last(type_.shape, storage_of(type_.dtype), halo)
+        else:
+            plan.layouts[name] = row_major(type_.shape, storage_of(type_.dtype))
+    for step in list(plan.steps):
+        if _try_alias(plan, step):
+            plan.steps.remove(step)
+
+
+_SPATIAL = (ops.Conv, ops.MaxPool, ops.AvgPool, ops.Resize)
+_SAME_ORDER = (ops.Requant, ops.Add, ops.Mul, ops.Table, ops.Threshold, ops.Cast, ops.Concat, ops.Slice, ops.Pad)
+
+
+def _orders(plan: Plan, kept: Sequence[str]) -> dict[str, str]:
+    """Channels-last for whatever is joined to a spatial operator through elementwise ones, row-major next to matmuls."""
+    group: dict[str, str] = {}
+
+    def find(name: str) -> str:
+        while group.get(name, name) != name:
+            name = group[name]
+        return name
+
+    wish: dict[str, set[str]] = {}
+    rank = {name: len(plan.program.types[name].shape) for name in plan.program.types}
+    for step in plan.steps:
+        if isinstance(step.operator, _SAME_ORDER):
+            for name in step.operands:
+                if rank[name] == rank[step.output]:
+                    group[find(name)] = find(step.output)
+    for step in plan.steps:
+        spatial, matmul = isinstance(step.operator, _SPATIAL), isinstance(step.operator, ops.MatMul)
+        for name in (*step.operands, step.output) if spatial or matmul else ():
+            if name not in plan.program.constants or name == getattr(step.operator, "x", None):
+                wish.setdefault(find(name), set()).add("channels_last" if spatial else "row_major")
+    orders = {}
+    for name in kept:
+        wishes = wish.get(find(name), set())
+        imaged = rank[name] in (3, 4) and wishes != {"row_major"}
+        orders[name] = "channels_last" if imaged else "row_major"
+    return orders
+
+
+def _halos(plan: Plan) -> dict[str, Halo]:
+    halos: dict[str, Halo] = {}
+    for step in plan.steps:
+        demand = registry.HALO_DEMANDS.get(type(step.operator))
+        for name, halo in demand(step.operator, plan.program).items() if demand else ():
+            if any(halo.pads):
+                halos[name] = halos[name].union(halo) if name in halos else halo
+    return halos
+
+
+def _try_alias(plan: Plan, step: Step) -> bool:
+    """Let a reshape or transpose share its operand's memory where all who read the result cope with any layout."""
+    operator, program = step.operator, plan.program
+    if not isinstance(operator, (ops.Reshape, ops.Transpose)) or step.output in program.outputs:
+        return False
+    if operator.x in program.inputs and program.types[operator.x].dtype.is_float:
+        return False
+    source = plan.layouts[operator.x]
+    if isinstance(operator, ops.Reshape):
+        layout = source.reshaped(operator.shape)
+    else:
+        layout = source.permuted(operator.permutation)
+    if layout is None:
+        return False
+    wanted = plan.layouts[step.output]
+    dense = layout.axes == wanted.axes and layout.base == wanted.base and layout.size == wanted.size
+    if dense:
+        layout = wanted
+    elif not all(
+        _reads_any_layout(reader, step.output, plan) for reader in plan.steps if step.output in reader.operands
+    ):
+        return False
+    plan.layouts[step.output] = layout
+    plan.aliases[step.output] = operator.x
+    return True
+
+
+def _reads_any_layout(reader: Step, name: str, plan: Plan) -> bool:
+    operator = reader.operator
+    if isinstance(operator, ops.MatMul):
+        return operator.x == name and operator.w in plan.program.constants and len(plan.program.types[name].shape) == 2
+    return isinstance(operator, (ops.Dequantize, ops.Reshape, ops.Transpose))
+
+
+def _insert_ends(plan: Plan) -> None:
+    program = plan.program
+    read = {name for step in plan.steps for name in step.operands} | {*plan.aliases.values()}
+    loads = [name for name, type_ in program.inputs.items() if not type_.dtype.is_float]
+    loads = [name for name in loads if name in read or name in program.outputs]
+    stores = [name for name in program.outputs if not _direct(plan, name)]
+    plan.steps[:0] = [Step(Load(name), None, name, None, plan) for name in loads]
+    plan.steps += [Step(Store(name), None, name, None, plan) for name in stores]
+    for index, name in enumerate(program.outputs):
+        if _direct(plan, name):
+            plan.places[name] = Place("output", index)
+    for index, (name, type_) in enumerate(program.inputs.items()):
+        if type_.dtype.is_float:
+            plan.places[name] = Place("input", index)
+
+
+def _direct(plan: Plan, name: str) -> bool:
+    """Whether the step that computes an output writes it straight into the user's array."""
+    return plan.program.types[name].dtype.is_float and name in plan.program.producers
+
+
+def _place(plan: Plan, isa: Isa) -> None:
+    """Give every arena tensor an offset: largest first, at the lowest address that is free during its whole life."""
+    lives: dict[str, tuple[int, int]] = {}
+    for index, step in enumerate(plan.steps):
+        for name in {step.output, *step.operands}:
+            root = plan.root(name)
+            if root in plan.program.constants or root in plan.places:
+                continue
+            first, _ = lives.get(root, (index, index))
+            lives[root] = (first, index)
+    merged = _merge_in_place(plan, isa, lives)
+    placed: list[tuple[int, int, int, int]] = []  # start, end, first, last
+    for name in sorted(lives, key=lambda name: (-plan.layouts[name].bytes, lives[name])):
+        first, last = lives[name]
+        need = -(-(plan.layouts[name].bytes + SLACK) // _ALIGNMENT) * _ALIGNMENT
+        start = 0
+        for other_start, other_end, other_first, other_last in sorted(placed):
+            overlaps = first <= other_last and other_first <= last
+            if overlaps and start < other_end and other_start < start + need:
+                start = other_end
+        placed.append((start, start + need, first, last))
+        plan.places[name] = Place("arena", start)
+    for name, owner in merged.items():
+        while owner in merged:
+            owner = merged[owner]
+        plan.places[name] = plan.places[owner]
+    for name in plan.aliases:
+        root = plan.root(name)
+        if root in plan.places:
+            plan.places[name] = plan.places[root]
+    plan.arena_bytes = max((end for _, end, _, _ in placed), default=0)
+
+
+def _merge_in_place(plan: Plan, isa: Isa, lives: dict[str, tuple[int, int]]) -> dict[str, str]:
+    """Where a step may work in place and an operand dies there, output and operand become one memory."""
+    merged: dict[str, str] = {}
+    holder = {name: name for name in lives}
+    for index, step in enumerate(plan.steps):
+        if step.output not in lives or lives[step.output][0] != index or not registry.select(isa, step).in_place:
+            continue
+        for name in step.operands:
+            root = holder.get(plan.root(name), "")
+            same = root in lives and name not in plan.aliases and _same_memory(plan, name, step.output)
+            if same and root != step.output and lives[root][1] == index:
+                lives[root] = (lives[root][0], lives[step.output][1])
+                del lives[step.output]
+                merged[step.output] = root
+                holder[step.output] = root
+                break
+    return merged
+
+
+def _same_memory(plan: Plan, one: str, other: str) -> bool:
+    a, b = plan.layouts[one], plan.layouts[other]
+    return a.axes == b.axes and a.base == b.base and a.size == b.size and a.storage.bytes == b.storage.bytes
+
+
+def container_bits(dtype: DType) -> int:
+    """Bits of one element in the user's array."""
+    return 8 * dtype.container.itemsize
