@@ -15,8 +15,11 @@ from edgeconv.integer.builder import Builder
 from edgeconv.integer.functions import direction
 from edgeconv.integer.state import (
     Handler,
+    RefusalError,
+    Scaling,
     State,
     affine_scaling,
+    as_scaling,
     integer_tuple,
     uncovered,
     unsupported,
@@ -285,15 +288,26 @@ def concat(state: State, node: Node) -> Value:
             raise unsupported("joins integers and reals", "put a DequantizeLinear before it")
         assert isinstance(value, (Affine, Call, Moved, Joined, FloatSource))
         parts.append(value)
-    known = [part for part in parts if isinstance(part, Affine) and _is_on_grid(state.builder, part)]
-    if len(known) == len(parts) and all(part.linear == known[0].linear for part in known):
-        tensor = join_tensors(state.builder, [part.tensors[0] for part in known], axis, node)
-        return Affine((tensor,), known[0].linear, state.builder.types[tensor].shape)
+    scalings = [_scaling_or_none(state, part, node) for part in parts]
+    first = scalings[0]
+    if first is not None and all(s is not None and _same_grid(s, first) for s in scalings):
+        tensor = join_tensors(state.builder, [s.tensor for s in scalings if s is not None], axis, node)
+        linear = make_linear((first.scale,), (-first.scale[0] * first.zero_point,))
+        return Affine((tensor,), linear, state.builder.types[tensor].shape)
     return Joined(tuple(parts), axis, state.graph.shapes[node.output])
 
 
-def _is_on_grid(builder: Builder, value: Affine) -> bool:
-    return len(value.tensors) == 1 and value.linear.channels == 1 and builder.is_narrow(value.tensors[0])
+def _scaling_or_none(state: State, part: Real, node: Node) -> Scaling | None:
+    if not isinstance(part, (Affine, Call)):
+        return None
+    try:
+        return as_scaling(state, part, node)
+    except RefusalError:
+        return None
+
+
+def _same_grid(a: Scaling, b: Scaling) -> bool:
+    return len(a.scale) == 1 and (a.scale, a.zero_point) == (b.scale, b.zero_point)
 
 
 def join_tensors(builder: Builder, tensors: list[str], axis: int, node: Node) -> str:

@@ -124,15 +124,15 @@ def make_linear(
     axis: int = 1,
 ) -> Linear:
     """A `Linear` in normal form: equal channels collapsed, rational roots divided out."""
-    linear = Linear(tuple(map(collapse, factors)), collapse(offset), collapse(radicand), collapse(shift), axis)
-    if linear.radicand == (ONE,):
-        return Linear(linear.factors, zip_channels(Fraction.__add__, linear.offset, linear.shift), axis=axis)
+    factors, offset, radicand, shift = tuple(map(collapse, factors)), collapse(offset), collapse(radicand), collapse(shift)
+    linear = Linear(factors, offset, radicand, shift, axis)
     rationals = [linear.channel(k).as_rational() for k in range(linear.channels)]
-    if any(rational is None for rational in rationals):
-        return linear
     known = [rational for rational in rationals if rational is not None]
-    columns = tuple(collapse(tuple(r.factors[i] for r in known)) for i in range(len(factors)))
-    return Linear(columns, collapse(tuple(r.offset for r in known)), axis=axis)
+    if len(known) == len(rationals):
+        factors = tuple(collapse(tuple(r.factors[i] for r in known)) for i in range(len(factors)))
+        linear = Linear(factors, collapse(tuple(r.offset for r in known)), axis=axis)
+    # The axis of a function that is the same everywhere means nothing: equal functions compare equal.
+    return linear if linear.channels > 1 else Linear(linear.factors, linear.offset, linear.radicand, linear.shift)
 
 
 def shape_of(value: Expression | Joined | Moved | FloatSource) -> tuple[int, ...]:
