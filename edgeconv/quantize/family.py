@@ -79,8 +79,15 @@ class TrainedModel(Protocol):
 class ModelFamily(Protocol):
     """A family of models: its data, its network, its recipe and its measure of quality."""
 
-    name: str
-    summary: str
+    @property
+    def name(self) -> str:
+        """The name of the entry point."""
+        ...
+
+    @property
+    def summary(self) -> str:
+        """One line for lists of models."""
+        ...
 
     def train(self, *, seed: int = 0, progress: Progress | None = None) -> TrainedModel:
         """Train the default network of the family."""

@@ -40,15 +40,35 @@ class _RoundToGrid(torch.autograd.Function):
         return gradient * ((x > 0) & (x < ctx.top)), None, None
 
 
+class _NoisyGrid(torch.autograd.Function):
+    """Add the noise that rounding would add, uniform over one step, inside the range of the grid.
+
+    Its mean loss is a smooth function of the weights where that of rounding is rugged, so large steps still learn
+    (Baskin et al., UNIQ, arXiv 1804.10969); values that ReLU or the range holds fixed stay exact, as in rounding.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: float, largest: int) -> Tensor:
+        inside = (x > 0) & (x < (largest + 0.5) * scale)
+        ctx.save_for_backward(inside)
+        noise = torch.rand_like(x).sub_(0.5).mul_(scale).mul_(inside)
+        return noise.add_(x.clamp(0, largest * scale))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (inside,) = ctx.saved_tensors
+        return gradient * inside, None, None
+
+
 class _RoundChannels(torch.autograd.Function):
     """Round weights to integers times the scale of their output channel, the gradient passed straight through."""
 
     @staticmethod
-    def forward(ctx: Any, w: Tensor, scale: Tensor) -> Tensor:
+    def forward(ctx: Any, w: Tensor, scale: Tensor) -> Tensor:  # noqa: ARG004
         return torch.round(w / scale).mul_(scale)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # noqa: ARG004
         return gradient, None
 
 
@@ -63,8 +83,9 @@ class _IntQuantView(nn.Module):
 class _FixedGridQuant(nn.Module):
     """The tensor quantizer behind `FixedGridActivation`: value, scale, zero point and bit width of a tensor."""
 
-    def __init__(self, bit_width: int, grid_exponent: int) -> None:
+    def __init__(self, bit_width: int, grid_exponent: int, noise_in_training: bool) -> None:
         super().__init__()
+        self.noise_in_training = noise_in_training
         self.int_quant = _IntQuantView()
         self._scale, self._largest = 2.0**grid_exponent, 2**bit_width - 1
         self.register_buffer("scale", torch.tensor(self._scale), persistent=False)
@@ -72,7 +93,8 @@ class _FixedGridQuant(nn.Module):
         self.register_buffer("bits", torch.tensor(float(bit_width)), persistent=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        return _RoundToGrid.apply(x, self._scale, self._largest), self.scale, self.zero_point, self.bits
+        on_grid = _NoisyGrid if self.training and self.noise_in_training else _RoundToGrid
+        return on_grid.apply(x, self._scale, self._largest), self.scale, self.zero_point, self.bits
 
 
 class _ChannelWeightQuant(nn.Module):
@@ -104,6 +126,7 @@ class FixedGridActivation(Uint8ActPerTensorFloatMaxInit):
     scaling_impl_type = ScalingImplType.CONST
     tensor_quant = _FixedGridQuant
     grid_exponent = -8
+    noise_in_training = False
 
 
 @dataclass(frozen=True)
@@ -114,10 +137,12 @@ class QuantPolicy:
         weight_bits: 2 to 8, or None to leave weights and biases real: the first stage of training meets only the
             rounding of activations, whose noise the network has to learn to average out.
         activation_bits: bits of inner activations, which lie in [0, 1).
+        noise_in_training: train with noise of the size of the rounding in place of it; evaluation always rounds.
     """
 
     weight_bits: int | None = 8
     activation_bits: int = 8
+    noise_in_training: bool = True
 
     def __post_init__(self) -> None:
         for name, bits in (("weight_bits", self.weight_bits), ("activation_bits", self.activation_bits)):
@@ -150,6 +175,7 @@ class QuantPolicy:
             act_quant=FixedGridActivation,
             bit_width=self.activation_bits,
             grid_exponent=-self.activation_bits,
+            noise_in_training=self.noise_in_training,
             return_quant_tensor=True,
         )
 

@@ -22,37 +22,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgeconv.models.pulse.classic import ConstantFraction, OptimalFilter
-    from edgeconv.models.pulse.evaluate import Report, Resolution, classic, evaluate, heldout, sweep
+    from edgeconv.models.pulse.classical import ConstantFraction, OptimalFilter
+    from edgeconv.models.pulse.evaluation import Report, Resolution, classic, evaluate, heldout, sweep
     from edgeconv.models.pulse.family import FAMILY
     from edgeconv.models.pulse.network import benchmark_network
     from edgeconv.models.pulse.plots import report
-    from edgeconv.models.pulse.simulate import Biexponential, CrRc, PulseConfig, Pulses, simulate
-    from edgeconv.models.pulse.train import TrainConfig, train
+    from edgeconv.models.pulse.recipe import TrainConfig, train
+    from edgeconv.models.pulse.simulation import Biexponential, CrRc, PulseConfig, Pulses, simulate
     from edgeconv.models.pulse.trained import TrainedPulse, export_benchmark
 
 # name -> module; torch and matplotlib load only with the names that need them.
 _LAZY = {
     "FAMILY": "family",
-    "Biexponential": "simulate",
-    "ConstantFraction": "classic",
-    "CrRc": "simulate",
-    "OptimalFilter": "classic",
-    "PulseConfig": "simulate",
-    "Pulses": "simulate",
-    "Report": "evaluate",
-    "Resolution": "evaluate",
-    "TrainConfig": "train",
+    "Biexponential": "simulation",
+    "ConstantFraction": "classical",
+    "CrRc": "simulation",
+    "OptimalFilter": "classical",
+    "PulseConfig": "simulation",
+    "Pulses": "simulation",
+    "Report": "evaluation",
+    "Resolution": "evaluation",
+    "TrainConfig": "recipe",
     "TrainedPulse": "trained",
     "benchmark_network": "network",
-    "classic": "evaluate",
-    "evaluate": "evaluate",
+    "classic": "evaluation",
+    "evaluate": "evaluation",
     "export_benchmark": "trained",
-    "heldout": "evaluate",
+    "heldout": "evaluation",
     "report": "plots",
-    "simulate": "simulate",
-    "sweep": "evaluate",
-    "train": "train",
+    "simulate": "simulation",
+    "sweep": "evaluation",
+    "train": "recipe",
 }
 
 __all__ = [

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeconv.models.pulse.simulate import PulseConfig, Pulses
+from edgeconv.models.pulse.simulation import PulseConfig, Pulses
 
 __all__ = ["Bound", "cramer_rao", "efficient_estimate", "noise_covariance"]
 
@@ -85,8 +85,8 @@ def cramer_rao(config: PulseConfig, time_ns: Floats, energy: Floats) -> Bound:
 def efficient_estimate(pulses: Pulses) -> tuple[Floats, Floats, Bound]:
     """What an estimator that meets the bound would answer for these noisy waveforms.
 
-    One scoring step from the truth: θ + I⁻¹·Jᵀ·C⁻¹·(waveform - expected waveform), which the maximum-likelihood estimate
-    approaches at high signal-to-noise ratio. As a training target it carries the noise that no estimator can remove,
+    One scoring step from the truth, θ + I⁻¹·Jᵀ·C⁻¹·(waveform - expected waveform), which the maximum-likelihood
+    estimate approaches at high signal-to-noise ratio. As a training target it carries the noise that no estimator can remove,
     so what is left of the loss is the network's own error. Piled-up pulses keep their true values.
 
     Returns:

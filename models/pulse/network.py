@@ -101,9 +101,7 @@ def spread_channels(network: _Layered, x: Tensor, top: float) -> None:
     for layer in network.layers[:-1]:
         is_linear = layer.weight.dim() == 2
         weight, bias = layer.weight, layer.bias
-        y = F.relu(
-            F.linear(x.flatten(1), weight, bias) if is_linear else F.conv1d(x, weight, bias, STRIDE, PADDING)
-        )
+        y = F.relu(F.linear(x.flatten(1), weight, bias) if is_linear else F.conv1d(x, weight, bias, STRIDE, PADDING))
         peak = y.amax(0) if is_linear else y.amax((0, 2))
         # A channel that this batch never wakes keeps the common scale.
         gain = top / torch.where(peak > 1e-3 * peak.max(), peak, peak.max())

@@ -79,8 +79,8 @@ class Biexponential:
 class PulseConfig:
     """A detector channel and what falls on it.
 
-    The window is opened by a trigger, so a pulse arrives near a known place: uniformly, with sub-sample resolution, in
-    `jitter_ns` around `arrival_ns`.
+    The window is opened by a trigger on the sampling clock, so a pulse arrives near a known place: uniformly, with
+    sub-sample resolution, in `jitter_ns` around `arrival_ns`; two sampling periods by default.
 
     Attributes:
         shape: pulse shape with a peak of 1.
@@ -113,7 +113,7 @@ class PulseConfig:
     correlated: float = 0.0
     correlation_ns: float = 20.0
     arrival_ns: float = 96.0
-    jitter_ns: float = 16.0
+    jitter_ns: float = 8.0
     spectrum: str = "uniform"
     min_energy: float = 0.2
     pile_up: float = 0.0

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from edgeconv.errors import UsageError
 from edgeconv.models.pulse.bound import efficient_estimate
 from edgeconv.models.pulse.network import SAMPLES, PulseNet, QuantPulseNet, spread_channels
-from edgeconv.models.pulse.simulate import PulseConfig, simulate
+from edgeconv.models.pulse.simulation import PulseConfig, simulate
 from edgeconv.models.pulse.trained import TrainedPulse, to_real
 from edgeconv.quantize.family import Progress
 from edgeconv.quantize.loop import Stage, fit
@@ -52,9 +52,9 @@ class TrainConfig:
     pulses: PulseConfig = field(default_factory=PulseConfig)
     policy: QuantPolicy = field(default_factory=QuantPolicy)
     batch: int = 256
-    float_stage: Stage = Stage("float", 1000, 5e-3)
-    rounding_stage: Stage = Stage("rounded activations", 2400, 8e-3)
-    weight_stage: Stage = Stage("rounded weights", 800, 1e-3)
+    float_stage: Stage = field(default_factory=lambda: Stage("float", 800, 5e-3))
+    rounding_stage: Stage = field(default_factory=lambda: Stage("8-bit activations", 3000, 1e-2))
+    weight_stage: Stage = field(default_factory=lambda: Stage("8-bit weights", 1000, 6e-4))
     seed: int = 0
     threads: int = 2
 
