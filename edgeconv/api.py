@@ -15,7 +15,7 @@ from edgeconv.runtime.cpu_features import supported_isas
 if TYPE_CHECKING:
     from edgeconv.artifact import Artifact
     from edgeconv.codegen.emit import KernelReport
-    from edgeconv.integer.certificate import Certificate
+    from edgeconv.integer import Certificate
     from edgeconv.ir import Program
     from edgeconv.runtime.runner import Runner
 
@@ -226,8 +226,7 @@ def prove_all(program: Program, isas: Sequence[str]) -> dict[str, Certificate]:
     Raises:
         ProgramError: a requantization cannot be proved.
     """
-    from edgeconv.integer.policy import POLICIES, POLICY_OF_ISA
-    from edgeconv.integer.prove import prove
+    from edgeconv.integer import POLICIES, POLICY_OF_ISA, prove
 
     names = dict.fromkeys(POLICY_OF_ISA[isa].name for isa in isas)
     return {name: prove(program, POLICIES[name]) for name in names}

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from edgeconv.artifact.link import CompiledKernel, link
 from edgeconv.artifact.store import Artifact
 from edgeconv.artifact.write import Contents, model_source
-from edgeconv.integer.certificate import Certificate
-from edgeconv.integer.policy import POLICY_OF_ISA
+from edgeconv.integer import POLICY_OF_ISA, Certificate
 from edgeconv.ir import Program
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edgeconv.integer.certificate import Certificate
+    from edgeconv.integer import Certificate
     from edgeconv.ir import Program
 
 __all__ = [
@@ -86,7 +86,7 @@ class Artifact:
         Raises:
             ArtifactError: the file is malformed.
         """
-        from edgeconv.integer.certificate import Certificate
+        from edgeconv.integer import Certificate
 
         return Certificate.from_json((self.path / certificate_name(policy)).read_text(encoding="utf-8"))
 

@@ -25,8 +25,7 @@ from edgeconv.artifact.manifest import (
 )
 from edgeconv.artifact.sources import C_FOLDER, ModelSource, example_text, header_text, identifier
 from edgeconv.artifact.store import GOLDEN_FOLDER, Artifact, certificate_name, file_entries, publish
-from edgeconv.integer.certificate import Certificate
-from edgeconv.integer.policy import POLICY_OF_ISA
+from edgeconv.integer import POLICY_OF_ISA, Certificate
 from edgeconv.ir import ARITHMETIC_VERSION, Program
 from edgeconv.ir.storage import save_program
 from edgeconv.runtime.cpu_features import INSTRUCTION_SETS

@@ -10,6 +10,11 @@ __all__ = ["VERBS", "verb_module"]
 VERBS: dict[str, str] = {
     "doctor": "Check this machine: Python, packages, compilers, CPU.",
     "targets": "List the targets, or show one.",
+    "inspect": "Show what an artifact or a model holds.",
+    "compile": "Compile a quantized ONNX model into an artifact.",
+    "run": "Run an artifact on the samples of a file.",
+    "diff": "Show where two artifacts, programs or array files begin to differ.",
+    "bench": "Measure an artifact, beside onnxruntime if asked.",
 }
 
 

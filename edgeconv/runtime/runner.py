@@ -58,7 +58,7 @@ class Runner:
         self._fast: Callable[..., Any] = fast[0] if fast else _never
         self._alive = fast  # what the fast call points at
 
-    def __call__(self, x: Array | Mapping[str, Array] | None = None, out: Any = None, **named: Array) -> Any:
+    def __call__(self, x: Array | Mapping[str, Array], out: Any = None) -> Any:
         """Run the model.
 
         Args:
@@ -66,7 +66,6 @@ class Runner:
             out: where the results go, so that nothing is allocated: an array for a single output, else a mapping of
                 arrays by output name. It must have the outputs' dtype and shape, be C-contiguous and share no memory
                 with the inputs.
-            named: arrays by input name, instead of x.
 
         Returns:
             the array of the single output, or a dict of arrays by output name; `out`, where it was given.
@@ -75,7 +74,7 @@ class Runner:
             InputError: a name, shape, dtype, memory order or value does not fit; says what was expected.
         """
         result = self._fast(x) if out is None else self._fast(x, out)
-        return self._general(x, out, named) if result is None or named else result
+        return self._general(x, out) if result is None else result
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Apply the model to n samples, with the interface of `edgeconv.reference.run`.
@@ -89,7 +88,7 @@ class Runner:
         Raises:
             InputError: as for a call.
         """
-        arrays = self._named_inputs(inputs, {})
+        arrays = self._named_inputs(inputs)
         for tensor in self.inputs:
             if arrays[tensor.name].shape[1:] != tensor.shape:
                 raise InputError(
@@ -104,8 +103,8 @@ class Runner:
         self._run(list(arrays.values()), list(results.values()), samples)
         return results
 
-    def _general(self, x: Any, out: Any, named: Mapping[str, Array]) -> Any:
-        arrays = self._named_inputs(x, named)
+    def _general(self, x: Any, out: Any) -> Any:
+        arrays = self._named_inputs(x)
         samples, axes = self._samples(arrays)
         results = self._results(out, samples, axes)
         for name, array in zip(arrays, arrays.values(), strict=True):
@@ -138,19 +137,13 @@ class Runner:
         start = -memory.ctypes.data % alignment
         return memory[start : start + size] if size else memory[start : start + 1]
 
-    def _named_inputs(self, x: Any, named: Mapping[str, Array]) -> dict[str, Array]:
+    def _named_inputs(self, x: Any) -> dict[str, Array]:
         expected = [tensor.name for tensor in self.inputs]
-        given: Mapping[str, Any]
-        if isinstance(x, Mapping):
-            given = {**x, **named}
-        elif x is None:
-            given = named
-        elif len(expected) == 1 and not named:
-            given = {expected[0]: x}
-        else:
+        if not isinstance(x, Mapping) and len(expected) > 1:
             raise InputError(
                 f"one array for {len(expected)} inputs", expected=f"a mapping with the names {', '.join(expected)}"
             )
+        given: Mapping[str, Any] = x if isinstance(x, Mapping) else {expected[0]: x}
         if set(given) != set(expected):
             raise InputError(
                 f"inputs named {', '.join(sorted(given)) or '(none)'}",

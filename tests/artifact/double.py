@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from edgeconv.artifact import Artifact
 from edgeconv.artifact.link import CompiledKernel
 from edgeconv.artifact.write import Contents, write
-from edgeconv.integer.policy import POLICIES
-from edgeconv.integer.prove import prove
+from edgeconv.integer import POLICIES, prove
 from edgeconv.ir import Grid, Linear, Program, TensorType, dtype
 from edgeconv.ir import operators as ops
 from edgeconv.reference import run

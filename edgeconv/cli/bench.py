@@ -1,0 +1,67 @@
+"""`edgeconv bench`: how fast an artifact is on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeconv.cli.console import Console, format_table
+from edgeconv.cli.formatting import readable_count, readable_time
+from edgeconv.cli.options import common_options
+
+if TYPE_CHECKING:
+    from edgeconv.bench import BenchReport
+
+
+@click.command()
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.option("-m", "--model", type=click.Path(path_type=Path), help="The int8 ONNX model, for onnxruntime beside it.")
+@click.option("-b", "--batch", "batches", type=click.IntRange(min=1), multiple=True, help="Samples in a call; repeat.")
+@click.option("--passes", type=click.IntRange(min=1), default=5, show_default=True, help="Turns of each way to run.")
+@click.option("--isa", help="Instruction set; the fastest that this machine runs when left out.")
+@common_options
+def command(
+    console: Console, artifact: Path, model: Path | None, batches: tuple[int, ...], passes: int, isa: str | None
+) -> None:
+    """Measure ARTIFACT from Python and from C, one thread, warm, pinned to one core.
+
+    Medians with the 5th and 95th percentile. The ways to run take turns in shuffled order, so with --model the
+    comparison with onnxruntime is made in the same minute on the same core.
+    """
+    from edgeconv.bench import bench
+
+    sizes = batches or (1, 256)
+    turns = passes * len(sizes) * (4 if model else 3)
+    with console.progress("measuring", turns) as advance:
+        report = bench(
+            artifact, model=model, batches=sizes, passes=passes, isa=isa, seed=console.seed, progress=advance
+        )
+    console.result(report, text=_text(report))
+
+
+def _text(report: BenchReport) -> str:
+    rows = []
+    for timing in sorted(report.timings, key=lambda timing: timing.batch):
+        share, speedup = report.share_of_peak(timing), report.speedup(timing)
+        rows.append(
+            (
+                timing.subject,
+                str(timing.batch),
+                readable_time(timing.median),
+                f"{readable_time(timing.low)} … {readable_time(timing.high)}",
+                readable_count(timing.samples_per_second),
+                "" if share is None else f"{share:.0%}",
+                "" if speedup is None else f"{speedup:.1f}×",
+            )
+        )
+    header = ("way", "batch", "median", "5 % … 95 %", "samples/s", "of peak", "vs onnxruntime")
+    peak = f"; int8 peak of one core {readable_count(report.peak)} MAC/s, measured" if report.peak else ""
+    core = f", core {report.core}" if report.core is not None else ""
+    lines = [
+        format_table(rows, header=header),
+        "",
+        f"{report.cpu}, {report.isa}{core}, load {report.load:.1f}; {readable_count(report.macs)} MACs a sample{peak}",
+    ]
+    return "\n".join([*lines, *report.notes])

@@ -1,0 +1,128 @@
+"""`edgeconv compile`: from ONNX to an artifact."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeconv.cli.console import Console, format_table
+from edgeconv.cli.formatting import layer_rows, readable_bytes, readable_count
+from edgeconv.cli.options import common_options
+from edgeconv.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgeconv.api import CompileReport
+
+_STAGE_TEXTS = {
+    "read": "reading the model",
+    "lower": "lowering to integers",
+    "prove": "proving every rounding",
+    "generate": "generating code",
+    "golden": "running the reference on golden samples",
+    "write": "linking and writing",
+    "check": "comparing the code with the reference",
+}
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("-t", "--target", default="cpu", show_default=True, help="Name of a target, or a target file.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder to write; the model's name with .edge.")
+@click.option(
+    "--shape", "shapes", multiple=True, metavar="NAME=N", help="Extent of a symbolic dimension (not the batch)."
+)
+@click.option(
+    "--unit", "units", multiple=True, metavar="TENSOR=UNIT", help="Unit of an input's or output's real values."
+)
+@click.option("--no-fuse", is_flag=True, help="Keep every operator apart, to look for a fault: same bits, slower.")
+@common_options
+def command(
+    console: Console,
+    model: Path,
+    target: str,
+    output: Path | None,
+    shapes: tuple[str, ...],
+    units: tuple[str, ...],
+    no_fuse: bool,
+) -> None:
+    """Compile MODEL, a quantized ONNX file, into an artifact.
+
+    Every rounding step is proved, and the code is compared with the reference on random samples before the artifact
+    is put in place; an artifact that is already there is replaced in one step, anything else is left alone.
+    """
+    from edgeconv.api import compile_model
+
+    report = compile_model(
+        model,
+        target,
+        output,
+        shapes=_parse_shapes(shapes),
+        units=dict(_split(item, "--unit") for item in units),
+        fuse=not no_fuse,
+        seed=console.seed,
+        progress=_progress(console),
+    )
+    console.result(report, text=_text(report))
+
+
+def _progress(console: Console):  # type: ignore[no-untyped-def]
+    """A line on stderr as each stage begins; nothing with -q or where stderr is not a terminal, unless -v asks."""
+    if console.verbosity < 0 or (not sys.stderr.isatty() and console.verbosity == 0):
+        return None
+
+    def show(stage: str, index: int, count: int) -> None:
+        print(f"[{index + 1}/{count}] {_STAGE_TEXTS[stage]}", file=sys.stderr, flush=True)
+
+    return show
+
+
+def _split(item: str, option: str) -> tuple[str, str]:
+    name, equals, value = item.rpartition("=")
+    if not equals or not name or not value:
+        raise UsageError(f"{option} {item}", expected="NAME=VALUE")
+    return name, value
+
+
+def _parse_shapes(items: tuple[str, ...]) -> dict[str, int]:
+    shapes = {}
+    for item in items:
+        name, value = _split(item, "--shape")
+        if not value.isdecimal() or int(value) < 1:
+            raise UsageError(f"--shape {item}", expected="NAME=N with a whole number N from 1 on")
+        shapes[name] = int(value)
+    return shapes
+
+
+def _text(report: CompileReport) -> str:
+    manifest = report.artifact.manifest
+    table = format_table(
+        layer_rows(manifest.layers, _kernel_names(report)),
+        header=("operator", "output", "shape", "MACs", "weights", "kernel", "requantization"),
+    )
+    isas = format_table(
+        [(isa.name, readable_bytes(isa.object_bytes), readable_bytes(isa.blob_bytes), readable_bytes(isa.scratch_bytes))
+         for isa in manifest.isas],
+        header=("instruction set", "code", "weights", "arena"),
+    )  # fmt: skip
+    tested = ", ".join(report.tested_isas) or "none that this machine runs"
+    seconds = sum(report.seconds.values())
+    return (
+        f"{table}\n\n{isas}\n\n"
+        f"{report.path}: {readable_bytes(report.artifact.size)}, {readable_count(manifest.macs)} MACs a sample, "
+        f"target {manifest.target}, {seconds:.1f} s\n"
+        f"equal to the reference on {_golden_count(report)} golden samples: {tested}"
+    )
+
+
+def _golden_count(report: CompileReport) -> int:
+    inputs, _ = report.artifact.golden()
+    return len(next(iter(inputs.values())))
+
+
+def _kernel_names(report: CompileReport) -> dict[str, str]:
+    """Kernel by output tensor, for the fastest instruction set."""
+    fastest = list(report.kernels.values())[-1]
+    return {kernel.output: f"{kernel.kernel} {kernel.detail}".strip() for kernel in fastest}

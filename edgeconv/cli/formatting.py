@@ -1,0 +1,59 @@
+"""Numbers and layers as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgeconv.artifact import LayerInfo
+
+__all__ = ["layer_rows", "readable_bytes", "readable_count", "readable_time", "shorten"]
+
+
+def readable_bytes(count: int) -> str:
+    """A size with the unit that gives at most four digits: B, KB (1000 B) or MB."""
+    if count < 10_000:
+        return f"{count} B"
+    return f"{count / 1e3:.1f} KB" if count < 1e6 else f"{count / 1e6:.2f} MB"
+
+
+def readable_count(count: float) -> str:
+    """A number with k, M or G."""
+    for bound, divisor, unit in ((1e3, 1.0, ""), (1e6, 1e3, "k"), (1e9, 1e6, "M")):
+        if count < bound:
+            return f"{count / divisor:.3g}{unit}"
+    return f"{count / 1e9:.3g}G"
+
+
+def readable_time(seconds: float) -> str:
+    """A time in ns, µs, ms or s, with three digits."""
+    for bound, factor, unit in ((1e-6, 1e9, "ns"), (1e-3, 1e6, "µs"), (1.0, 1e3, "ms")):
+        if seconds < bound:
+            return f"{seconds * factor:.3g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def shorten(text: str, length: int = 32) -> str:
+    """The end of a long name, which is what tells names of one graph apart."""
+    return text if len(text) <= length else "…" + text[1 - length :]
+
+
+def layer_rows(layers: Iterable[LayerInfo], kernels: Mapping[str, str] | None = None) -> list[tuple[str, ...]]:
+    """A row for each layer: operator, output, shape, MACs, weights, kernel (where kernels are given), forms."""
+    rows = []
+    for layer in layers:
+        # Instruction sets with different policies differ in forms; the last policy is that of the fastest.
+        forms = list(layer.forms.values())[-1] if layer.forms else {}
+        row = [
+            layer.operator,
+            shorten(layer.output),
+            f"{layer.type}[{','.join(map(str, layer.shape))}]",
+            readable_count(layer.macs) if layer.macs else "",
+            str(layer.weights) if layer.weights else "",
+        ]
+        if kernels is not None:
+            row.append(kernels.get(layer.output, ""))
+        row.append(", ".join(f"{count} {kind}" for kind, count in forms.items()))
+        rows.append(tuple(row))
+    return rows

@@ -1,0 +1,125 @@
+"""`edgeconv inspect`: what an artifact or a model holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgeconv.cli.console import Console, format_table
+from edgeconv.cli.formatting import layer_rows, readable_bytes, readable_count
+from edgeconv.cli.options import common_options
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--text", is_flag=True, help="Print the integer program; long lists are abbreviated unless -v is given.")
+@common_options
+def command(console: Console, path: Path, text: bool) -> None:
+    """Show what PATH holds: an artifact, or a quantized ONNX model as edgeconv lowers it.
+
+    Prints inputs, outputs, layers with shapes, multiply-accumulates and forms of requantization, and memory. All
+    hashes of an artifact are checked.
+    """
+    from edgeconv.artifact import is_artifact, read
+
+    if text:
+        _print_program(console, path)
+    elif is_artifact(path) or path.is_dir() or path.suffix == ".edge":
+        artifact = read(path)
+        console.result(artifact.manifest, text=_artifact_text(artifact))
+    else:
+        description = _describe_model(path)
+        console.result(description, text=_model_text(path, description))
+
+
+def _print_program(console: Console, path: Path) -> None:
+    from edgeconv.ir import to_text
+
+    program = _program(path)
+    abbreviated = to_text(program, abbreviate=console.verbosity < 1)
+    console.result({"program": to_text(program)}, text=abbreviated.rstrip())
+
+
+def _program(path: Path) -> Any:
+    from edgeconv.artifact import is_artifact, read
+
+    if is_artifact(path):
+        return read(path).program()
+    from edgeconv.importer import read_onnx
+    from edgeconv.integer import lower
+
+    return lower(read_onnx(path))
+
+
+def _describe_model(path: Path) -> dict[str, Any]:
+    from edgeconv.artifact import layers
+
+    program = _program(path)
+    described = layers.describe_layers(program)
+    return {
+        "inputs": layers.describe_inputs(program, {}),
+        "outputs": layers.describe_outputs(program, {}),
+        "layers": described,
+        "macs": sum(layer.macs for layer in described),
+        "weight_bytes": layers.weight_bytes(program),
+    }
+
+
+def _artifact_text(artifact: Any) -> str:
+    manifest = artifact.manifest
+    facts = [
+        ("model", f"{manifest.name}, from {manifest.source.get('file', 'a program')}"),
+        ("compiled by", f"edgeconv {manifest.edgeconv}, arithmetic {manifest.arithmetic}, C interface {manifest.abi}"),
+        ("target", f"{manifest.target} ({manifest.triple})"),
+        ("work", f"{readable_count(manifest.macs)} MACs a sample"),
+        ("memory", f"{readable_bytes(manifest.weight_bytes)} weights, {readable_bytes(manifest.scratch_bytes)} arena"),
+        (
+            "on disk",
+            f"{readable_bytes(artifact.size)} without golden/, edge-run linked with {manifest.executable_libc}",
+        ),
+    ]
+    isas = [
+        (isa.name, readable_bytes(isa.object_bytes), readable_bytes(isa.blob_bytes), readable_bytes(isa.scratch_bytes))
+        for isa in manifest.isas
+    ]
+    return "\n\n".join(
+        [
+            format_table(facts),
+            _tensor_table(manifest.inputs, manifest.outputs),
+            format_table(layer_rows(manifest.layers), header=_LAYER_HEADER),
+            format_table(isas, header=("instruction set", "code", "weights", "arena")),
+        ]
+    )
+
+
+_LAYER_HEADER = ("operator", "output", "shape", "MACs", "weights", "requantization")
+
+
+def _tensor_table(inputs: Any, outputs: Any) -> str:
+    rows = [
+        (
+            kind,
+            tensor.name,
+            f"{tensor.type}[{','.join(map(str, tensor.shape))}]",
+            "" if tensor.scale is None else f"{tensor.scale[0]:.9g}" + (" …" if len(tensor.scale) > 1 else ""),
+            "" if tensor.zero_point is None else str(tensor.zero_point),
+            tensor.unit or "",
+        )
+        for kind, tensors in (("input", inputs), ("output", outputs))
+        for tensor in tensors
+    ]
+    return format_table(rows, header=("", "name", "one sample", "scale", "zero point", "unit"))
+
+
+def _model_text(path: Path, description: dict[str, Any]) -> str:
+    work = f"{readable_count(description['macs'])} MACs a sample, {readable_bytes(description['weight_bytes'])} weights"
+    rows = [row[:-1] for row in layer_rows(description["layers"])]
+    return "\n\n".join(
+        [
+            f"{path}: {work}",
+            _tensor_table(description["inputs"], description["outputs"]),
+            format_table(rows, header=_LAYER_HEADER[:-1]),
+        ]
+    )

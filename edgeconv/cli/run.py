@@ -1,0 +1,71 @@
+"""`edgeconv run`: an artifact on arrays in files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgeconv.cli.console import Console, format_table
+from edgeconv.cli.options import common_options
+
+
+@click.command()
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.option(
+    "-i", "--input", "source", required=True, help="A .npz keyed by input names, a .npy for a single input, or -."
+)
+@click.option(
+    "-o", "--output", "sink", help="A .npz, a .npy for a single output, or - (.npy); a summary when left out."
+)
+@click.option("--isa", help="Instruction set; the fastest that this machine runs when left out.")
+@click.option("--allow-nan", is_flag=True, help="NaN in an input gives the zero point; otherwise it is refused.")
+@common_options
+def command(console: Console, artifact: Path, source: str, sink: str | None, isa: str | None, allow_nan: bool) -> None:
+    """Run ARTIFACT on the samples of a file.
+
+    For an input of shape (1, 1, 128) arrays of shape (N, 1, 128) and (N, 1, 1, 128) mean N samples. Without an output
+    file the outputs' shapes, ranges and first values are printed.
+    """
+    from edgeconv.runtime.files import read_inputs, refuse_nan, write_outputs
+    from edgeconv.runtime.runner import load
+
+    runner = load(artifact, isa)
+    inputs = read_inputs(source, runner.inputs)
+    if not allow_nan:
+        refuse_nan(inputs)
+    results = runner(inputs)
+    outputs = results if isinstance(results, dict) else {runner.outputs[0].name: results}
+    if sink is not None:
+        write_outputs(sink, outputs)
+    if sink == "-":
+        return
+    summary = {
+        name: {
+            "dtype": str(array.dtype),
+            "shape": array.shape,
+            "min": array.min().item() if array.size else None,
+            "max": array.max().item() if array.size else None,
+            "first": array.reshape(-1)[:8].tolist(),
+        }
+        for name, array in outputs.items()
+    }
+    rows = [
+        (
+            name,
+            f"{entry['dtype']} {entry['shape']}",
+            f"{entry['min']:.6g} … {entry['max']:.6g}",
+            _values(entry["first"]),
+        )
+        for name, entry in summary.items()
+        if entry["min"] is not None
+    ]
+    text = format_table(rows, header=("output", "array", "range", "first values")) if rows else "no samples"
+    if sink is not None:
+        text = f"{text}\n\nwritten to {sink}"
+    console.result({"isa": runner.isa, "output_file": sink, "outputs": summary}, text=text)
+
+
+def _values(values: object) -> str:
+    assert isinstance(values, list)
+    return " ".join(f"{value:.6g}" for value in values)
