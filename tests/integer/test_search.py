@@ -1,0 +1,189 @@
+"""Every form that the search returns equals the definition on the whole range; the kinds are those expected."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgeconv.errors import ProgramError
+from edgeconv.integer.evaluate import evaluate
+from edgeconv.integer.policy import FMA, GENERIC, POLICIES, POLICY_OF_ISA, Policy
+from edgeconv.integer.search import Channel, find_forms
+from edgeconv.integer.sums import SumChannel, find_sum_forms
+from edgeconv.ir import ChannelLinear, Grid, Rounding, dtype
+from edgeconv.ir.exact import quantize_exact
+from edgeconv.ir.forms import PANEL, AddMulShift, FmaF32, Form, MulShift, Ratio
+from tests.integer.channels import channels, everywhere, factors, float32_channels, grids, offsets
+
+U8, I8, U16 = (Grid.full(dtype(name)) for name in ("u8", "i8", "u16"))
+
+
+def one(factor: Fraction, lo: int, hi: int, grid: Grid = U8, policy: Policy = FMA, **linear: Fraction) -> Form:
+    """The form found for a single channel, after brute force over its range."""
+    channel = Channel(ChannelLinear((factor,), **linear), grid, lo, hi)
+    (form,) = find_forms([channel], policy)
+    assert_exact([form], [channel])
+    return form
+
+
+def assert_exact(forms: list[Form] | tuple[Form, ...], found: list[Channel]) -> None:
+    for form, channel in zip(forms, found, strict=True):
+        acc, exact = everywhere(channel)
+        got = evaluate([form], np.zeros(acc.shape, np.intp), [acc], channel.grid)
+        assert np.array_equal(got, exact), (form, channel)
+
+
+@given(st.lists(channels(), min_size=1, max_size=3), st.sampled_from([FMA, GENERIC]))
+@settings(max_examples=60)
+def test_found_forms_equal_the_definition(found: list[Channel], policy: Policy) -> None:
+    grid = found[0].grid
+    found = [Channel(channel.linear, grid, channel.lo, channel.hi) for channel in found]
+    forms = find_forms(found, policy)
+    assert {form.kind for form in forms} <= set(policy.requant)
+    assert len({form.kind for form in forms}) == 1
+    assert_exact(forms, found)
+
+
+def test_dyadic_ties_need_no_fix() -> None:
+    assert one(Fraction(1, 2), -50, 600) == FmaF32(0.5)
+    form = one(Fraction(3, 64), -5000, 6000, policy=GENERIC)
+    assert isinstance(form, MulShift)
+    assert form.half_even
+
+
+def test_ties_of_an_odd_denominator_need_a_table() -> None:
+    assert one(Fraction(3, 10), -1000, 1000, policy=GENERIC).kind == "steps"
+    assert one(Fraction(3, 10), -1000, 1000).kind in ("steps", "fma_f32")
+
+
+@pytest.mark.parametrize("policy", [FMA, GENERIC])
+@pytest.mark.parametrize("factor", [Fraction(1, 2), Fraction(-5, 8), Fraction(3, 10)])
+def test_half_away_is_found_for_ties_on_both_sides(factor: Fraction, policy: Policy) -> None:
+    one(factor, -400, 400, Grid(I8.dtype, -128, 127, 3, Rounding.HALF_AWAY), policy)
+
+
+@pytest.mark.parametrize("policy", [FMA, GENERIC])
+def test_zero_negative_offset_and_root(policy: Policy) -> None:
+    one(Fraction(0), -100, 100, policy=policy)
+    one(Fraction(0), -100, 100, policy=policy, offset=Fraction(7, 2))
+    one(Fraction(-1, 3), -900, 500, policy=policy)
+    one(Fraction(1, 7), -900, 1500, policy=policy, offset=Fraction(22, 7))
+    one(Fraction(1, 7), -900, 1500, policy=policy, offset=Fraction(1, 3), radicand=Fraction(5, 3), shift=Fraction(1, 2))
+
+
+def test_all_channels_of_a_panel_carry_one_kind() -> None:
+    tied = Channel(ChannelLinear((Fraction(3, 10),)), U8, -1000, 1000)
+    plain = Channel(ChannelLinear((Fraction(1, 4),)), U8, -1000, 1000)
+    forms = find_forms([plain] * PANEL + [plain, tied], FMA)
+    assert {form.kind for form in forms[:PANEL]} == {"fma_f32"}
+    assert len({form.kind for form in forms[PANEL:]}) == 1
+
+
+def test_idle_fixes_fill_a_panel_outside_the_range() -> None:
+    plain = Channel(ChannelLinear((Fraction(1, 4),)), U8, -10, 40)
+    tied = Channel(ChannelLinear((Fraction(3, 10),)), U8, 0, 20)
+    forms = find_forms([plain, tied], FMA)
+    assert [form.kind for form in forms] == ["fma_f32"] * 2
+    assert isinstance(forms[0], FmaF32)
+    assert isinstance(forms[1], FmaF32)
+    assert len(forms[0].fixes) == len(forms[1].fixes) > 0
+    assert all(acc == 41 and delta == 0 for acc, delta in forms[0].fixes)
+
+
+def test_float32_scales_are_served_by_the_fused_multiply_add() -> None:
+    rng = np.random.default_rng(1)
+    small = find_forms(float32_channels(rng, 84, 64, U8), FMA)
+    fixed = sum(any(delta for _, delta in getattr(form, "fixes", ())) for form in small)
+    assert {form.kind for form in small} == {"fma_f32"}
+    assert fixed <= 3
+    large = Counter(form.kind for form in find_forms(float32_channels(rng, 576, 64, I8), FMA))
+    assert large["fma_f32"] >= 48
+
+
+def test_16_bit_outputs_of_wide_accumulators_are_proved_with_integers_only() -> None:
+    rng = np.random.default_rng(2)
+    for offset in (False, True):
+        found = float32_channels(rng, 2304, 4, U16, offset)
+        wide = [Channel(c.linear, c.grid, c.lo * 64, c.hi * 64) for c in found]
+        for policy in (FMA, GENERIC):
+            kinds = {form.kind for form in find_forms(wide, policy)}
+            assert kinds <= {"fma_f64", "wide_mul_shift", "mul_shift"}
+
+
+def test_outputs_too_wide_to_list_are_exact_by_construction_or_refused() -> None:
+    grid = Grid.full(dtype("i32"))
+    dyadic = Channel(ChannelLinear((Fraction(3, 4),)), grid, -(1 << 24), 1 << 24)
+    (form,) = find_forms([dyadic], GENERIC)
+    assert form == MulShift(form.multiplier, 0, form.shift)
+    assert Fraction(form.multiplier, 1 << form.shift) == Fraction(3, 4)
+    third = Channel(ChannelLinear((Fraction(1, 3),)), grid, -(1 << 24), 1 << 24)
+    assert find_forms([third], FMA) == (Ratio((1,), 0, 3),)
+    rooted = Channel(ChannelLinear((Fraction(1),), radicand=Fraction(2)), grid, -(1 << 24), 1 << 24)
+    with pytest.raises(ProgramError, match=r"channel 0: no form reproduces the exact requantization on \[-16777216"):
+        find_forms([rooted], FMA)
+
+
+def test_every_instruction_set_has_a_policy() -> None:
+    assert POLICY_OF_ISA.keys() == {"generic", "avx2", "avx512vnni"}
+    assert POLICIES == {"generic": GENERIC, "fma": FMA}
+
+
+@st.composite
+def sums(draw: st.DrawFn) -> SumChannel:
+    count = draw(st.sampled_from([2, 2, 3]))
+    linear = ChannelLinear(tuple(draw(factors()) for _ in range(count)), draw(offsets()))
+    spans = [draw(st.integers(0, 40 if count == 2 else 9)) for _ in range(count)]
+    starts = [draw(st.integers(-60, 60)) for _ in range(count)]
+    ranges = tuple((start, start + span) for start, span in zip(starts, spans, strict=True))
+    return SumChannel(linear, draw(grids()), ranges)
+
+
+@given(sums(), st.sampled_from([FMA, GENERIC]), st.integers(-3, 3))
+@settings(max_examples=60)
+def test_sums_equal_the_definition_and_wrong_ones_are_refused(channel: SumChannel, policy: Policy, move: int) -> None:
+    (form,) = find_sum_forms([channel], policy)
+    axes = np.meshgrid(*(np.arange(lo, hi + 1) for lo, hi in channel.ranges), indexing="ij")
+    operands = [axis.ravel().astype(np.int64) for axis in axes]
+    tuples = zip(*(operand.tolist() for operand in operands), strict=True)
+    exact = np.array([quantize_exact(channel.linear, channel.grid, values) for values in tuples])
+    zeros = np.zeros(exact.shape, np.intp)
+    assert np.array_equal(evaluate([form], zeros, operands, channel.grid), exact)
+    if isinstance(form, AddMulShift):
+        wrong = AddMulShift(
+            (form.multipliers[0] + move * (form.multipliers[0] >> 6), *form.multipliers[1:]), form.addend, form.shift
+        )
+        differs = not np.array_equal(evaluate([wrong], zeros, operands, channel.grid), exact)
+        assert (channel.refute(wrong) is not None) == differs
+
+
+def test_all_pairs_of_8_bit_operands() -> None:
+    scales = [Fraction(float(np.float32(value))) for value in (0.0213, 0.0178, 0.0301)]
+    linear = ChannelLinear((scales[0] / scales[2], scales[1] / scales[2]), Fraction(-7, 3))
+    channel = SumChannel(linear, I8, ((-128, 127), (0, 255)))
+    x, y = (axis.ravel() for axis in np.meshgrid(np.arange(-128, 128), np.arange(256)))
+    exact = [quantize_exact(linear, I8, pair) for pair in zip(x.tolist(), y.tolist(), strict=True)]
+    for policy in (FMA, GENERIC):
+        (form,) = find_sum_forms([channel], policy)
+        assert evaluate([form], np.zeros(len(x), np.intp), [x, y], I8).tolist() == exact
+
+
+def test_sums_of_wide_operands_divide_exactly_or_are_refused() -> None:
+    linear = ChannelLinear((Fraction(1, 3), Fraction(2, 7)))
+    wide = SumChannel(linear, U16, ((0, 65535), (0, 65535)))
+    assert find_sum_forms([wide], FMA) == (Ratio((7, 6), 0, 21),)
+    rooted = SumChannel(ChannelLinear((Fraction(1), Fraction(2)), radicand=Fraction(2)), U16, wide.ranges)
+    with pytest.raises(ProgramError, match="channel 0: no form reproduces the exact sum"):
+        find_sum_forms([rooted], FMA)
+
+
+def test_1500_channels_in_a_few_seconds() -> None:
+    found = float32_channels(np.random.default_rng(0), 64, 1500, U8)
+    start = time.process_time()
+    find_forms(found, FMA)
+    assert time.process_time() - start < 6
