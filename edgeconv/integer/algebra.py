@@ -158,7 +158,6 @@ def _sum(a: Affine, b: Affine) -> Affine | None:
     axis = x.axis if x.channels > 1 else y.axis
     factors = dict(zip(a.tensors, x.factors, strict=True))
     for name, factor in zip(b.tensors, y.factors, strict=True):
-        # Equal tensors merge only where both operands have the full shape, else the sum would lose its broadcast.
         factors[name] = zip_channels(Fraction.__add__, factors[name], factor) if name in factors else factor
     offset = zip_channels(Fraction.__add__, x.offset, y.offset)
     shift = zip_channels(Fraction.__add__, x.shift, y.shift)

@@ -16,11 +16,11 @@ from edgeconv.integer.state import (
     State,
     affine_scaling,
     as_expression,
-    as_scaling,
     clamps,
     constant_number,
     exact_attribute,
     integer_tuple,
+    on_grid,
     real_operand,
     uncovered,
     unsupported,
@@ -87,6 +87,8 @@ def _sum(sign: int) -> Callable[[State, Node, Value, Value], Value]:
             scaled = apply(state, b, lambda x: multiply(x, number(sign)), node, rises=sign > 0)
             return apply(state, scaled, lambda x: add(x, left), node, rises=_is_scalar(left))
         x, y = as_expression(state, a, node), as_expression(state, b, node)
+        if set(sources(x)) != set(sources(y)):
+            x, y = on_grid(state, x, node), on_grid(state, y, node)
         return add(x, multiply(y, number(sign)))
 
     return handle
@@ -314,11 +316,10 @@ def _poolable(state: State, value: Value, node: Node, *, padded: bool) -> Affine
     """
     expression = as_expression(state, value, node)
     inner, found = clamps(expression)
-    if found or not isinstance(inner, Affine):
-        scaling = as_scaling(state, expression, node)
-        offset = tuple(-s * scaling.zero_point for s in scaling.scale)
-        shape = state.builder.types[scaling.tensor].shape
-        return Affine((scaling.tensor,), make_linear((scaling.scale,), offset, axis=scaling.axis), shape)
+    if found:
+        inner = on_grid(state, expression, node)
+    if not isinstance(inner, Affine):
+        raise uncovered("averages a function of its input that is on no integer grid")
     if len(inner.tensors) != 1:
         raise uncovered("averages a sum of several tensors")
     if padded and affine_scaling(inner) is None:

@@ -10,7 +10,7 @@ from edgeconv.errors import ProgramError, QuantizationError, UnsupportedModelErr
 from edgeconv.importer.graph import Node, QuantizedGraph, Quantizer
 from edgeconv.integer import elementwise, movements, products, rounding
 from edgeconv.integer.state import ADVICE_QUANTIZE, Handler, Kind, RefusalError, State
-from edgeconv.integer.values import FloatConstant, FloatSource, Integers, Refused, Value
+from edgeconv.integer.values import FloatConstant, FloatSource, Integers, Number, Refused, Value, shape_of
 from edgeconv.ir import Program, TensorType, dtype
 from edgeconv.ir import operators as ops
 
@@ -82,7 +82,9 @@ def _lower_node(state: State, node: Node) -> _Refusal | None:
         uncovered = any(value.uncovered for value in refused)
     else:
         try:
-            state.values[node.output] = _handler(node)(state, node)
+            value = _handler(node)(state, node)
+            _check_shape(state, node, value)
+            state.values[node.output] = value
             return None
         except RefusalError as error:
             refusal = _Refusal(node, error.kind, error.problem, error.advice)
@@ -92,6 +94,19 @@ def _lower_node(state: State, node: Node) -> _Refusal | None:
         uncovered = refusal.kind is Kind.MISSING_QUANTIZER
     state.values[node.output] = _stand_in(state, node, uncovered)
     return refusal
+
+
+def _check_shape(state: State, node: Node, value: Value) -> None:
+    """Refuse what only a copied tensor could give its shape: programs broadcast between tensors, not by constants."""
+    expected = state.graph.shapes[node.output]
+    found = expected
+    if isinstance(value, Integers):
+        found = state.builder.types[value.tensor].shape
+    elif not isinstance(value, (FloatConstant, Refused, Number)):
+        found = shape_of(value)
+    if found != expected:
+        problem = f"broadcasts a tensor of shape {found} to {expected} by a constant"
+        raise RefusalError(Kind.UNSUPPORTED, problem, "a tensor of the full shape (Expand or Concat before it)")
 
 
 def _handler(node: Node) -> Handler:

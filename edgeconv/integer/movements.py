@@ -15,12 +15,12 @@ from edgeconv.integer.builder import Builder
 from edgeconv.integer.functions import direction
 from edgeconv.integer.state import (
     Handler,
-    RefusalError,
     Scaling,
     State,
     affine_scaling,
-    as_scaling,
     integer_tuple,
+    is_narrow,
+    on_grid,
     uncovered,
     unsupported,
 )
@@ -98,7 +98,7 @@ def move(state: State, value: Real, movement: Operator, node: Node) -> Real:
     if isinstance(value, Number):
         return value
     shape = output_shape(movement, shape_of(value))
-    if isinstance(value, (Moved, FloatSource)) or not all(map(state.builder.is_narrow, sources(value))):
+    if isinstance(value, (Moved, FloatSource)) or not is_narrow(state.builder, value):
         if isinstance(value, Moved):
             return Moved(value, movement, shape)  # type: ignore[arg-type]
         return Moved(value, movement, shape)
@@ -300,10 +300,8 @@ def concat(state: State, node: Node) -> Value:
 def _scaling_or_none(state: State, part: Real, node: Node) -> Scaling | None:
     if not isinstance(part, (Affine, Call)):
         return None
-    try:
-        return as_scaling(state, part, node)
-    except RefusalError:
-        return None
+    value = on_grid(state, part, node)
+    return affine_scaling(value) if isinstance(value, Affine) and is_narrow(state.builder, value) else None
 
 
 def _same_grid(a: Scaling, b: Scaling) -> bool:

@@ -44,7 +44,7 @@ from edgeconv.integer.values import (
 )
 from edgeconv.ir import DType, Grid, Linear, dtype
 from edgeconv.ir import operators as ops
-from edgeconv.ir.exact import round_fraction
+from edgeconv.ir.exact import quantize_exact, round_fraction
 
 ADVICE_NON_MONOTONE = "put a quantizer before that function, so that it becomes a table"
 
@@ -178,7 +178,17 @@ def _requantize(builder: Builder, affine: Affine, grid: Grid, node: Node) -> str
     repeats = affine.linear == Linear(((ONE,),), (Fraction(-grid.zero_point),), axis=affine.linear.axis)
     if repeats and builder.types[tensor].dtype == grid.dtype and builder.types[tensor].shape == affine.shape:
         return builder.clip(tensor, bounds, node.output)
+    if builder.is_constant(tensor):
+        return builder.constant(node.output, _round_constant(builder.array(tensor), affine.linear, grid), grid.dtype)
     return builder.emit(ops.Requant("", tensor, affine.linear, grid), node.output, bounds)
+
+
+def _round_constant(array: NDArray[np.int64], linear: Linear, grid: Grid) -> NDArray[np.int64]:
+    result = np.empty_like(array)
+    for index in np.ndindex(array.shape):
+        channel = linear.channel(index[linear.axis] if linear.channels > 1 else 0)
+        result[index] = quantize_exact(channel, grid, (int(array[index]),))
+    return result
 
 
 def _threshold(builder: Builder, expression: Expression, tensor: str, axis: int, grid: Grid, node: Node) -> str:

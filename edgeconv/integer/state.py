@@ -27,6 +27,8 @@ from edgeconv.integer.values import (
     Number,
     Real,
     Value,
+    make_linear,
+    sources,
 )
 
 ADVICE_QUANTIZE = "put a quantizer before it (in training), or run `edgeconv quantize` on the float model"
@@ -142,6 +144,24 @@ def as_scaling(state: State, value: Value, node: Node) -> Scaling:
         choose = max if function == "max" else min
         bounds = (choose(bounds[0], level), choose(bounds[1], level))
     return replace(scaling, tensor=state.builder.clip(scaling.tensor, bounds, f"{node.output}.clipped"))
+
+
+def on_grid(state: State, expression: Expression, node: Node) -> Expression:
+    """The expression with its outer clips done on the integers, where they lie on the grid; else as it is."""
+    if not isinstance(expression, Call) or not is_narrow(state.builder, expression):
+        return expression
+    try:
+        scaling = as_scaling(state, expression, node)
+    except RefusalError:
+        return expression
+    offset = tuple(-scale * scaling.zero_point for scale in scaling.scale)
+    linear = make_linear((scaling.scale,), offset, axis=scaling.axis)
+    return Affine((scaling.tensor,), linear, state.builder.types[scaling.tensor].shape)
+
+
+def is_narrow(builder: Builder, expression: Expression) -> bool:
+    """Whether an expression reads nothing wider than 16 bits."""
+    return all(map(builder.is_narrow, sources(expression)))
 
 
 def as_expression(state: State, value: Value, node: Node) -> Expression:

@@ -124,8 +124,7 @@ def make_linear(
     axis: int = 1,
 ) -> Linear:
     """A `Linear` in normal form: equal channels collapsed, rational roots divided out."""
-    factors, offset, radicand, shift = tuple(map(collapse, factors)), collapse(offset), collapse(radicand), collapse(shift)
-    linear = Linear(factors, offset, radicand, shift, axis)
+    linear = Linear(tuple(map(collapse, factors)), collapse(offset), collapse(radicand), collapse(shift), axis)
     rationals = [linear.channel(k).as_rational() for k in range(linear.channels)]
     known = [rational for rational in rationals if rational is not None]
     if len(known) == len(rationals):

@@ -69,8 +69,8 @@ class GraphWriter:
         return self.dequantize(q, scale, zero_point)
 
     def conv(
-        self, x: str, w: str, bias: str = "", *, stride: int = 1, dilation: int = 1, pads: tuple[int, ...] | None = None,
-        groups: int = 1,
+        self, x: str, w: str, bias: str = "", *, stride: int = 1, dilation: int = 1,
+        pads: tuple[int, ...] | None = None, groups: int = 1,
     ) -> str:  # fmt: skip
         rank = len(self.shapes[x]) - 2
         inputs = (x, w, bias) if bias else (x, w)

@@ -304,8 +304,8 @@ _OPERATORS: dict[str, Callable[..., Array]] = {
     "Resize": _resize,
 }
 for _name in (
-    "Relu Clip LeakyRelu HardSigmoid HardSwish Abs Neg Reciprocal Floor Ceil Round Sign Softsign ThresholdedRelu Elu Celu "
-    "Selu Bipolar Cast Sigmoid Softplus Mish Swish Gelu Tanh Exp Log Sqrt Erf Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh "
-    "Acosh Atanh"
+    "Relu Clip LeakyRelu HardSigmoid HardSwish Abs Neg Reciprocal Floor Ceil Round Sign Softsign ThresholdedRelu Elu "
+    "Celu Selu Bipolar Cast Sigmoid Softplus Mish Swish Gelu Tanh Exp Log Sqrt Erf Sin Cos Tan Asin Acos Atan Sinh "
+    "Cosh Asinh Acosh Atanh"
 ).split():
     _OPERATORS[_name] = _elementwise
