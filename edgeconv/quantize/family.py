@@ -7,7 +7,7 @@ command line and the demonstration need to know nothing about detectors, hearts 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HeldOut", "ModelFamily", "Progress", "TrainedModel", "TrainingProgress"]
+__all__ = ["Comparison", "Demonstrable", "HeldOut", "ModelFamily", "Progress", "TrainedModel", "TrainingProgress"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,21 @@ class HeldOut:
 
     inputs: dict[str, NDArray[Any]]
     truth: Any
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several estimators judged on the same held-out data, as a table for people.
+
+    Attributes:
+        header: names of the columns, the first one for the estimators.
+        rows: one per estimator, as text with units.
+        remarks: conclusions in one line each.
+    """
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    remarks: tuple[str, ...] = ()
 
 
 @runtime_checkable
@@ -99,4 +114,17 @@ class ModelFamily(Protocol):
 
     def evaluate(self, predictions: NDArray[np.float32], heldout: HeldOut) -> Any:
         """Quality of predictions in the family's own units, as a dataclass."""
+        ...
+
+
+@runtime_checkable
+class Demonstrable(Protocol):
+    """A family that `edgeconv demo` can show: it compares estimators in the terms of its users and draws them."""
+
+    def compare(self, answers: Mapping[str, NDArray[np.float32]], heldout: HeldOut) -> Comparison:
+        """The quality of several answers to the same held-out data, beside bounds and classic methods."""
+        ...
+
+    def draw(self, estimators: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]], folder: Path) -> list[Path]:
+        """Write plots (PNG) that compare the estimators; returns their paths."""
         ...
