@@ -86,8 +86,8 @@ def efficient_estimate(pulses: Pulses) -> tuple[Floats, Floats, Bound]:
     """What an estimator that meets the bound would answer for these noisy waveforms.
 
     One scoring step from the truth, θ + I⁻¹·Jᵀ·C⁻¹·(waveform - expected waveform), which the maximum-likelihood
-    estimate approaches at high signal-to-noise ratio. As a training target it carries the noise that no estimator can remove,
-    so what is left of the loss is the network's own error. Piled-up pulses keep their true values.
+    estimate approaches at high signal-to-noise ratio. As a training target it carries the noise that no estimator can
+    remove, so what is left of the loss is the network's own error. Piled-up pulses keep their true values.
 
     Returns:
         time in ns, energy as a fraction of full scale, and the bound of each pulse.

@@ -21,7 +21,7 @@ Estimator = Callable[[NDArray[Any]], NDArray[np.floating]]
 # The stream of held-out pulses is apart from every training's, whatever the seeds.
 _HELDOUT_STREAM = 7_919
 _TUNING_STREAM = 104_729
-_TUNING_PULSES = 4096
+_TUNING_PULSES = 2000
 
 
 @dataclass(frozen=True)

@@ -52,9 +52,9 @@ class TrainConfig:
     pulses: PulseConfig = field(default_factory=PulseConfig)
     policy: QuantPolicy = field(default_factory=QuantPolicy)
     batch: int = 256
-    float_stage: Stage = field(default_factory=lambda: Stage("float", 800, 5e-3))
-    rounding_stage: Stage = field(default_factory=lambda: Stage("8-bit activations", 3000, 1e-2))
-    weight_stage: Stage = field(default_factory=lambda: Stage("8-bit weights", 1000, 6e-4))
+    float_stage: Stage = field(default_factory=lambda: Stage("float", 700, 5e-3))
+    rounding_stage: Stage = field(default_factory=lambda: Stage("8-bit activations", 2600, 6e-3))
+    weight_stage: Stage = field(default_factory=lambda: Stage("8-bit weights", 1000, 5e-4))
     seed: int = 0
     threads: int = 2
 
