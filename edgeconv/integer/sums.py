@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from itertools import product
-from math import prod
+from math import floor, prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from edgeconv.ir.forms import PANEL, AddFmaF32, AddMulShift, Form, Ratio
 
 MAX_SECTIONS = 1 << 14
 _MAX_THRESHOLDS = 1 << 21
+_CRITICAL = 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,14 +146,34 @@ def _first_proved(kind: str, channel: SumChannel) -> tuple[Form | None, str]:
 
 
 def _propose_add_fma_f32(channel: SumChannel) -> Iterator[Form]:
+    """Floats around the exact numbers that are right at the tuples nearest to a tie, nearest floats first."""
     factors, offset = real_constants(channel.linear)
-    near = [neighbours(factor, np.float32)[:2] for factor in factors]
+    near = [neighbours(factor, np.float32)[0] for factor in factors]
     start = neighbours(offset, np.float32)[0]
-    if not np.isfinite([start, *(value for pair in near for value in pair)]).all():
+    critical = _nearest_to_ties(channel)
+    if critical is None or not np.isfinite([start, *near]).all():
         return
-    for ulps in (0, -1, 1):
-        for chosen in product(*near):
-            yield AddFmaF32(chosen, move_f32(start, ulps))
+    largest = abs(start) + sum(abs(c) * max(-lo, hi) for c, (lo, hi) in zip(near, channel.ranges, strict=True))
+    unit = float(np.spacing(np.float32(largest))) / 4
+    moves = product(range(-4, 5), *(range(-2, 3) for _ in factors))
+    for move, *ulps in sorted(moves, key=lambda steps: sum(map(abs, steps))):
+        constants = tuple(move_f32(c, n) for c, n in zip(near, ulps, strict=True))
+        form = AddFmaF32(constants, float(np.float32(start + move * unit)))
+        if first_difference(form, critical.operands, critical.expected, channel.grid) is None:
+            yield form
+
+
+def _nearest_to_ties(channel: SumChannel) -> SumPoints | None:
+    """The points at which the sum lies closest to the middle of two integers: where a wrong constant shows first."""
+    points = channel.points
+    if points is None:
+        return None
+    factors, offset = real_constants(channel.linear)
+    value = np.full(points.expected.shape, float(offset))
+    for factor, operand in zip(factors, points.operands, strict=True):
+        value += float(factor) * operand
+    closest = np.argsort(np.abs(value - np.floor(value) - 0.5), kind="stable")[:_CRITICAL]
+    return SumPoints(tuple(operand[closest] for operand in points.operands), points.expected[closest], 0)
 
 
 def _propose_add_mul_shift(channel: SumChannel) -> Iterator[Form]:
@@ -163,10 +184,12 @@ def _propose_add_mul_shift(channel: SumChannel) -> Iterator[Form]:
     shift = min(62, 62 - reach.__ceil__().bit_length())
     if shift < 1:
         return
-    multipliers = tuple(round(factor * (1 << shift)) for factor in factors)
+    exact = [factor * (1 << shift) for factor in factors]
+    around = [(round(value), 2 * floor(value) + 1 - round(value)) for value in exact]
     for half_even in (False, True):
-        for move in (0, 1, -1):
-            yield AddMulShift(multipliers, round(offset * (1 << shift)) + move, shift, half_even)
+        for multipliers in product(*around):  # an exact tie may need the integer on the other side
+            for move in (0, 1, -1):
+                yield AddMulShift(multipliers, round(offset * (1 << shift)) + move, shift, half_even)
 
 
 def _propose_ratio(channel: SumChannel) -> Iterator[Form]:
