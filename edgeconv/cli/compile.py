@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgeconv.cli.arguments import read_shapes, split_pair
 from edgeconv.cli.console import Console, format_table
 from edgeconv.cli.formatting import layer_rows, readable_bytes, readable_count
 from edgeconv.cli.options import common_options
-from edgeconv.errors import UsageError
 
 if TYPE_CHECKING:
     from edgeconv.api import CompileReport
@@ -59,8 +59,8 @@ def command(
         model,
         target,
         output,
-        shapes=_parse_shapes(shapes),
-        units=dict(_split(item, "--unit") for item in units),
+        shapes=read_shapes(shapes),
+        units=dict(split_pair(item, "--unit") for item in units),
         fuse=not no_fuse,
         seed=console.seed,
         progress=_progress(console),
@@ -77,23 +77,6 @@ def _progress(console: Console):  # type: ignore[no-untyped-def]
         print(f"[{index + 1}/{count}] {_STAGE_TEXTS[stage]}", file=sys.stderr, flush=True)
 
     return show
-
-
-def _split(item: str, option: str) -> tuple[str, str]:
-    name, equals, value = item.rpartition("=")
-    if not equals or not name or not value:
-        raise UsageError(f"{option} {item}", expected="NAME=VALUE")
-    return name, value
-
-
-def _parse_shapes(items: tuple[str, ...]) -> dict[str, int]:
-    shapes = {}
-    for item in items:
-        name, value = _split(item, "--shape")
-        if not value.isdecimal() or int(value) < 1:
-            raise UsageError(f"--shape {item}", expected="NAME=N with a whole number N from 1 on")
-        shapes[name] = int(value)
-    return shapes
 
 
 def _text(report: CompileReport) -> str:

@@ -13,6 +13,7 @@ VERBS: dict[str, str] = {
     "inspect": "Show what an artifact or a model holds.",
     "compile": "Compile a quantized ONNX model into an artifact.",
     "run": "Run an artifact on the samples of a file.",
+    "verify": "Check an artifact against the reference, onnxruntime and its certificates.",
     "diff": "Show where two artifacts, programs or array files begin to differ.",
     "bench": "Measure an artifact, beside onnxruntime if asked.",
 }

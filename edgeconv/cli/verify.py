@@ -49,10 +49,10 @@ def command(
     difference with its cause. Differences to onnxruntime are reported and do not fail the verification; a difference
     between artifact and reference does: exit code 1.
     """
-    from edgeconv.cli.arguments import read_inputs, read_shapes
+    from edgeconv.cli.arguments import read_samples, read_shapes
     from edgeconv.verify import verify
 
-    data = None if inputs is None else read_inputs(inputs, artifact)
+    data = None if inputs is None else read_samples(inputs, artifact)
     with console.progress("verifying") as advance:
         report = verify(
             artifact,

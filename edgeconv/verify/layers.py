@@ -75,7 +75,9 @@ class LayerTable:
         tally = self._tallies[operator.output]
         lo, hi = _bounds(operator, self._program)
         tally.values += values.size
-        tally.saturated += int(((values == lo) | (values == hi)).sum())
+        # A bound that means real zero is where a ReLU puts its values, not saturation.
+        zero = operator.grid.zero_point if isinstance(operator, ops.Quantize | ops.Requant | ops.Add) else None
+        tally.saturated += sum(int((values == bound).sum()) for bound in {lo, hi} - {zero})
         if other.size != values.size:
             tally.different += values.size
             tally.causes["defined differently"] += values.size

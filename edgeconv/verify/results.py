@@ -37,7 +37,7 @@ class LayerComparison:
     """One rounding operator of the reference beside the node of onnxruntime that it came from.
 
     Attributes:
-        saturated: share of the reference's values at a clip bound.
+        saturated: share of the reference's values at a clip bound that does not mean zero.
         causes: number of differences by cause (edgeconv.verify.causes.CAUSES).
         sqnr_db: signal-to-quantization-noise ratio against the float model in dB, where one was given.
     """
