@@ -43,6 +43,11 @@ def check_samples_apart(one: QuantizedGraph, many: QuantizedGraph, batch: int, s
         UnsupportedModelError: a node mixes samples, or depends on the batch size.
     """
     by_name = {node.output: node for node in many.nodes}
+    # A node that does nothing to one sample is left out of that reading: a Slice of the first sample, for example.
+    alone = {node.output for node in one.nodes}
+    for node in many.nodes:
+        if node.output not in alone:
+            raise mixing_error(f"node '{node.name}' ({node.op}) acts on its extent", symbol)
     dependent = {graph_input.name for graph_input in one.inputs}
     for node in one.nodes:
         other = by_name.get(node.output)
@@ -58,6 +63,8 @@ def check_samples_apart(one: QuantizedGraph, many: QuantizedGraph, batch: int, s
             shown = tuple(symbol if extent == batch else extent for extent in wide)
             raise mixing_error(f"node '{node.name}' ({node.op}) gives shape {shown}".replace("'", ""), symbol)
         _check_ranks(one, node, dependent, symbol)
+    if one.outputs != many.outputs:
+        raise mixing_error("which value an output is depends on its extent", symbol)
     _check_constants(one, many, symbol)
 
 

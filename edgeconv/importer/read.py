@@ -118,7 +118,7 @@ class _Walk:
         domain = "" if proto.domain == "ai.onnx" else proto.domain
         read = handler(domain, proto.op_type)
         known = [value for value in values if not isinstance(value, Unknown)]
-        can_fold = domain == "" and all(value is None or isinstance(value, _CONSTANTS) for value in known)
+        can_fold = domain == "" and all(value is None or isinstance(value, _CONSTANTS) for value in values)
         if read is None and proto.op_type not in _FROM_SHAPES and not can_fold:
             text, advice = refusal(domain, proto.op_type)
             raise UnsupportedModelError(f"node '{label(proto)}': {text}", advice=advice)
