@@ -57,7 +57,7 @@ def generate(program: Program, forms: Mapping[str, ProvedForms], isa: str, *, fu
         ProgramError, UnsupportedModelError: a requant without proved form, or an operator without kernel.
         ToolError: TVM failed.
     """
-    from edgeconv.codegen.isa import ISAS
+    from edgeconv.codegen.isa.table import ISAS
 
     if isa not in ISAS:
         raise TargetError(f"unknown instruction set {isa!r}", expected=", ".join(ISAS))

@@ -8,9 +8,9 @@ from fractions import Fraction
 
 from edgeconv.errors import UnsupportedModelError
 from edgeconv.ir import Grid
-from edgeconv.ir.forms import FmaF32, FmaF64, FmaOffsetF32, Form, MulShift, Ratio, Steps
+from edgeconv.ir.forms import FmaF32, FmaF64, FmaOffsetF32, Form, MulShift, Ratio, Steps, WideMulShift
 
-__all__ = ["WideMulShift", "evaluate", "integer_form"]
+__all__ = ["SoftFma", "evaluate", "integer_form"]
 
 _MOST_STEPS = 1024
 _LIMB = 26
@@ -18,7 +18,7 @@ _INT64 = 1 << 63
 
 
 @dataclass(frozen=True)
-class WideMulShift:
+class SoftFma:
     """round_half_even(narrow(acc)·multiplier / 2^shift), multiplier up to 53 bits, computed in two limbs.
 
     narrow is the rounding of acc to 24 significant bits (what float32 does) where `narrow` is set.
@@ -29,13 +29,13 @@ class WideMulShift:
     narrow: bool
 
 
-def integer_form(form: Form, reach: tuple[int, int], grid: Grid) -> MulShift | Steps | Ratio | WideMulShift:
+def integer_form(form: Form, reach: tuple[int, int], grid: Grid) -> MulShift | WideMulShift | Steps | Ratio | SoftFma:
     """A form without floating point that equals `form` for every accumulator in `reach`; fixes are left to the caller.
 
     Raises:
         UnsupportedModelError: there is none; the program has to be proved with integer forms.
     """
-    if isinstance(form, (MulShift, Steps, Ratio)):
+    if isinstance(form, (MulShift, WideMulShift, Steps, Ratio)):
         return form
     if isinstance(form, FmaF32) or (isinstance(form, FmaF64) and form.offset == 0):
         numerator, denominator = form.factor.as_integer_ratio()
@@ -45,7 +45,7 @@ def integer_form(form: Form, reach: tuple[int, int], grid: Grid) -> MulShift | S
         widest = max(abs(reach[0]), abs(reach[1]), 1) + 2
         narrow = isinstance(form, FmaF32) and widest > 1 << 24
         if _fits_wide(numerator, shift, widest):
-            return WideMulShift(numerator, shift, narrow)
+            return SoftFma(numerator, shift, narrow)
     if isinstance(form, (FmaF32, FmaF64, FmaOffsetF32)) and grid.hi - grid.lo <= _MOST_STEPS:
         return _steps(form, reach, grid)
     raise UnsupportedModelError(

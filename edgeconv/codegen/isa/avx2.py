@@ -1,5 +1,57 @@
-"""AVX2 with FMA: the level x86-64-v3."""
+"""AVX2 with FMA: the level x86-64-v3.
 
+Bytes are widened to words before the dot product: vpmaddubsw, which would take them as they are, saturates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgeconv.codegen.builder import Memory, View
 from edgeconv.codegen.isa.base import Isa
+from edgeconv.codegen.isa.vectors import broadcast_group, load_weights, shuffle
+from edgeconv.codegen.tir import Expr, tirx
 
-AVX2 = Isa("avx2", "x86_64-unknown-linux-gnu", "x86-64-v3", has_fma=True)
+__all__ = ["AVX2"]
+
+_LANES = 8
+# The saturating packs work inside each half of the register: their pieces come out half by half.
+_BYTES_ORDER = [4 * half + vector for vector in range(4) for half in range(2)]
+_WORDS_ORDER = [2 * half + vector for vector in range(2) for half in range(2)]
+
+
+@dataclass(frozen=True)
+class _WordDot:
+    """vpmaddwd and an addition; the sum of two products cannot overflow unless both words are -32768 twice."""
+
+    name: str = "vpmaddwd"
+    activation: str = "int16"
+    group: int = 2
+    wraps: bool = False
+
+    def activations(self, view: View, offset: Expr) -> Expr:
+        return broadcast_group(view, offset, 2, _LANES, "int16x16")
+
+    def weights(self, memory: Memory, element: str, offset: Expr) -> Expr:
+        return load_weights(memory, element, offset, 16)
+
+    def accumulate(self, acc: Expr, activations: Expr, weights: Expr) -> Expr:
+        return acc + tirx.call_llvm_pure_intrin("int32x8", "llvm.x86.avx2.pmadd.wd", activations, weights)
+
+
+@dataclass(frozen=True)
+class _Avx2(Isa):
+    def pack_bytes(self, vectors: Sequence[Expr]) -> Expr:
+        a, b, c, d = vectors
+        low = tirx.call_llvm_pure_intrin("int16x16", "llvm.x86.avx2.packssdw", a, b)
+        high = tirx.call_llvm_pure_intrin("int16x16", "llvm.x86.avx2.packssdw", c, d)
+        packed = tirx.call_llvm_pure_intrin("uint8x32", "llvm.x86.avx2.packuswb", low, high)
+        return tirx.reinterpret("uint8x32", shuffle([tirx.reinterpret("int32x8", packed)], _BYTES_ORDER))
+
+    def pack_words(self, vectors: Sequence[Expr]) -> Expr:
+        packed = tirx.call_llvm_pure_intrin("int16x16", "llvm.x86.avx2.packssdw", *vectors)
+        return tirx.reinterpret("int16x16", shuffle([tirx.reinterpret("int64x4", packed)], _WORDS_ORDER))
+
+
+AVX2 = _Avx2("avx2", "x86_64-unknown-linux-gnu", "x86-64-v3", lanes=_LANES, has_fma=True, dots=(_WordDot(),))

@@ -2,9 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
-__all__ = ["Isa"]
+__all__ = ["Dot", "Isa"]
+
+
+class Dot(Protocol):
+    """A dot product of short groups into int32 lanes: acc[lane] += Σ_i activation[i]·weight[lane, i], modulo 2³².
+
+    Attributes:
+        name: for reports.
+        activation: stored element type of the activations.
+        group: length of a group.
+        wraps: whether an intermediate overflow of int32 is harmless; where not, the caller excludes it.
+    """
+
+    name: str
+    activation: str
+    group: int
+    wraps: bool
+
+    def activations(self, view: Any, offset: Any) -> Any:
+        """The group at `offset` of a view, in every lane; binds it."""
+
+    def weights(self, memory: Any, element: str, offset: Any) -> Any:
+        """lanes × group weights at `offset` elements of type `element` (int8 or int16) of a memory; binds them."""
+
+    def accumulate(self, acc: Any, activations: Any, weights: Any) -> Any:
+        """One step."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +43,7 @@ class Isa:
         triple, cpu, attributes: what LLVM compiles for.
         lanes: 32-bit lanes of a vector; 1 where only scalar kernels are to be used.
         has_fma: fused multiply-add in float32 and float64. Without it requantizations use integers alone.
+        dots: dot products, by stored element type of the activations.
     """
 
     name: str
@@ -24,3 +52,16 @@ class Isa:
     attributes: tuple[str, ...] = ()
     lanes: int = 1
     has_fma: bool = False
+    dots: tuple[Dot, ...] = ()
+
+    def dot(self, activation: str) -> Dot | None:
+        """The dot product for activations of this stored type, or None."""
+        return next((dot for dot in self.dots if dot.activation == activation), None)
+
+    def pack_bytes(self, vectors: Sequence[Any]) -> Any:
+        """Four int32 vectors, saturated to 0…255, as one vector of uint8 in the same order."""
+        raise NotImplementedError(f"{self.name} has no vectors")
+
+    def pack_words(self, vectors: Sequence[Any]) -> Any:
+        """Two int32 vectors, saturated to int16, as one vector in the same order."""
+        raise NotImplementedError(f"{self.name} has no vectors")

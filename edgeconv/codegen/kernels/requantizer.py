@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from edgeconv.codegen.builder import Builder, Memory, View, bind, const
-from edgeconv.codegen.integer_forms import WideMulShift, integer_form
+from edgeconv.codegen.integer_forms import SoftFma, integer_form
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, T, tirx
 from edgeconv.errors import ProgramError
@@ -24,6 +24,7 @@ from edgeconv.ir.forms import (
     ProvedForms,
     Ratio,
     Steps,
+    WideMulShift,
 )
 
 __all__ = ["Requantizer", "proved_forms", "reach_of"]
@@ -59,7 +60,7 @@ class Requantizer:
         self._build, self._name, self._grid = build, step.output, grid
         proved = proved_forms(step)
         self._fixes = self._fix_columns(proved.forms)
-        forms: list[Form | WideMulShift] = list(proved.forms)
+        forms: list[Form | SoftFma] = list(proved.forms)
         if not build.isa.has_fma:
             forms = [integer_form(form, reach_of(proved, k), grid) for k, form in enumerate(proved.forms)]
         self._forms = forms
@@ -191,8 +192,8 @@ def _mul_shift(requantizer: Requantizer, forms: Sequence[MulShift | None]) -> Ca
     return emit
 
 
-def _wide_mul_shift(requantizer: Requantizer, forms: Sequence[WideMulShift | None]) -> Callable[[Expr, Expr], Expr]:
-    rows = [form or WideMulShift(0, _LIMB + 1, False) for form in forms]
+def _soft_fma(requantizer: Requantizer, forms: Sequence[SoftFma | None]) -> Callable[[Expr, Expr], Expr]:
+    rows = [form or SoftFma(0, _LIMB + 1, False) for form in forms]
     high = requantizer.column("multiplier_high", [form.multiplier >> _LIMB for form in rows], "int64")
     low = requantizer.column("multiplier_low", [form.multiplier & ((1 << _LIMB) - 1) for form in rows], "int64")
     # One more bit holds whether anything is left below the limb ("sticky"), so the shift is one longer.
@@ -206,6 +207,21 @@ def _wide_mul_shift(requantizer: Requantizer, forms: Sequence[WideMulShift | Non
         rest = tirx.bitwise_and(part, const((1 << _LIMB) - 1, "int64"))
         sticky = tirx.Select(tirx.NE(rest, const(0, "int64")), const(1, "int64"), const(0, "int64"))
         return requantizer.clipped(_half_even(top * 2 + sticky, bind(shifts.load([channel], "int64"))))
+
+    return emit
+
+
+def _wide_mul_shift(requantizer: Requantizer, forms: Sequence[WideMulShift | None]) -> Callable[[Expr, Expr], Expr]:
+    rows = [form or WideMulShift(0, 0, 0, 1) for form in forms]
+    columns = [
+        requantizer.column(label, [getattr(form, label) for form in rows], "int64")
+        for label in ("high", "low", "addend", "shift")
+    ]
+
+    def emit(acc: Expr, channel: Expr) -> Expr:
+        high, low, addend, shift = (column.load([channel], "int64") for column in columns)
+        part = tirx.shift_right(acc * low, const(_LIMB, "int64"))
+        return requantizer.clipped(tirx.shift_right(acc * high + part + addend, shift))
 
     return emit
 
@@ -280,6 +296,7 @@ _EMITTERS: dict[type, Callable[..., Callable[[Expr, Expr], Expr]]] = {
     FmaOffsetF32: _fma_offset_f32,
     FmaF64: _fma_f64,
     MulShift: _mul_shift,
+    SoftFma: _soft_fma,
     WideMulShift: _wide_mul_shift,
     Steps: _steps,
     Ratio: _ratio,

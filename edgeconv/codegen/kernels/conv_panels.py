@@ -1,0 +1,205 @@
+"""Convolution by panels of output channels over channels-last rows (instruction sets with vectors)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeconv.codegen.builder import Builder, View, bind
+from edgeconv.codegen.isa.base import Isa
+from edgeconv.codegen.kernels.conv import conv_constants
+from edgeconv.codegen.kernels.panels import Bucket, Panel, can_finish, make_buckets
+from edgeconv.codegen.kernels.product import Product, Runs, choose_dot, cut_panels, product_fits, widened
+from edgeconv.codegen.kernels.registry import kernel
+from edgeconv.codegen.layout import Layout
+from edgeconv.codegen.plan import Step
+from edgeconv.codegen.tir import Expr, tirx
+from edgeconv.ir import operators as ops
+
+_REGISTER_TILE = 8  # accumulators that hide the latency of a dot product; more only delay the epilogue
+_MOST_BLOCKS = 3
+_FEWEST_GROUP_CHANNELS = 4  # below, most lanes of a vector would be empty
+
+
+@dataclass(frozen=True)
+class _Geometry:
+    """A convolution as rows of equally spaced windows.
+
+    Attributes:
+        rows, row_length: output rows, and positions along one.
+        x_row, x_position: stored elements between windows of successive rows, and positions.
+        y_row: stored elements between output rows.
+        x_first: offset of the first window, in elements from the start of x's memory.
+    """
+
+    rows: int
+    row_length: int
+    x_row: int
+    x_position: int
+    y_row: int
+    x_first: int
+    runs: Runs
+
+
+def _stored_bias(step: Step, operator: ops.Conv) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Weights (O, I, kernel…), and the bias that turns sums of stored activations into accumulators."""
+    w, bias = conv_constants(step)
+    shift = operator.x_zero_point + step.layout(operator.x).storage.bias
+    return w, bias - shift * w.reshape(len(w), -1).sum(1)
+
+
+def _stored_range(step: Step, name: str) -> tuple[int, int]:
+    type_, bias = step.type(name).dtype, step.layout(name).storage.bias
+    return type_.lo + bias, type_.hi + bias
+
+
+def _panels(operator: ops.Conv, outputs: int, lanes: int) -> list[Panel]:
+    per_group = outputs // operator.groups
+    blocks = -(-per_group // lanes)
+    together = blocks if blocks <= _MOST_BLOCKS else 2
+    panels: list[Panel] = []
+    for group in range(operator.groups):
+        panels += cut_panels(group * per_group, per_group, lanes, together)
+    return panels
+
+
+def _can_handle(isa: Isa, step: Step) -> bool:
+    operator = step.operator
+    if isa.lanes == 1 or not isinstance(operator, ops.Conv) or str(operator.dtype) != "i32":
+        return False
+    x, y = step.layout(operator.x), step.layout(step.output)
+    if x.order != "channels_last" or y.order != "channels_last" or x.shape[0] != 1:
+        return False
+    if any(operator.pads) and (x.halo is None or not x.halo.covers(operator.pads, operator.x_zero_point)):
+        return False
+    w, bias = _stored_bias(step, operator)
+    if operator.groups > 1 and len(w) // operator.groups < _FEWEST_GROUP_CHANNELS:
+        return False
+    dot = choose_dot(isa, x.storage.element, w)
+    if dot is None or not product_fits(dot, w, bias, _stored_range(step, operator.x)):
+        return False
+    axis_fits = step.requant is None or step.requant.linear.channels == 1 or step.requant.linear.axis == 1
+    blocks = [p.first + b * isa.lanes for p in _panels(operator, len(w), isa.lanes) for b in range(p.blocks)]
+    return axis_fits and can_finish(isa, step, blocks)
+
+
+def _geometry(step: Step, operator: ops.Conv, x: Layout, y: Layout, channels: int) -> _Geometry:
+    window = operator.window(step.type(operator.w))
+    strides = [x.stride(2 + axis) for axis in range(window.rank)]
+    first = x.base - sum(window.begin(axis) * strides[axis] for axis in range(window.rank))
+    whole_pixels = channels == x.shape[1]
+    if window.dilations[-1] == 1 and whole_pixels:
+        last = Runs((), (), window.kernel[-1] * channels)
+    else:
+        last = Runs((window.kernel[-1],), (window.dilations[-1] * strides[-1],), channels)
+    counts, run_strides = last.counts, last.strides
+    if window.rank == 2:
+        counts = (window.kernel[0], *counts)
+        run_strides = (window.dilations[0] * strides[0], *run_strides)
+    runs = Runs(counts, run_strides, last.length)
+    position = window.strides[-1] * strides[-1]
+    if window.rank == 1:
+        return _Geometry(1, y.shape[2], 0, position, 0, first, runs)
+    height, width = y.shape[2:]
+    pointwise = set(window.kernel + window.strides) == {1} and not any(window.pads)
+    if pointwise and x.rows is not None and x.rows[0] == 1 and y.rows is not None and y.rows[0] == 1:
+        return _Geometry(1, height * width, 0, position, 0, first, Runs((), (), last.length))
+    return _Geometry(height, width, window.strides[0] * strides[0], position, y.stride(2), first, runs)
+
+
+@kernel(ops.Conv, "conv.panels", can_handle=_can_handle, priority=10, fuses=True)
+def _emit(build: Builder, step: Step) -> str:
+    operator = step.operator
+    assert isinstance(operator, ops.Conv)
+    isa, y = build.isa, step.layout(step.output)
+    w, bias = _stored_bias(step, operator)
+    x = build.view(operator.x)
+    dot = choose_dot(isa, x.layout.storage.element, w)
+    assert dot is not None
+    if dot.activation != x.layout.storage.element:
+        x = widened(build, x)
+    geometry = _geometry(step, operator, x.layout, y, w.shape[1])
+    # (O, run, element of the run): taps outermost first, channels innermost.
+    rows = np.moveaxis(w, 1, -1).reshape(len(w), geometry.runs.number, -1)
+    buckets = make_buckets(step, _panels(operator, len(w), isa.lanes), isa.lanes)
+    targets = []
+    for number, bucket in enumerate(buckets):
+        product = Product(build, step, bucket, dot, geometry.runs, x, rows, bias, f".{number}")
+        targets.append(_Target(build, step, bucket, product, operator, geometry, y, w.shape[1]))
+    with build.loop(geometry.rows) as row:
+        tiles = {target.rows for target in targets}
+        for height in sorted(tiles, reverse=True):
+            members = [target for target in targets if target.rows == height]
+            _emit_row(build, geometry, row, height, members)
+    tile = ", ".join(sorted({f"{target.rows}×{target.bucket.blocks}" for target in targets}))
+    return f"{dot.name}, tile {tile}, {geometry.runs.number} runs of {geometry.runs.groups(dot.group)} groups"
+
+
+def _emit_row(build: Builder, geometry: _Geometry, row: Expr, height: int, targets: list[_Target]) -> None:
+    # The last tile is moved back inside the row: it computes a few positions twice, which is cheaper than a second tile.
+    last = geometry.row_length - height
+    with build.loop(-(-geometry.row_length // height)) as tile:
+        if geometry.row_length % height == 0 or isinstance(tile, int):
+            start = tile * height
+        else:
+            start = bind(tirx.min(tile * height, last))
+        for target in targets:
+            target.emit(row, start)
+
+
+@dataclass(frozen=True)
+class _Target:
+    """One bucket of a convolution: where its panels read and write."""
+
+    build: Builder
+    step: Step
+    bucket: Bucket
+    product: Product
+    operator: ops.Conv
+    geometry: _Geometry
+    y: Layout
+    group_channels: int
+
+    @property
+    def rows(self) -> int:
+        """Output positions of a tile."""
+        fitting = max(1, _REGISTER_TILE // self.bucket.blocks)
+        return min(
+            4 if self.bucket.blocks == 3 and fitting < 4 and self.build.isa.lanes == 16 else fitting,
+            self.geometry.row_length,
+        )
+
+    def emit(self, row: Expr, start: Expr) -> None:
+        """All panels of the bucket at output positions start … start + rows - 1 of a row."""
+        geometry, height = self.geometry, self.rows
+        channels = self.y.shape[1]
+        with self.build.loop(len(self.bucket.panels)) as panel:
+            x_channel, y_channel = self._channels(panel)
+            x_start = geometry.x_first + row * geometry.x_row + start * geometry.x_position + x_channel
+            y_start = bind(self.y.base + row * geometry.y_row + start * channels + y_channel + 0 * row)
+            windows = [x_start + index * geometry.x_position for index in range(height)]
+            dense = self.bucket.panels[0].count == channels and channels % self.build.isa.lanes == 0
+            self.product.tile(panel, windows, _offsets(y_start, channels), 1, dense)
+
+    def _channels(self, panel: Expr) -> tuple[Expr, Expr]:
+        """First input channel and first output channel of a panel: affine where they are, else from a table."""
+        first = np.array([p.first for p in self.bucket.panels])
+        per_group = len(self.y.axes[1]) and self.y.shape[1] // self.operator.groups
+        source = first // per_group * self.group_channels
+        return self._looked_up(panel, source, "x"), self._looked_up(panel, first, "y")
+
+    def _looked_up(self, panel: Expr, values: NDArray[np.int64], label: str) -> Expr:
+        steps = np.unique(np.diff(values))
+        if len(values) == 1:
+            return int(values[0])
+        if len(steps) == 1:
+            return int(values[0]) + panel * int(steps[0])
+        table: View = self.build.constant(f"{self.step.output}/channels.{label}", values.astype(np.int32))
+        return bind(table.load([panel]))
+
+
+def _offsets(first: Expr, stride: int) -> Callable[[int], Expr]:
+    return lambda row: first + row * stride

@@ -1,0 +1,104 @@
+"""Matrix products with constant weights by panels of output columns (instruction sets with vectors)."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeconv.codegen.builder import Builder, bind
+from edgeconv.codegen.isa.base import Isa
+from edgeconv.codegen.kernels.conv import conv_constants
+from edgeconv.codegen.kernels.panels import can_finish, make_buckets
+from edgeconv.codegen.kernels.product import Product, Runs, choose_dot, cut_panels, product_fits, widened
+from edgeconv.codegen.kernels.registry import kernel
+from edgeconv.codegen.plan import Step
+from edgeconv.codegen.tir import Expr, tirx
+from edgeconv.ir import operators as ops
+
+_MOST_BLOCKS = 4
+_REGISTER_TILE = 8
+_MOST_GAPS = 2  # the operand's memory may be this many times longer than its elements
+
+
+def _rows(step: Step, operator: ops.MatMul) -> int:
+    return prod(step.type(operator.x).shape[:-1])
+
+
+def _stored_weights(step: Step, operator: ops.MatMul) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Weights (N, stored elements of a row of x) in the order of x's memory, zero where it holds nothing; and bias."""
+    w, bias = conv_constants(step)
+    w = w - operator.w_zero_point
+    x = step.layout(operator.x)
+    places = x.offset([*(0,) * (len(x.axes) - 1), np.arange(w.shape[0])]) - x.base
+    stored = np.zeros((w.shape[1], int(places.max()) + 1), np.int64)
+    stored[:, places] = w.T
+    shift = operator.x_zero_point + x.storage.bias
+    return stored, bias - shift * w.sum(0)
+
+
+def _can_handle(isa: Isa, step: Step) -> bool:
+    operator = step.operator
+    if isa.lanes == 1 or not isinstance(operator, ops.MatMul) or str(operator.dtype) != "i32":
+        return False
+    constants = step.plan.program.constants
+    if operator.w not in constants or len(constants[operator.w].array.shape) != 2 or operator.x in constants:
+        return False
+    if operator.bias is not None and operator.bias not in constants:
+        return False
+    x, y = step.layout(operator.x), step.layout(step.output)
+    if y.order != "row_major" or (x.order != "row_major" and _rows(step, operator) > 1):
+        return False
+    stored, bias = _stored_weights(step, operator)
+    inner = step.type(operator.x).shape[-1]
+    dot = choose_dot(isa, x.storage.element, stored)
+    bounds = step.type(operator.x).dtype
+    reach = (bounds.lo + x.storage.bias, bounds.hi + x.storage.bias)
+    if stored.shape[1] > _MOST_GAPS * inner + 64 or dot is None or not product_fits(dot, stored, bias, reach):
+        return False
+    last = len(y.axes) - 1
+    axis_fits = step.requant is None or step.requant.linear.channels == 1 or step.requant.linear.axis == last
+    return axis_fits and can_finish(isa, step, range(0, len(stored), isa.lanes))
+
+
+@kernel(ops.MatMul, "matmul.panels", can_handle=_can_handle, priority=10, fuses=True)
+def _emit(build: Builder, step: Step) -> str:
+    operator = step.operator
+    assert isinstance(operator, ops.MatMul)
+    isa, y = build.isa, step.layout(step.output)
+    stored, bias = _stored_weights(step, operator)
+    x = build.view(operator.x)
+    dot = choose_dot(isa, x.layout.storage.element, stored)
+    assert dot is not None
+    if dot.activation != x.layout.storage.element:
+        x = widened(build, x)
+    rows, columns = _rows(step, operator), len(stored)
+    blocks = min(_MOST_BLOCKS if rows == 1 else 2, -(-columns // isa.lanes))
+    height = min(rows, max(1, _REGISTER_TILE // blocks))
+    chains = max(1, _REGISTER_TILE // (blocks * height))
+    buckets = make_buckets(step, cut_panels(0, columns, isa.lanes, blocks), isa.lanes)
+    runs = Runs((), (), stored.shape[1])
+    weights = stored[:, None, :]
+    inner = step.type(operator.x).shape[-1]
+    for number, bucket in enumerate(buckets):
+        product = Product(build, step, bucket, dot, runs, x, weights, bias, f".{number}")
+        first = np.array([panel.first for panel in bucket.panels])
+        with build.loop(-(-rows // height)) as tile, build.loop(len(first)) as panel:
+            start = tile * height
+            if rows % height and not isinstance(tile, int):
+                start = bind(tirx.min(start, rows - height))
+            column: Expr = int(first[0]) + panel * (bucket.blocks * isa.lanes)
+            if len(set(np.diff(first))) > 1:
+                column = bind(build.constant(f"{step.output}/columns", first.astype(np.int32)).load([panel]))
+            elif len(first) > 1:
+                column = int(first[0]) + panel * int(first[1] - first[0])
+            windows = [x.layout.base + (start + index) * inner for index in range(height)]
+            dense = columns == bucket.blocks * isa.lanes
+            y_start = y.base + start * columns + column
+            product.tile(panel, windows, _offsets(y_start, columns), chains, dense)
+    return f"{dot.name}, tile {height}×{blocks}, {chains} chains, {runs.groups(dot.group)} groups"
+
+
+def _offsets(first: Expr, stride: int):  # type: ignore[no-untyped-def]
+    return lambda row: first + row * stride

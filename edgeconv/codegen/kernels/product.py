@@ -1,0 +1,257 @@
+"""The inner product of convolutions and matrix products: panels of output channels over dense runs of activations.
+
+For each output position the window is a few *runs* of neighbouring stored elements (for a convolution without dilation
+one run of KW·C elements for each row of the kernel); each run is cut into groups that one dot product instruction takes.
+Weights lie in the order in which they are read: [panel][run][group][block][lane][group element]. What a run reads past
+its end meets zero weights. The register tile is `rows` output positions × the blocks of a panel, times `chains`
+independent sums where these alone would not hide the latency of the dot product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeconv.codegen.builder import Builder, Memory, View, bind, const
+from edgeconv.codegen.isa.base import Dot, Isa
+from edgeconv.codegen.kernels.panels import Bucket, Finish, Panel
+from edgeconv.codegen.layout import Storage
+from edgeconv.codegen.plan import Step
+from edgeconv.codegen.tir import Expr, T
+
+__all__ = ["Product", "Runs", "choose_dot", "cut_panels", "product_fits", "widened"]
+
+_UNROLLED_STEPS = 24  # dot products of a window that are written out instead of looped over
+_UNROLLED_RUNS = 7
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs of a window: `counts` × `strides` place them relative to the window's first element.
+
+    Attributes:
+        length: elements of one run.
+    """
+
+    counts: tuple[int, ...]
+    strides: tuple[int, ...]
+    length: int
+
+    @property
+    def number(self) -> int:
+        """How many runs a window has."""
+        return int(np.prod(self.counts, dtype=np.int64))
+
+    def groups(self, size: int) -> int:
+        """Groups of `size` elements that cover a run."""
+        return -(-self.length // size)
+
+
+def choose_dot(isa: Isa, stored: str, weights: NDArray[np.int64]) -> Dot | None:
+    """The dot product for activations stored as `stored`; None where there is none for such weights.
+
+    Where it takes wider activations than `stored`, they have to be `widened` first.
+    """
+    lo, hi = int(weights.min(initial=0)), int(weights.max(initial=0))
+    narrow = lo >= -128 and hi <= 127
+    if stored == "uint8" and narrow and isa.dot("uint8") is not None:
+        return isa.dot("uint8")
+    if stored in ("uint8", "int16") and lo > -32768 and hi < 32768:
+        return isa.dot("int16")
+    return None
+
+
+def product_fits(dot: Dot, weights: NDArray[np.int64], bias: NDArray[np.int64], stored: tuple[int, int]) -> bool:
+    """Whether no partial sum of stored activations can leave int32 in a way that matters.
+
+    Args:
+        weights: (outputs, …).
+        bias: (outputs,), corrections for zero point and storage bias included.
+        stored: smallest and largest stored activation.
+    """
+    if dot.wraps:
+        return True
+    reach = max(abs(stored[0]), abs(stored[1]))
+    largest = np.abs(weights).reshape(len(weights), -1).sum(1) * reach + np.abs(bias)
+    return bool(largest.max(initial=0) < 1 << 31)
+
+
+def cut_panels(first: int, count: int, lanes: int, blocks: int) -> list[Panel]:
+    """Cut `count` output channels into panels of at most `blocks` vectors."""
+    panels = []
+    for start in range(0, count, blocks * lanes):
+        members = min(blocks * lanes, count - start)
+        panels.append(Panel(first + start, members, -(-members // lanes)))
+    return panels
+
+
+def widened(build: Builder, view: View) -> View:
+    """A copy of a uint8 tensor, halo included, as int16."""
+    layout = view.layout
+    copy = build.temporary("int16", layout.size + build.isa.lanes * 2)
+    lanes = build.isa.lanes * 2
+    with build.loop(-(-layout.size // lanes)) as index:
+        copy.vstore(index * lanes, view.vload(index * lanes, lanes).astype(f"int16x{lanes}"), lanes)
+    return View(copy.memory, replace(layout, storage=Storage("int16", layout.storage.bias)), copy.origin)
+
+
+class Product:
+    """Emits register tiles for the panels of one bucket.
+
+    Args:
+        x: activations, of the type that `dot` takes.
+        weights: (outputs, runs, run length) int64.
+        bias: (outputs,), what an accumulator starts with, modulo 2³².
+    """
+
+    def __init__(
+        self,
+        build: Builder,
+        step: Step,
+        bucket: Bucket,
+        dot: Dot,
+        runs: Runs,
+        x: View,
+        weights: NDArray[np.int64],
+        bias: NDArray[np.int64],
+        label: str,
+    ) -> None:
+        self._build, self._bucket, self._dot, self._runs, self._x = build, bucket, dot, runs, x
+        self._lanes = build.isa.lanes
+        self._groups = runs.groups(dot.group)
+        narrow = weights.min(initial=0) >= -128 and weights.max(initial=0) <= 127
+        self._element = "int8" if narrow else "int16"
+        packed = np.stack([self._packed(panel, weights) for panel in bucket.panels])
+        starts = np.stack([self._padded(bias[panel.first : panel.first + panel.count]) for panel in bucket.panels])
+        wrapped = (starts.astype(np.int64) & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
+        self._weights = build.constant(f"{step.output}/weights{label}", packed.astype(self._element))
+        self._bias = build.constant(f"{step.output}/bias{label}", wrapped)
+        self.finish = Finish(build, step, bucket, f"requant{label}")
+
+    def _padded(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        size = self._bucket.blocks * self._lanes
+        return np.concatenate([values, np.zeros((size - len(values), *values.shape[1:]), np.int64)])
+
+    def _packed(self, panel: Panel, weights: NDArray[np.int64]) -> NDArray[np.int64]:
+        group = self._dot.group
+        rows = self._padded(weights[panel.first : panel.first + panel.count])  # (block·lane, run, length)
+        padded = np.zeros((*rows.shape[:2], self._groups * group), np.int64)
+        padded[:, :, : rows.shape[2]] = rows
+        split = padded.reshape(self._bucket.blocks, self._lanes, self._runs.number, self._groups, group)
+        return split.transpose(2, 3, 0, 1, 4)
+
+    def tile(
+        self, panel: Expr, windows: Sequence[Expr], outputs: Callable[[int], Expr], chains: int, dense: bool
+    ) -> None:
+        """Compute and store one tile.
+
+        Args:
+            panel: index inside the bucket.
+            windows: element offset in x of each row's window.
+            outputs: element offset in the output of a row's first channel of this panel.
+            chains: independent sums per accumulator.
+            dense: the rows of the tile follow one another without gap in the output.
+        """
+        rows, blocks, lanes = len(windows), self._bucket.blocks, self._lanes
+        acc = self._build.local("int32", chains * rows * blocks * lanes)
+        windows = [bind(window) if not isinstance(window, int) else window for window in windows]
+        for block in range(blocks):
+            start = bind(self._bias.vload((panel * blocks + block) * lanes, lanes))
+            for row in range(rows):
+                self._put(acc, self._slot(0, row, block, rows), start)
+                for chain in range(1, chains):
+                    self._put(acc, self._slot(chain, row, block, rows), const(0, "int32", lanes))
+        self._sum(acc, panel, windows, chains)
+        self._write(acc, panel, rows, outputs, chains, dense)
+
+    def _slot(self, chain: int, row: int, block: int, rows: int) -> int:
+        return ((chain * rows + row) * self._bucket.blocks + block) * self._lanes
+
+    def _put(self, acc: Memory, slot: int, value: Expr) -> None:
+        acc.store("int32", slot, value, self._lanes)
+
+    def _sum(self, acc: Memory, panel: Expr, windows: Sequence[Expr], chains: int) -> None:
+        per_run, number = self._groups, self._runs.number
+        blocks = self._bucket.blocks
+        if number * per_run * blocks * len(windows) <= _UNROLLED_STEPS:
+            for run in range(number):
+                for group in range(per_run):
+                    self._step(acc, panel, windows, self._place(run), run * per_run + group, group, group % chains)
+            return
+        if number <= _UNROLLED_RUNS:
+            for run in range(number):
+                self._run(acc, panel, windows, self._place(run), run * per_run, chains)
+            return
+        opaque = [self._build.opaque(count) for count in self._runs.counts]
+        self._run_loops(acc, panel, windows, chains, opaque, [])
+
+    def _run_loops(
+        self, acc: Memory, panel: Expr, windows: Sequence[Expr], chains: int, counts: list[Expr], at: list[Expr]
+    ) -> None:
+        if len(at) < len(counts):
+            with T.serial(0, counts[len(at)]) as index:
+                self._run_loops(acc, panel, windows, chains, counts, [*at, index])
+            return
+        run: Expr = 0
+        place: Expr = 0
+        for index, count, stride in zip(at, self._runs.counts, self._runs.strides, strict=True):
+            run, place = run * count + index, place + index * stride
+        self._run(acc, panel, windows, place, run * self._groups, chains)
+
+    def _place(self, run: int) -> int:
+        place = 0
+        for count, stride in zip(reversed(self._runs.counts), reversed(self._runs.strides), strict=True):
+            run, index = divmod(run, count)
+            place += index * stride
+        return place
+
+    def _run(self, acc: Memory, panel: Expr, windows: Sequence[Expr], place: Expr, first: Expr, chains: int) -> None:
+        whole = self._groups // chains
+        if whole > 1:
+            with self._build.loop(whole, opaque=True) as index:
+                for chain in range(chains):
+                    group = index * chains + chain
+                    self._step(acc, panel, windows, place, first + group, group, chain)
+        for group in range(whole * chains if whole > 1 else 0, self._groups):
+            self._step(acc, panel, windows, place, first + group, group, group % chains)
+
+    def _step(
+        self, acc: Memory, panel: Expr, windows: Sequence[Expr], place: Expr, weight: Expr, group: Expr, chain: int
+    ) -> None:
+        blocks, lanes, size = self._bucket.blocks, self._lanes, self._dot.group
+        steps = self._runs.number * self._groups
+        vectors = []
+        for block in range(blocks):
+            offset = ((panel * steps + weight) * blocks + block) * lanes * size
+            memory, origin = self._weights.memory, self._weights.origin
+            vectors.append(self._dot.weights(memory, self._element, origin + offset))
+        for row, window in enumerate(windows):
+            activations = self._dot.activations(self._x, window + place + group * size)
+            for block in range(blocks):
+                slot = self._slot(chain, row, block, len(windows))
+                value = self._dot.accumulate(acc.load("int32", slot, lanes), activations, vectors[block])
+                self._put(acc, slot, value)
+
+    def _write(
+        self, acc: Memory, panel: Expr, rows: int, outputs: Callable[[int], Expr], chains: int, dense: bool
+    ) -> None:
+        blocks, lanes = self._bucket.blocks, self._lanes
+        count = self._bucket.panels[0].count
+        counts = [min(lanes, count - block * lanes) for block in range(blocks)]
+        by_block = []
+        for block in range(blocks):
+            sums = []
+            for row in range(rows):
+                total = acc.load("int32", self._slot(0, row, block, rows), lanes)
+                for chain in range(1, chains):
+                    total = total + acc.load("int32", self._slot(chain, row, block, rows), lanes)
+                sums.append(total)
+            by_block.append(self.finish.values(panel, block, sums))
+        offsets: list[Expr] = []
+        for row in range(rows):
+            offsets += [None if dense and row else outputs(row), *[None] * (blocks - 1)]
+        vectors = [by_block[block][row] for row in range(rows) for block in range(blocks)]
+        self.finish.store(offsets, vectors, counts * rows)
