@@ -112,7 +112,10 @@ def _core(errors: NDArray[np.float64]) -> float:
 def classic_estimators(config: PulseConfig) -> dict[str, Estimator]:
     """Constant-fraction timing, tuned on pulses of its own, and the optimal filter, for this channel."""
     tuning = simulate(config, _TUNING_PULSES, np.random.default_rng([_TUNING_STREAM]))
-    methods = {"constant fraction": ConstantFraction.tune(tuning), "optimal filter": OptimalFilter(config)}
+    methods: dict[str, ConstantFraction | OptimalFilter] = {
+        "constant fraction": ConstantFraction.tune(tuning),
+        "optimal filter": OptimalFilter(config),
+    }
 
     def answer(method: ConstantFraction | OptimalFilter) -> Estimator:
         return lambda samples: np.stack(method.estimate(samples), axis=1)

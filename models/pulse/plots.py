@@ -101,11 +101,12 @@ def plot_resolution(found: Report, path: str | Path, *, trained_at: float | None
             ax.axvline(trained_at, color="0.6", linewidth=0.9, linestyle=":")
             ax.annotate(
                 f"trained at\n{trained_at:g} dB",
-                (trained_at, 0.98),
+                (trained_at, 0.02),
                 xycoords=("data", "axes fraction"),
-                xytext=(4, 0),
+                xytext=(-4, 0),
                 textcoords="offset points",
-                va="top",
+                va="bottom",
+                ha="right",
                 fontsize=8,
                 color="0.35",
             )
@@ -138,11 +139,11 @@ def plot_errors(answers: Mapping[str, NDArray[np.floating]], data: HeldOut, path
         errors = {name: factor * (answer[:, column] - true) for name, answer in answers.items()}
         # The widest estimator would flatten the others, so the axis follows the narrowest.
         reach = 4.5 * min(float(np.std(error)) for error in errors.values())
-        bins = np.linspace(-reach, reach, 91)
+        bins = np.linspace(-reach, reach, 61)
         for i, (name, error) in enumerate(errors.items()):
             rms = float(np.sqrt(np.mean(error**2)))
             ax.hist(
-                np.clip(error, -reach, reach),
+                error,
                 bins=bins,
                 histtype="step",
                 linewidth=1.4,
