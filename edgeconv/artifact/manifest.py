@@ -167,7 +167,13 @@ def render_manifest(manifest: Manifest) -> str:
     """The text of `manifest.json`. Its last field is the SHA-256 of the text with 64 zeros in the hash's place."""
     values = dataclasses.asdict(manifest) | {"sha256": _NO_SEAL}
     text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    return text.replace(_NO_SEAL, hashlib.sha256(text.encode()).hexdigest())
+    return _with_seal(text, _NO_SEAL, hashlib.sha256(text.encode()).hexdigest())
+
+
+def _with_seal(text: str, found: str, seal: str) -> str:
+    """The text with the last field's value replaced."""
+    before, _, after = text.rpartition(found)
+    return before + seal + after
 
 
 def parse_manifest(text: str, path: Path) -> Manifest:
@@ -189,7 +195,7 @@ def parse_manifest(text: str, path: Path) -> Manifest:
         ) from error
     # A newer format may have other fields and another seal: its version is looked at first.
     _require_version(path, "folder format", format_, FORMAT_VERSION)
-    expected = hashlib.sha256(text.replace(str(seal), _NO_SEAL).encode()).hexdigest()
+    expected = hashlib.sha256(_with_seal(text, str(seal), _NO_SEAL).encode()).hexdigest()
     if seal != expected:
         raise ArtifactError(
             f"{path / MANIFEST_NAME} was altered: its SHA-256 is {expected[:16]}…",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import subprocess
 import tempfile
 from fractions import Fraction
@@ -120,3 +122,16 @@ def write_double(output: Path, program: Program | None = None, isas: tuple[str, 
         {"y": "ns"} if program is None else {},
     )
     return write(contents, output)
+
+
+@cache
+def built(program_name: str = "quantize") -> Path:
+    """One artifact for all tests that only read it: "quantize" or "copy"."""
+    folder = Path(tempfile.mkdtemp(prefix="edgeconv-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return write_double(folder / "double.edge", copy_program() if program_name == "copy" else None).path
+
+
+def copied(to: Path, program_name: str = "quantize") -> Path:
+    """A copy of the artifact that a test may alter."""
+    return Path(shutil.copytree(built(program_name), to / "double.edge", symlinks=True))
