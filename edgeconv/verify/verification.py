@@ -153,7 +153,12 @@ def _compare_artifact(
     progress: Callable[[str], None],
     onnx_comparison: OnnxComparison | None = None,
 ) -> None:
-    runners = _runners(artifact, findings.notes)
+    altered = [
+        p for p in findings.problems if p.place.startswith((artifact.manifest.library, artifact.manifest.executable))
+    ]
+    if altered:
+        findings.notes.append("the artifact was not run: its machine code is not what the model gives")
+    runners = {} if altered else _runners(artifact, findings.notes)
     keep = sorted(onnx_comparison.tensors) if onnx_comparison else []
     done = 0
     total = len(next(iter(data.values()))) if data else 0
