@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,19 @@ from edgeconv.importer.values import Constant, QuantizedConstant, Tensor, intege
 from edgeconv.ir import DType
 
 UNIT = Scale((1.0,))
+
+
+_LARGEST = 1 << 31
+
+
+def check_size(node: OnnxNode, shape: tuple[int, ...]) -> None:
+    """Refuse values that no device holds, before anything walks over their elements.
+
+    Raises:
+        UnsupportedModelError: more than 2³¹ elements.
+    """
+    if prod(shape) > _LARGEST:
+        raise node.error(f"a value of shape {shape}", expected="at most 2³¹ elements", advice="check its attributes")
 
 
 class Builder:
@@ -71,6 +85,7 @@ class Builder:
             part: what this result is, where one ONNX node becomes several: its name is then derived from `output`.
             kind: the type of integers it produces; None for reals.
         """
+        check_size(node, shape)
         name = output if output is not None else node.output
         if part:
             name = self.fresh(f"{name}.{part}")

@@ -11,7 +11,7 @@ from onnx import TensorProto
 from edgeconv.errors import ProgramError, QuantizationError
 from edgeconv.importer.builder import UNIT, Builder
 from edgeconv.importer.graph import Quantizer
-from edgeconv.importer.node import OnnxNode
+from edgeconv.importer.node import OnnxNode, type_name
 from edgeconv.importer.values import Constant, Tensor, Value, integer_dtype, per_axis
 from edgeconv.ir import DType, dtype, smallest_dtype
 from edgeconv.ir.operators.scaling import broadcast
@@ -190,7 +190,7 @@ def cast(node: OnnxNode, build: Builder) -> list[Value]:
         return [replace(x, nominal=None)]
     if to in (TensorProto.FLOAT16, TensorProto.BFLOAT16) or to not in _CAST_TYPES:
         raise node.error(
-            f"casts to {TensorProto.DataType.Name(to)}",
+            f"casts to {type_name(to)}",
             expected="float32 or an integer type",
             advice="export the model in float32; quantizers are the only place where values are rounded",
         )

@@ -10,6 +10,7 @@ from onnx import TensorProto
 
 from edgeconv.errors import UnsupportedModelError, UsageError
 from edgeconv.importer.graph import GraphInput
+from edgeconv.importer.node import type_name
 from edgeconv.ir import dtype
 
 _TYPES = {
@@ -52,7 +53,7 @@ def _declared(value: onnx.ValueInfoProto) -> InputShape:
     tensor = value.type.tensor_type
     if tensor.elem_type not in _TYPES:
         raise UnsupportedModelError(
-            f"input '{value.name}' has type {TensorProto.DataType.Name(tensor.elem_type).lower()}",
+            f"input '{value.name}' has type {type_name(tensor.elem_type)}",
             expected="float32, or integers of 8 or 16 bits",
             advice="export the model in float32, or cast samples to 8 or 16 bits before they enter the model",
         )

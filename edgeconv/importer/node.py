@@ -131,6 +131,12 @@ class OnnxNode:
         return kind(f"node '{self.name}' ({self.op}): {problem}", expected=expected, advice=advice)
 
 
+def type_name(element_type: int) -> str:
+    """What ONNX calls an element type."""
+    known = element_type in onnx.TensorProto.DataType.values()
+    return str(onnx.TensorProto.DataType.Name(element_type)).lower() if known else f"number {element_type}"
+
+
 def label(proto: onnx.NodeProto) -> str:
     """What to call a node in messages."""
     if proto.name:

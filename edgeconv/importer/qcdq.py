@@ -9,7 +9,7 @@ from onnx import TensorProto
 from edgeconv.errors import QuantizationError
 from edgeconv.importer.builder import Builder
 from edgeconv.importer.graph import Quantizer, Scale
-from edgeconv.importer.node import OnnxNode
+from edgeconv.importer.node import OnnxNode, type_name
 from edgeconv.importer.quantizers import (
     checked_scale,
     floats,
@@ -101,7 +101,7 @@ def _check_attributes(node: OnnxNode) -> None:
         element = node.attribute(attribute, 0)
         if element not in (0, TensorProto.FLOAT) and (attribute == "precision" or node.op == "DequantizeLinear"):
             raise node.error(
-                f"{attribute} {TensorProto.DataType.Name(element)}",
+                f"{attribute} {type_name(element)}",
                 expected="float32 arithmetic",
                 advice="export the model in float32",
                 kind=QuantizationError,

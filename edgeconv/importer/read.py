@@ -110,6 +110,10 @@ class _Walk:
         except ModelError as error:
             self._problems.append(error)
             results = [Unknown()] * len(proto.output)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # Attributes of the wrong type and inputs of the wrong rank have no end of forms.
+            self._problems.append(_malformed(proto, error))
+            results = [Unknown()] * len(proto.output)
         for name, value in zip(proto.output, results, strict=False):
             self._values[name] = value
 
@@ -150,6 +154,16 @@ class _Walk:
 
 
 _CONSTANTS = (Constant, QuantizedConstant)
+
+
+def _malformed(proto: onnx.NodeProto, error: Exception) -> ModelFileError:
+    problem = ModelFileError(
+        f"node '{label(proto)}' ({proto.op_type}) is malformed: {type(error).__name__}: {error}",
+        expected="attributes and inputs as the ONNX specification has them",
+        advice="onnx.checker.check_model tells what is wrong; export the model again",
+    )
+    problem.__cause__ = error
+    return problem
 
 
 def _keeps_integers(node: OnnxNode) -> bool:

@@ -12,7 +12,7 @@ from math import floor
 
 import numpy as np
 
-from edgeconv.importer.builder import Builder
+from edgeconv.importer.builder import Builder, check_size
 from edgeconv.importer.node import OnnxNode
 from edgeconv.importer.values import Value
 
@@ -32,6 +32,7 @@ def resize(node: OnnxNode, build: Builder) -> list[Value]:
     extents, scales = _extents_and_scales(node, x.shape)
     if extents[:2] != x.shape[:2]:
         raise node.error(f"resizes {x.shape} to {extents}", expected="a change of the spatial axes only")
+    check_size(node, extents)
     regions = _regions(node, len(x.shape))
     indices = tuple(
         axis_indices(node, x.shape[axis], extents[axis], scales[axis], regions[axis]) for axis in range(2, len(x.shape))

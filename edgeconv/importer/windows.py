@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgeconv.errors import ProgramError
-from edgeconv.importer.builder import Builder
+from edgeconv.importer.builder import Builder, check_size
 from edgeconv.importer.node import OnnxNode
 from edgeconv.importer.values import Constant, Tensor, Value
 from edgeconv.ir.geometry import Window
@@ -107,6 +107,7 @@ def emit_pool(
 ) -> Tensor:
     """Append a MaxPool, or an AveragePool whose divisor counts the input extended by `counted`."""
     spatial = _output_shape(node, window, x.shape[2:])
+    check_size(node, (*x.shape[:2], *spatial, *window.kernel))
     attributes: dict[str, Any] = {} if op == "MaxPool" else {"counted_pads": counted}
     if window.counts(x.shape[2:], counted or (0,) * len(window.pads)).min() < 1:
         raise node.error("a window lies wholly in the padding", expected="pads smaller than the kernel")

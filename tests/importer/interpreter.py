@@ -54,7 +54,7 @@ _UNARY: dict[str, Callable[..., Array]] = {
     "Selu": lambda x, alpha, gamma: gamma * np.where(x < 0, alpha * np.expm1(x), x),
     "ThresholdedRelu": lambda x, alpha: np.where(x > alpha, x, 0),
     "Swish": lambda x, alpha: x / (1 + np.exp(-alpha * x)),
-    "Clip": lambda x, min, max: np.clip(x, min, max),
+    "Clip": lambda x, **bounds: np.clip(x, bounds["min"], bounds["max"]),
     "Bipolar": lambda x: np.where(x >= 0, 1, -1),
     "Cast": lambda x, dtype: x.astype(dtype.container),
     "Reshape": lambda x, shape: x.reshape(shape),

@@ -165,7 +165,7 @@ REFUSED = [
     ("y, i = MaxPool<kernel_shape=[2]>(x)", {}, "its Indices output is used"),
     ("y = Div(x, z)", {"z": np.float32([1, 0, 1]).reshape(3, 1)}, "divides by zero"),
     ("y = Clip(x, a, b)", {"a": np.float32(2), "b": np.float32(1)}, "bounds 2.0 > 1.0"),
-    ("y = Cast<to=10>(x)", {}, "casts to FLOAT16"),
+    ("y = Cast<to=10>(x)", {}, "casts to float16"),
     ("y = Cast<to=3>(x)", {}, "casts real numbers to i8"),
     ("y = Gather<axis=1>(x, i)", {"i": np.array([0, 2, 1], INT)}, "indices [0, 2, 1]"),
     ("y = Squeeze(x, a)", {"a": np.array([1], INT)}, "squeezes axes [1]"),

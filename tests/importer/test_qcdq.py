@@ -221,7 +221,7 @@ BAD: list[tuple[str, dict[str, Any], type, list[str]]] = [
         {"s": np.float32(1), "z": np.int8(0), "u": np.uint8(0)},
         QuantizationError,
         ["zero point of type uint8 for integers of type i8"],
-    ),  # fmt: skip
+    ),
     ("y = DequantizeLinear(x, s)", {"s": np.float32(1)}, QuantizationError, ["'x' holds real numbers"]),
     ("q = QuantizeLinear(x, s)\ny = QuantizeLinear(q, s)", {"s": np.float32(1)}, QuantizationError, ["integers (u8)"]),
     (
