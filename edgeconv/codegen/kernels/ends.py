@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from edgeconv.codegen.builder import Builder, View, bind, const
+from edgeconv.codegen.builder import Builder, View, bind, const, reinterpret
 from edgeconv.codegen.kernels.fixed_point import fixed_point, order_key
 from edgeconv.codegen.kernels.float_bits import (
     clip_float32_bits,
@@ -42,7 +42,7 @@ def _quantize(build: Builder, step: Step) -> str:
         else (_by_division(build, step, operator), "division of significands")
     )
     with each_element(build, y.layout) as indices:
-        bits = held(x.memory.load("int32", x.offset(indices)), "int32")
+        bits = held(reinterpret("int32", x.load(indices, "float32")), "int32")
         channel = indices[operator.axis] if len(operator.scale) > 1 else 0
         y.store(indices, function(bits, channel))
     return detail
@@ -148,7 +148,7 @@ def _dequantize(build: Builder, step: Step) -> str:
                 total = total + factors.load([part, limb, channel], "int64") * value
             sums.append(total)
         bits = float32_of_limbs(sums, constants.dropped, constants.fraction_bits)
-        y.memory.store("int32", y.offset(indices), clip_float32_bits(bits, lo_key, hi_key))
+        y.store(indices, reinterpret("float32", clip_float32_bits(bits, lo_key, hi_key)))
     return f"{constants.limbs} limbs of 26 bits, {constants.fraction_bits} fractional bits"
 
 
