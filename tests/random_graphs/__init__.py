@@ -1,0 +1,1 @@
+"""Random integer programs through every stage, compared exactly: harness, coverage and the tests."""

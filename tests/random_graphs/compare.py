@@ -1,0 +1,135 @@
+"""Random graphs through text, proof, code for every instruction set, and execution, compared with the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from edgeconv import reference
+from edgeconv.codegen import generate
+from edgeconv.errors import ProgramError
+from edgeconv.integer import Certificate, check_certificate, prove
+from edgeconv.integer.policy import POLICIES
+from edgeconv.ir import Program, from_text, to_text
+from tests.generate import Case
+from tests.random_graphs.forms import policy_for
+from tests.random_graphs.native import Arrays, Call, Outcome, run_calls
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A random graph, and how it is compiled and called.
+
+    Attributes:
+        name: the seed, for messages.
+        turn: which kind of form is asked for first (`forms.preferring`), or None for the usual order.
+        fuse: requants fused into the operators before them.
+        at_start, odd: where the user's arrays lie against their guard pages.
+        mxcsr: what the caller had set in the processor's float unit, or None; then the call goes through the glue.
+    """
+
+    name: str
+    case: Case
+    isas: tuple[str, ...]
+    turn: int | None = None
+    fuse: bool = True
+    at_start: bool = False
+    odd: int = 0
+    mxcsr: int | None = None
+
+
+@dataclass
+class Compared:
+    """What was found: certificates by instruction set, the proof's refusals, and all that is wrong."""
+
+    graph: Graph
+    certificates: dict[str, Certificate] = field(default_factory=dict)
+    refusals: list[str] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
+
+    def report(self) -> str:
+        """Everything that reproduces the differences."""
+        graph = self.graph
+        lines = [
+            f"{graph.name}: turn={graph.turn}, fuse={graph.fuse}, at_start={graph.at_start}, odd={graph.odd}, "
+            f"mxcsr={graph.mxcsr}",
+            *self.differences,
+            *(f"{isa}: {certificate.summary()}" for isa, certificate in self.certificates.items()),
+            to_text(graph.case.program),
+            *(f"%{name} = {value.array.tolist()!r:.300}" for name, value in graph.case.program.constants.items()),
+        ]
+        return "\n".join(lines)
+
+
+def compare_graphs(graphs: Sequence[Graph]) -> list[Compared]:
+    """Prove, compile and run graphs (all linked into one library), and compare every output exactly."""
+    results = [Compared(graph) for graph in graphs]
+    calls, owners = [], []
+    for compared in results:
+        for call in _compile(compared):
+            calls.append(call)
+            owners.append(compared)
+    outcomes = run_calls(calls) if calls else []
+    for compared, call, outcome in zip(owners, calls, outcomes, strict=True):
+        wanted = reference.run(compared.graph.case.program, compared.graph.case.inputs)
+        compared.differences += [f"{call.code.isa}: {problem}" for problem in difference(outcome, wanted)]
+    return results
+
+
+def _compile(compared: Compared) -> list[Call]:
+    graph, calls = compared.graph, []
+    program = from_text(to_text(graph.case.program), graph.case.program.constants)
+    if program != graph.case.program:
+        compared.differences.append("the text form gives back another program")
+    proved: dict[str, Certificate] = {}
+    for isa in graph.isas:
+        policy = policy_for(isa, graph.turn)
+        try:
+            if policy.name not in proved:
+                proved[policy.name] = prove(program, policy)
+            certificate = compared.certificates[isa] = proved[policy.name]
+            code = generate(program, certificate.forms, isa, fuse=graph.fuse)
+            calls.append(
+                Call(program, code, graph.case.inputs, at_start=graph.at_start, odd=graph.odd, mxcsr=graph.mxcsr)
+            )
+        except ProgramError as error:
+            compared.refusals.append(f"{isa}: {error}")
+        except Exception as error:  # whatever else happens must name the graph
+            compared.differences.append(f"{isa}: {_where(error)}{type(error).__name__}: {error}")
+    for certificate in proved.values():
+        if certificate.policy in POLICIES:
+            _check(program, certificate, compared)
+    return calls
+
+
+def _check(program: Program, certificate: Certificate, compared: Compared) -> None:
+    problems = check_certificate(program, Certificate.from_json(certificate.to_json()))
+    compared.differences += [f"certificate {certificate.policy}: {problem}" for problem in problems]
+
+
+def _where(error: BaseException) -> str:
+    where = error.__traceback__
+    while where is not None and where.tb_next is not None:
+        where = where.tb_next
+    return f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}: " if where else ""
+
+
+def difference(outcome: Outcome, wanted: Arrays) -> list[str]:
+    """How an outcome differs from the reference's outputs; floats are compared bit by bit."""
+    if outcome.failure:
+        return [outcome.failure]
+    problems = []
+    for name, expected in wanted.items():
+        found = outcome.outputs[name]
+        wrong = _bits(found) != _bits(expected)
+        if wrong.any():
+            at = tuple(int(index) for index in np.argwhere(wrong)[0])
+            count = f"{int(wrong.sum())} of {wrong.size} values differ"
+            problems.append(f"%{name}: {count}, first at {at}: {found[at]} instead of {expected[at]}")
+    return problems
+
+
+def _bits(array: np.ndarray) -> np.ndarray:
+    return array.view(np.uint32) if array.dtype == np.float32 else array

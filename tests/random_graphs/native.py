@@ -1,0 +1,187 @@
+"""Generated code run in a child process: a crash or an endless loop is a result like any other."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeconv.codegen import GeneratedCode
+from edgeconv.ir import Program
+from tests.random_graphs.memory import Guarded
+
+Arrays = Mapping[str, NDArray[np.generic]]
+_SECONDS = 60
+_SCRATCH_FILL = 0xAB  # results must not depend on what the scratch held before
+_STEM, _HOST_STATE = "edge_main_", "edge_test_set_mxcsr"
+
+
+@dataclass(frozen=True)
+class Call:
+    """Generated code to be run on inputs.
+
+    Attributes:
+        at_start, odd: where the user's arrays lie against their guard pages, see `Guarded`.
+        mxcsr: control word of the processor's float unit that the caller had set, or None for the usual one.
+    """
+
+    program: Program
+    code: GeneratedCode
+    inputs: Arrays
+    at_start: bool = False
+    odd: int = 0
+    mxcsr: int | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call gave: its outputs, or how it failed."""
+
+    outputs: Arrays = field(default_factory=dict)
+    failure: str = ""
+
+
+class _Frame:
+    """The guarded memory of one call and the arguments that point into it."""
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.samples = len(next(iter(call.inputs.values()))) if call.inputs else 1
+        self.inputs = [self._input(call.inputs[name]) for name in call.program.inputs]
+        self.outputs = [self._output(name) for name in call.program.outputs]
+        self.blob, self.scratch = Guarded.aligned(len(call.code.blob)), Guarded.aligned(call.code.scratch_bytes)
+        self.blob.bytes[:] = np.frombuffer(call.code.blob, np.uint8)
+        self.scratch.bytes[:] = _SCRATCH_FILL
+
+    def _input(self, array: NDArray[np.generic]) -> Guarded:
+        memory = Guarded(array.nbytes, at_start=self.call.at_start, odd=self.call.odd)
+        memory.bytes[:] = np.frombuffer(array.tobytes(), np.uint8)
+        return memory
+
+    def _output(self, name: str) -> Guarded:
+        type_ = self.call.program.types[name]
+        size = self.samples * type_.size * type_.dtype.container.itemsize
+        return Guarded(size, at_start=self.call.at_start, odd=self.call.odd)
+
+    def invoke(self, function: Callable[..., None]) -> None:
+        """Call the generated function."""
+
+        def pointers(memories: Sequence[Guarded]) -> ctypes.Array[ctypes.c_void_p]:
+            return (ctypes.c_void_p * (len(memories) + 1))(*(memory.address for memory in memories))
+
+        function(
+            pointers(self.inputs),
+            pointers(self.outputs),
+            ctypes.c_void_p(self.blob.address),
+            ctypes.c_void_p(self.scratch.address),
+            ctypes.c_int64(self.samples),
+        )
+
+    def outcome(self) -> Outcome:
+        """The outputs, unless something was overwritten."""
+        names = [f"input {name}" for name in self.call.program.inputs]
+        names += [f"output {name}" for name in self.call.program.outputs] + ["weights", "scratch"]
+        memories = [*self.inputs, *self.outputs, self.blob, self.scratch]
+        broken = [name for name, memory in zip(names, memories, strict=True) if not memory.intact]
+        broken += [
+            f"input {name} itself"
+            for name, memory in zip(self.call.program.inputs, self.inputs, strict=True)
+            if memory.bytes.tobytes() != self.call.inputs[name].tobytes()
+        ]
+        if self.blob.bytes.tobytes() != self.call.code.blob:
+            broken.append("weights themselves")
+        if broken:
+            return Outcome(failure=f"written outside of its memory: {', '.join(broken)}")
+        arrays = {}
+        for name, memory in zip(self.call.program.outputs, self.outputs, strict=True):
+            type_ = self.call.program.types[name]
+            array = np.frombuffer(memory.bytes.tobytes(), type_.dtype.container)
+            arrays[name] = array.reshape((self.samples, *type_.shape))
+        return Outcome(arrays)
+
+
+def run_calls(calls: Sequence[Call]) -> list[Outcome]:
+    """Run every call, all linked into one library; one outcome per call, in order.
+
+    A call that crashes or hangs fails alone: the calls after it run in another child process.
+    """
+    frames = [_Frame(call) for call in calls]
+    with tempfile.TemporaryDirectory() as folder:
+        library, symbols = _link(calls, Path(folder))
+        progress = Guarded(8)
+        failures: dict[int, str] = {}
+        first = 0
+        while first < len(frames):
+            status = _in_child(library, symbols, frames, first, progress)
+            reached = int(progress.bytes.view(np.int64)[0])
+            if status == 0 and reached == len(frames):
+                break
+            failures[reached] = _describe(status)
+            first = reached + 1
+    return [Outcome(failure=failures[k]) if k in failures else frame.outcome() for k, frame in enumerate(frames)]
+
+
+def _describe(status: int) -> str:
+    if os.WIFSIGNALED(status):
+        name = signal.Signals(os.WTERMSIG(status)).name
+        return {"SIGSEGV": "access outside of its memory (SIGSEGV)", "SIGALRM": f"no end within {_SECONDS} s"}.get(
+            name, name
+        )
+    return f"the child process ended with status {os.waitstatus_to_exitcode(status)}"
+
+
+def _in_child(library: Path, symbols: list[str], frames: list[_Frame], first: int, progress: Guarded) -> int:
+    """Run the frames from `first` on in a forked process; its wait status. `progress` counts frames done."""
+    counter = progress.bytes.view(np.int64)
+    counter[0] = first
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1]
+    status = 1
+    try:  # nothing of the parent's clean-up may run here
+        signal.signal(signal.SIGSEGV, signal.SIG_DFL)
+        loaded = ctypes.CDLL(str(library))
+        set_mxcsr = getattr(loaded, _HOST_STATE)
+        for index in range(first, len(frames)):
+            signal.alarm(_SECONDS)
+            function = getattr(loaded, symbols[index])
+            function.restype = None
+            mxcsr = frames[index].call.mxcsr
+            usual = set_mxcsr(ctypes.c_uint(mxcsr)) if mxcsr is not None else None
+            frames[index].invoke(function)
+            if usual is not None:
+                set_mxcsr(ctypes.c_uint(usual))
+            counter[0] = index + 1
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _link(calls: Sequence[Call], folder: Path) -> tuple[Path, list[str]]:
+    """One shared library of all objects; each call's symbol in it."""
+    sources, symbols, known = [], [], {}
+    for index, call in enumerate(calls):
+        if id(call.code) not in known:
+            # Every object defines the same name. One of equal length, written over it, saves a process per object.
+            unique = f"edge_{index:04x}_"
+            path = folder / f"{index}.o"
+            path.write_bytes(call.code.object_bytes.replace(_STEM.encode(), unique.encode()))
+            sources.append(str(path))
+            known[id(call.code)] = call.code.symbol.replace(_STEM, unique)
+        symbols.append(known[id(call.code)])
+    helper = folder / "host_state.c"
+    helper.write_text(
+        "#include <xmmintrin.h>\n"
+        f"unsigned {_HOST_STATE}(unsigned wanted) {{ unsigned old = _mm_getcsr(); _mm_setcsr(wanted); return old; }}\n"
+    )
+    library = folder / "all.so"
+    subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-o", library, helper, *sources], check=True)
+    return library, symbols
