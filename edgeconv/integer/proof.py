@@ -183,7 +183,7 @@ def _float_problem(
     if isinstance(form, AddFmaF32):
         if len(form.factors) != len(ranges):
             return f"{len(form.factors)} factors for {len(ranges)} operands"
-        if any(max(-lo, hi) >> 16 for lo, hi in ranges):
+        if any(lo < -(1 << 15) or hi >= 1 << 16 for lo, hi in ranges):
             return "an operand has more than 16 bits"
     margin = max((abs(delta) for _, delta in form.fixes), default=0) if isinstance(form, FmaF32) else 0
     if any(lo - margin < _INT32_LO or hi + margin > _INT32_HI for lo, hi in ranges):

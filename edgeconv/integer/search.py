@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from edgeconv.integer.evaluate import evaluate
 from edgeconv.integer.policy import Policy
 from edgeconv.integer.proof import (
     Interval,
+    Points,
     Refutation,
     exact_by_construction,
     points_of,
@@ -32,7 +34,7 @@ MAX_TABLE = 1 << 12
 """Longest threshold table: what a 12-bit output needs."""
 
 _SAMPLE = 61
-_ULPS_OF_OFFSET = (0, -1, 1, -2, 2)
+_CRITICAL = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,14 +217,47 @@ def _pad_fixes(panel: Sequence[Channel], forms: list[FmaF32]) -> Found:
 def _search_fma_offset_f32(panel: Sequence[Channel], policy: Policy) -> tuple[Found, dict[int, str]]:
     if all(channel.constants[1] == 0 for channel in panel):
         return [None] * len(panel), {}
-    choices = [tuple(neighbours(value, np.float32) for value in channel.constants) for channel in panel]
+    if any(channel.steps is None or len(channel.steps.changes) > MAX_TABLE for channel in panel):
+        return [None] * len(panel), dict.fromkeys(range(len(panel)), f"more than {MAX_TABLE} thresholds")
+    near = [tuple(neighbours(value, np.float32)[0] for value in channel.constants) for channel in panel]
+    if not np.isfinite(near).all():
+        return [None] * len(panel), dict.fromkeys(range(len(panel)), "a constant is too large")
+    grid = panel[0].grid
+    largest = max(abs(grid.lo - grid.zero_point), abs(grid.hi - grid.zero_point))
+    unit = float(np.spacing(np.float32(largest))) / 4
+    moves = sorted(product(range(-2, 3), range(-4, 5)), key=lambda pair: abs(pair[0]) + abs(pair[1]))
+    rows = [
+        [FmaOffsetF32(move_f32(c, ulps), float(np.float32(o + move * unit))) for c, o in near] for ulps, move in moves
+    ]
+    right = _right_near_ties(panel, rows)
+    if not right.any(0).all():
+        lost = np.flatnonzero(~right.any(0)).tolist()
+        return [None] * len(panel), dict.fromkeys(lost, "two roundings to float32 are wrong next to ties")
+    proposals = ([form if ok[k] else None for k, form in enumerate(row)] for row, ok in zip(rows, right, strict=True))
+    return _first_proved(panel, proposals)
 
-    def propose() -> Proposals:
-        for ulps in _ULPS_OF_OFFSET:
-            for index in range(2):
-                yield [FmaOffsetF32(c[index], move_f32(o[0], ulps)) if np.isfinite(o[0]) else None for c, o in choices]
 
-    return _first_proved(panel, propose())
+def _right_near_ties(panel: Sequence[Channel], rows: Sequence[Sequence[Form]]) -> np.ndarray:
+    """Whether each candidate (rows, one form per channel) is right at the critical points of its channel."""
+    critical = _nearest_to_ties(panel)
+    forms = [form for row in rows for form in row]
+    index = (np.arange(len(rows))[:, None] * len(panel) + critical.channel).ravel()
+    got = evaluate(forms, index, (np.tile(critical.acc, len(rows)),), panel[0].grid)
+    wrong = np.bincount(index, got != np.tile(critical.expected, len(rows)), len(forms))
+    return (wrong == 0).reshape(len(rows), len(panel))
+
+
+def _nearest_to_ties(panel: Sequence[Channel]) -> Points:
+    """For each channel the points closest to the middle of two integers: where wrong constants show first."""
+    chosen: list[tuple[np.ndarray, ...]] = []
+    for k, channel in enumerate(panel):
+        assert channel.steps is not None
+        acc, expected = channel.steps.points
+        factor, offset = map(float, channel.constants)
+        value = acc * factor + offset
+        closest = np.argsort(np.abs(value - np.floor(value) - 0.5), kind="stable")[:_CRITICAL]
+        chosen.append((np.full(closest.shape, k, np.intp), acc[closest], expected[closest]))
+    return Points(*(np.concatenate(column) for column in zip(*chosen, strict=True)))
 
 
 def move_f32(value: float, ulps: int) -> float:

@@ -50,7 +50,7 @@ def test_what_was_proved_is_accepted_in_less_than_a_second(name: str) -> None:
     assert time.process_time() - start < 1.0
 
 
-@pytest.mark.parametrize("seed", range(200, 215))
+@pytest.mark.parametrize("seed", range(200, 210))
 def test_random_programs_are_proved_and_accepted(seed: int) -> None:
     case = random_case(Choices.seeded(seed))
     for policy in (FMA, GENERIC):

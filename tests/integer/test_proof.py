@@ -15,8 +15,20 @@ from edgeconv.integer.policy import FMA, GENERIC
 from edgeconv.integer.proof import precondition_problem, refute
 from edgeconv.integer.search import Channel, find_forms
 from edgeconv.integer.steps import step_function
+from edgeconv.integer.sums import SumChannel
 from edgeconv.ir import ChannelLinear, Grid, Rounding, dtype
-from edgeconv.ir.forms import FmaF32, FmaF64, FmaOffsetF32, Form, MulShift, Ratio, Steps, WideMulShift
+from edgeconv.ir.forms import (
+    AddFmaF32,
+    AddMulShift,
+    FmaF32,
+    FmaF64,
+    FmaOffsetF32,
+    Form,
+    MulShift,
+    Ratio,
+    Steps,
+    WideMulShift,
+)
 from tests.integer.channels import channels, everywhere, factors
 
 U8 = Grid.full(dtype("u8"))
@@ -163,6 +175,22 @@ def test_broken_preconditions_are_named(form: Form, bounds: tuple[int, int], tex
     problem = precondition_problem(form, (bounds,), U8)
     assert problem is not None
     assert text in problem
+
+
+def test_broken_preconditions_of_sums_are_named() -> None:
+    byte = (0, 255)
+    cases = [
+        (AddFmaF32((1.0,), 0.0), (byte, byte), "1 factors for 2 operands"),
+        (AddFmaF32((1.0, 1.0), 0.0), (byte, (0, 1 << 16)), "more than 16 bits"),
+        (AddFmaF32((1.0, -70000.0), 0.0), (byte, byte), "not above -1.5·2²³"),
+        (AddMulShift((1, 1), 0, 0), (byte, byte), "shift 0"),
+        (AddMulShift((1 << 55, 1 << 55), 0, 9), (byte, byte), "may leave int64"),
+        (AddMulShift((1,), 0, 9), (byte, byte), "1 multipliers for 2 operands"),
+        (Ratio((1,), 0, 9), (byte, byte), "1 numerators for 2 operands"),
+    ]
+    for form, ranges, text in cases:
+        assert text in str(precondition_problem(form, ranges, U8))
+        assert text in str(SumChannel(ChannelLinear((Fraction(1), Fraction(1))), U8, ranges).refute(form))
 
 
 def test_a_sound_form_has_no_broken_precondition() -> None:

@@ -187,3 +187,10 @@ def test_1500_channels_in_a_few_seconds() -> None:
     start = time.process_time()
     find_forms(found, FMA)
     assert time.process_time() - start < 6
+
+
+def test_real_offsets_take_two_roundings_where_that_is_exact() -> None:
+    found = float32_channels(np.random.default_rng(3), 32, 64, U8, offset=True)
+    kinds = Counter(form.kind for channel in found for form in find_forms([channel], FMA))
+    assert kinds["fma_offset_f32"] >= 58
+    assert kinds.keys() <= {"fma_offset_f32", "fma_f64"}
