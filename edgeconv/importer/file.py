@@ -65,7 +65,7 @@ def _check_content(model: onnx.ModelProto, path: Path) -> None:
                 )
         known.update(node.output)
     for output in model.graph.output:
-        if output.name not in known:
+        if not output.name or output.name not in known:
             raise ModelFileError(
                 f"{path}: nothing makes the output '{output.name}'",
                 expected="a node for every output",

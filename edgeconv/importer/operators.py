@@ -120,4 +120,4 @@ def refusal(domain: str, op: str) -> tuple[str, str]:
     reason, advice = _ADVICE.get(op, ("not supported", None))
     where = "" if domain in ("", "ai.onnx") else f" of domain {domain!r}"
     text = f"operator {op}{where}: {reason}"
-    return text, advice or "replace it by operators of docs/importer.md, or end the model before it"
+    return text, advice or "replace it by operators that are listed there, or end the model before it"

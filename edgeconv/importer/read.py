@@ -125,7 +125,9 @@ class _Walk:
         can_fold = domain == "" and all(value is None or isinstance(value, _CONSTANTS) for value in values)
         if read is None and proto.op_type not in _FROM_SHAPES and not can_fold:
             text, advice = refusal(domain, proto.op_type)
-            raise UnsupportedModelError(f"node '{label(proto)}': {text}", advice=advice)
+            raise UnsupportedModelError(
+                f"node '{label(proto)}': {text}", expected="an operator of docs/importer.md", advice=advice
+            )
         if len(known) < len(values):
             return [Unknown()] * len(proto.output)
         node = OnnxNode(proto, tuple(known), tuple(proto.output), self._versions.get(domain, 1))

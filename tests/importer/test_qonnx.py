@@ -119,14 +119,14 @@ def test_bipolar_values_are_plus_and_minus_one(tmp_path: Path) -> None:
     ("nodes", "constants", "kind", "text"),
     [
         (f"y = {QUANT}(x, s, z, b)", parameters(-1.0), QuantizationError, "the scale is -1.0"),
-        (f"y = {QUANT}(x, s, z, b)", parameters(bits=17), UnsupportedModelError, "bit width [17.0]"),
+        (f"y = {QUANT}(x, s, z, b)", parameters(bits=17), UnsupportedModelError, "width [17.0]"),
         (f"y = {QUANT}(x, s, z, b)", parameters(bits=1), UnsupportedModelError, "BipolarQuant for one bit"),
         (f"y = {QUANT}(x, s, z, b)", parameters(bits=3.5), UnsupportedModelError, "bit width [3.5]"),
         (f"y = {QUANT}(x, s, z, b)", parameters(zero=0.5), UnsupportedModelError, "zero points [0.5]"),
         (f"y = {QUANT}(x, s, z, b)", parameters([1, 1]), QuantizationError, "2 entries of the scale for axis 2"),
         (f"y = {QUANT}(x, s, z, b)", parameters(np.ones((3, 8))), QuantizationError, "the scale has shape (3, 8)"),
         (f'y = {QUANT}<rounding_mode="FLOOR">(x, s, z, b)', parameters(), UnsupportedModelError, "rounding_mode FLOOR"),
-        ("y = qonnx.custom_op.general.Trunc(x, s, z, b, b)", parameters(), UnsupportedModelError, "two versions disagree"),
+        ("y = qonnx.custom_op.general.Trunc(x, s, z, b, b)", parameters(), UnsupportedModelError, "versions disagree"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_refused_by_name(
