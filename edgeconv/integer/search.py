@@ -226,7 +226,7 @@ def _search_fma_offset_f32(panel: Sequence[Channel], policy: Policy) -> tuple[Fo
     largest = max(abs(grid.lo - grid.zero_point), abs(grid.hi - grid.zero_point))
     unit = float(np.spacing(np.float32(largest))) / 4
     moves = sorted(product(range(-2, 3), range(-4, 5)), key=lambda pair: abs(pair[0]) + abs(pair[1]))
-    rows = [
+    rows: list[list[Form]] = [
         [FmaOffsetF32(move_f32(c, ulps), float(np.float32(o + move * unit))) for c, o in near] for ulps, move in moves
     ]
     right = _right_near_ties(panel, rows)
