@@ -16,7 +16,7 @@ from edgeconv.codegen.tir import Expr, T, tirx
 from edgeconv.ir import operators as ops
 from edgeconv.ir.geometry import Window
 
-__all__ = ["border_weights", "pool_element"]
+__all__ = ["border_weights", "pool_element", "taps_inside"]
 
 
 @kernel(ops.MaxPool, "max_pool.scalar")
@@ -29,7 +29,7 @@ def _max_pool(build: Builder, step: Step) -> str:
     with each_element(build, y.layout) as indices:
         best = build.local(element, 1)
         best.store(element, 0, const(max(type_.dtype.lo, np.iinfo(element).min), element))
-        with _taps(build, operator.window, type_.shape[2:], indices[2:]) as position:
+        with taps_inside(build, operator.window, type_.shape[2:], indices[2:]) as position:
             value = x.load([*indices[:2], *position], element)
             best.store(element, 0, tirx.max(best.load(element, 0), value))
         y.store(indices, best.load(element, 0))
@@ -49,7 +49,7 @@ def _avg_pool(build: Builder, step: Step) -> str:
     with each_element(build, build.view(step.output).layout) as indices:
         total = build.local(element, 1)
         total.store(element, 0, const(0, element))
-        with _taps(build, operator.window, type_.shape[2:], indices[2:]) as position:
+        with taps_inside(build, operator.window, type_.shape[2:], indices[2:]) as position:
             value = x.load([*indices[:2], *position], element) - const(operator.x_zero_point, element)
             total.store(element, 0, total.load(element, 0) + value)
         acc = total.load(element, 0)
@@ -70,7 +70,7 @@ def border_weights(operator: ops.AvgPool, spatial: Sequence[int]) -> np.ndarray:
 
 
 @contextmanager
-def _taps(build: Builder, window: Window, spatial: Sequence[int], output: Sequence[Expr]) -> Iterator[list[Expr]]:
+def taps_inside(build: Builder, window: Window, spatial: Sequence[int], output: Sequence[Expr]) -> Iterator[list[Expr]]:
     """A loop over the taps of one window that lie inside the input; yields their positions."""
     with build.nest(window.kernel) as taps:
         position, conditions = [], []

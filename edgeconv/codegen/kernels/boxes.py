@@ -1,0 +1,105 @@
+"""Boxes of elements copied between tensors of equal storage, in runs that are contiguous in both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgeconv.codegen.builder import Builder, View, bind
+from edgeconv.codegen.emit import fill
+from edgeconv.codegen.isa.base import Isa
+from edgeconv.codegen.kernels.registry import kernel
+from edgeconv.codegen.layout import Layout
+from edgeconv.codegen.plan import Step
+from edgeconv.codegen.tir import Expr
+from edgeconv.ir import operators as ops
+
+__all__ = ["copy_run"]
+
+_VECTOR_BYTES = 64
+_UNROLLED_VECTORS = 4
+
+
+def copy_run(build: Builder, x: View, source: Expr, y: View, target: Expr, count: int) -> None:
+    """Copy `count` neighbouring stored elements; nothing else is read or written."""
+    lanes = _VECTOR_BYTES // y.layout.storage.bytes
+    whole = count // lanes
+    source, target = bind(source + 0), bind(target + 0)
+    if whole > _UNROLLED_VECTORS:
+        with build.loop(whole) as index:
+            y.vstore(target + index * lanes, x.vload(source + index * lanes, lanes), lanes)
+        done = whole * lanes
+    else:
+        done = 0
+    while done < count:
+        size = min(lanes, 1 << ((count - done).bit_length() - 1))
+        y.vstore(target + done, x.vload(source + done, size), size)
+        done += size
+
+
+def _copy_box(
+    build: Builder, x: View, y: View, sizes: Sequence[int], strides: Sequence[tuple[int, int]], first: tuple[int, int]
+) -> None:
+    """Copy a box: `strides` gives per axis the element strides in x and y, `first` the offsets of its first element."""
+    axes = sorted((pair[1], pair[0], size) for pair, size in zip(strides, sizes, strict=True) if size > 1)
+    run = 1
+    while axes and axes[0][:2] == (run, run):
+        run *= axes.pop(0)[2]
+    with build.nest([size for _, _, size in reversed(axes)]) as indices:
+        source: Expr = first[0]
+        target: Expr = first[1]
+        for index, (y_stride, x_stride, _) in zip(indices, reversed(axes), strict=True):
+            source, target = source + index * x_stride, target + index * y_stride
+        copy_run(build, x, source, y, target, run)
+
+
+def _strides(layout: Layout) -> list[int]:
+    return [layout.stride(axis) for axis in range(len(layout.axes))]
+
+
+def _plain(layout: Layout) -> bool:
+    return layout.order in ("row_major", "channels_last") and all(len(axis) == 1 for axis in layout.axes)
+
+
+def _can_copy(isa: Isa, step: Step) -> bool:
+    layouts = [step.layout(name) for name in (*step.operands, step.output)]
+    same = all(layout.storage == layouts[0].storage and layout.order == layouts[0].order for layout in layouts)
+    return isa.lanes > 1 and same and all(_plain(layout) for layout in layouts)
+
+
+@kernel(ops.Concat, "concat.boxes", priority=10, can_handle=_can_copy)
+def _concat(build: Builder, step: Step) -> str:
+    operator = step.operator
+    assert isinstance(operator, ops.Concat)
+    y, at = build.view(step.output), 0
+    for name in operator.inputs:
+        x, shape = build.view(name), step.type(name).shape
+        first = x.layout.base, y.layout.base + at * _strides(y.layout)[operator.axis]
+        _copy_box(build, x, y, shape, list(zip(_strides(x.layout), _strides(y.layout), strict=True)), first)
+        at += shape[operator.axis]
+    return "contiguous runs"
+
+
+@kernel(ops.Slice, "slice.boxes", priority=10, can_handle=_can_copy)
+def _slice(build: Builder, step: Step) -> str:
+    operator = step.operator
+    assert isinstance(operator, ops.Slice)
+    x, y = build.view(operator.x), build.view(step.output)
+    x_strides = _strides(x.layout)
+    start = x.layout.base + sum(a * b for a, b in zip(operator.starts, x_strides, strict=True))
+    stepped = [stride * by for stride, by in zip(x_strides, operator.steps, strict=True)]
+    pairs = list(zip(stepped, _strides(y.layout), strict=True))
+    _copy_box(build, x, y, operator.sizes, pairs, (start, y.layout.base))
+    return "contiguous runs"
+
+
+@kernel(ops.Pad, "pad.boxes", priority=10, can_handle=_can_copy)
+def _pad(build: Builder, step: Step) -> str:
+    operator = step.operator
+    assert isinstance(operator, ops.Pad)
+    x, y = build.view(operator.x), build.view(step.output)
+    fill(build, y, 0, y.layout.size, operator.value + y.layout.storage.bias)
+    y_strides = _strides(y.layout)
+    start = y.layout.base + sum(a * b for a, b in zip(operator.pads, y_strides, strict=False))
+    pairs = list(zip(_strides(x.layout), y_strides, strict=True))
+    _copy_box(build, x, y, step.type(operator.x).shape, pairs, (x.layout.base, start))
+    return "filled, then contiguous runs"
