@@ -1,4 +1,4 @@
-"""The public functions behind `edgeconv.compile` and `edgeconv.load`: thin, each stage does its own work."""
+"""The public functions behind `edgeconv.compile`, `load` and `verify`: thin, each stage does its own work."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from edgeconv.integer import Certificate
     from edgeconv.ir import Program
     from edgeconv.runtime.runner import Runner
+    from edgeconv.verify import VerifyReport
 
-__all__ = ["CompileReport", "compile_model", "compile_program", "load"]
+__all__ = ["CompileReport", "compile_model", "compile_program", "load", "verify"]
 
 GOLDEN_SAMPLES = 16
 """Enough for every kind of random input (ties, saturation, …) and small against the weights."""
@@ -206,11 +207,15 @@ def _compile(
         fused=fuse,
         toolchain=toolchain(),
     )
-    artifact = write(contents, folder)
-    clock.enter("check")
-    tested = _check_golden(artifact, inputs, outputs)
+    tested: list[str] = []
+
+    def check(staged: Artifact) -> None:
+        clock.enter("check")
+        tested.extend(_check_golden(staged, folder, inputs, outputs))
+
+    artifact = write(contents, folder, check)
     clock.finish()
-    return CompileReport(artifact, generated.reports, clock.seconds, tested)
+    return CompileReport(artifact, generated.reports, clock.seconds, tuple(tested))
 
 
 def _check_units(program: Program, units: Mapping[str, str]) -> None:
@@ -243,7 +248,9 @@ def golden_samples(program: Program, seed: int) -> tuple[dict[str, Any], dict[st
     return inputs, run(program, inputs)
 
 
-def _check_golden(artifact: Artifact, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> tuple[str, ...]:
+def _check_golden(
+    artifact: Artifact, folder: Path, inputs: Mapping[str, Any], outputs: Mapping[str, Any]
+) -> tuple[str, ...]:
     """Run what was compiled; a difference is a fault of edgeconv, and nobody is to learn of it later than now."""
     from edgeconv.runtime.runner import Runner
 
@@ -254,8 +261,8 @@ def _check_golden(artifact: Artifact, inputs: Mapping[str, Any], outputs: Mappin
         for name, expected in outputs.items():
             if found[name].tobytes() != expected.tobytes():
                 raise ArtifactError(
-                    f"{artifact.path}: output '{name}' of the {isa} code differs from the reference",
-                    advice=f"report it as a fault of edgeconv; `edgeconv verify {artifact.path}` says where",
+                    f"{folder} was not written: output '{name}' of the {isa} code differs from the reference",
+                    advice="report it as a fault of edgeconv, with the model",
                 )
     return tuple(runnable)
 
@@ -273,3 +280,14 @@ def load(path: str | Path, isa: str | None = None) -> Runner:
     from edgeconv.runtime.runner import load as load_runner
 
     return load_runner(path, isa)
+
+
+def verify(artifact: str | Path, **options: Any) -> VerifyReport:
+    """Check an artifact against the reference and everything else at hand; see `edgeconv.verify.verify`.
+
+    Args:
+        options: model, float_model, inputs, samples, seed, shapes, peers, progress.
+    """
+    from edgeconv.verify import verify as run_verification
+
+    return run_verification(artifact, **options)

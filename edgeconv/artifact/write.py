@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,8 +65,12 @@ class Contents:
     toolchain: Mapping[str, str] = field(default_factory=dict)
 
 
-def write(contents: Contents, output: Path) -> Artifact:
+def write(contents: Contents, output: Path, check: Callable[[Artifact], None] | None = None) -> Artifact:
     """Link the library and write the artifact; what was at `output` is replaced in one step, if it was an artifact.
+
+    Args:
+        check: called with the finished artifact while it still lies beside its place; where it raises, nothing is
+            put in place.
 
     Raises:
         UsageError: `output` is something else than an artifact, or cannot be written (disk full, for instance).
@@ -83,6 +87,8 @@ def write(contents: Contents, output: Path) -> Artifact:
         _write_golden(folder / GOLDEN_FOLDER, contents)
         manifest = _manifest(contents, model, library, linked, folder)
         (folder / MANIFEST_NAME).write_text(render_manifest(manifest), encoding="utf-8")
+        if check is not None:
+            check(Artifact(folder, manifest))
     return Artifact(output, manifest)
 
 
