@@ -39,6 +39,7 @@ class Builder:
 
     def __init__(self, taken: Sequence[str]) -> None:
         self._taken = set(taken)
+        self._dequantized: dict[tuple[str, Scale, tuple[int, ...]], str] = {}
         self.nodes: list[Node] = []
         self.producers: dict[str, Node] = {}
         self.inputs: list[GraphInput] = []
@@ -160,13 +161,12 @@ class Builder:
         return name
 
     def _dequantized_constant(self, node: OnnxNode, value: QuantizedConstant) -> str:
-        name = value.name
-        producer = self.producers.get(name)
-        if producer is not None:
-            same_scale = producer.attributes.get("scale") == value.scale
-            if same_scale and self.shapes[name] == value.shape:
-                return name
-            name = self.fresh(name)
+        # One array may be read at several scales: a bias that layers share, for example.
+        key = (value.name, value.scale, value.shape)
+        if key in self._dequantized:
+            return self._dequantized[key]
+        name = self.fresh(value.name) if value.name in self.producers else value.name
+        self._dequantized[key] = name
         integers = self._register(
             self.fresh(f"{name}.integers"), value.integers.astype(value.dtype.container), value.dtype
         )

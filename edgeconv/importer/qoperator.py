@@ -14,7 +14,7 @@ from edgeconv.importer.graph import Quantizer, Scale
 from edgeconv.importer.linear import emit_matmul, matrix, times
 from edgeconv.importer.movement import emit_concat
 from edgeconv.importer.node import OnnxNode
-from edgeconv.importer.quantizers import checked_scale, floats, ints, scale_axis, single_zero_point
+from edgeconv.importer.quantizers import checked_scale, floats, ints, positive, scale_axis, single_zero_point
 from edgeconv.importer.values import Constant, QuantizedConstant, Tensor, Value, integer_dtype
 from edgeconv.importer.windows import emit_average_pool, emit_conv, emit_global_pool
 from edgeconv.ir import DType, dtype
@@ -56,7 +56,7 @@ def _dequantized(node: OnnxNode, build: Builder, at: int, scale: NDArray[np.floa
     if isinstance(value, Tensor):
         return build.dequantize(node, value, parameters, part=f"input{at}").name
     assert isinstance(value, Constant)
-    constant = QuantizedConstant(f"{value.name}.real", value.array, value.narrow or kind, parameters)
+    constant = QuantizedConstant(value.name, value.array, value.narrow or kind, parameters)
     return build.real_constant(node, constant)
 
 
@@ -98,9 +98,9 @@ def _bias(node: OnnxNode, build: Builder, at: int, scale: NDArray[np.float32]) -
     value = node.value(at)
     if not isinstance(value, Constant) or integer_dtype(value.array.dtype) != _SUMS:
         raise node.error(f"bias '{value.name}'", expected="a constant of type int32", kind=QuantizationError)
-    flat = scale.reshape(-1)
+    flat = positive(node, scale.astype(np.float32).reshape(-1), "the product of input and weight scales")
     axis = scale_axis(node, flat, value.shape, len(value.shape) - 1, "the bias scale")
-    constant = QuantizedConstant(f"{value.name}.real", value.array, _SUMS, Scale(floats(flat), axis=axis))
+    constant = QuantizedConstant(value.name, value.array, _SUMS, Scale(floats(flat), axis=axis))
     return build.real_constant(node, constant)
 
 
@@ -112,7 +112,7 @@ def qlinear_conv(node: OnnxNode, build: Builder) -> list[Value]:
     bias: tuple[str, ...] = ()
     if node.has(8):
         scales = checked_scale(node, 1) * checked_scale(node, 4)
-        bias = (_bias(node, build, 8, scales.astype(np.float32)),)
+        bias = (_bias(node, build, 8, scales),)
     return result(node, build, emit_conv(node, build, (x, w, *bias), part="real"), 6, 7)
 
 
@@ -143,9 +143,7 @@ def qgemm(node: OnnxNode, build: Builder) -> list[Value]:
     if not isinstance(weights, Constant):
         raise node.error(f"weights '{weights.name}' are computed at run time", expected="a constant")
     axis = scale_axis(node, scale, weights.shape, 0 if transposed else 1)
-    quantized = QuantizedConstant(
-        f"{weights.name}.real", weights.array, weights.narrow or kind, Scale(floats(scale), zero, axis)
-    )
+    quantized = QuantizedConstant(weights.name, weights.array, weights.narrow or kind, Scale(floats(scale), zero, axis))
     right = matrix(node, build, quantized, transpose=transposed)
     alpha = node.float32("alpha", 1.0)
     quantizes, with_bias = node.has(7), node.has(6)
@@ -154,7 +152,7 @@ def qgemm(node: OnnxNode, build: Builder) -> list[Value]:
         product = times(node, build, product.name, alpha, part="scaled" if quantizes or with_bias else "")
     if with_bias:
         scales = np.float32(alpha) * checked_scale(node, 1) * scale
-        bias = _bias(node, build, 6, scales.astype(np.float32))
+        bias = _bias(node, build, 6, scales)
         shape = broadcast_shape(node, build, (product.name, bias))
         product = build.emit("Add", node, (product.name, bias), shape, part="real" if quantizes else "")
     return result(node, build, product, 7, 8) if quantizes else [product]

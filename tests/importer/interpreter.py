@@ -78,6 +78,7 @@ def evaluate(graph: QuantizedGraph, feeds: Mapping[str, Array]) -> list[Array]:
     for name, array in graph.constants.items():
         values[name] = array.astype(np.float64) if array.dtype.kind == "f" else array
     for node in graph.nodes:
+        assert node.output not in values, f"{node.output} is made twice"
         result = np.asarray(_node(node, [values[name] for name in node.inputs]))
         assert result.shape == graph.shapes[node.output], (node, result.shape)
         values[node.output] = result

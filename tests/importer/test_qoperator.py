@@ -83,6 +83,17 @@ def test_gemm_of_integers(tmp_path: Path, transposed: int, per_channel: bool) ->
     check(tmp_path, nodes, constants, {"x": (2, 8)})
 
 
+def test_a_bias_and_weights_shared_by_layers_keep_every_scale(tmp_path: Path) -> None:
+    constants = {"w": weights(3, 3, 1), "ws": np.float32(0.5), "vs": np.float32(0.25), "wz": np.int8(0), **X, **Y}
+    constants["b"] = RNG.integers(-999, 999, 3).astype(np.int32)
+    nodes = """h = QLinearConv(x, xs, xz, w, ws, wz, ys, yz, b)
+y = QLinearConv(h, ys, yz, w, vs, wz, ys, yz, b)"""
+    graph = check(tmp_path, nodes, constants)
+    assert len({node.output for node in graph.nodes}) == len(graph.nodes)
+    shared = nodes.replace("w, vs", "w, ws").replace("ys, yz, b", "xs, xz, b").replace("(h, ys, yz", "(h, xs, xz")
+    assert len(check(tmp_path, shared, constants).constants) == 2
+
+
 def test_gemm_without_an_output_scale_is_real(tmp_path: Path) -> None:
     constants = {"w": weights(8, 5), "ws": np.float32(0.5), "wz": np.int8(0), **X}
     nodes = f"y = {MS}.QGemm<alpha=2.0>(x, xs, xz, w, ws, wz)"
