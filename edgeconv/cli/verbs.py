@@ -8,6 +8,7 @@ from __future__ import annotations
 __all__ = ["VERBS", "verb_module"]
 
 VERBS: dict[str, str] = {
+    "demo": "Simulate, train, compile and verify a detector-pulse network.",
     "doctor": "Check this machine: Python, packages, compilers, CPU.",
     "targets": "List the targets, or show one.",
     "inspect": "Show what an artifact or a model holds.",
