@@ -120,6 +120,9 @@ def _claim_problem(
     allowed = policy.requant if isinstance(operator, Requant) else policy.add
     if claim.form.kind not in allowed:
         return f"kind {claim.form.kind}", f"policy {policy.name} allows {', '.join(allowed)}"
+    fixes = len(getattr(claim.form, "fixes", ()))
+    if fixes > policy.max_fixes:
+        return f"{fixes} fixes", f"policy {policy.name} allows {policy.max_fixes}"
     return None
 
 

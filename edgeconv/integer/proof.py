@@ -40,6 +40,7 @@ _INT32_LO, _INT32_HI = -(1 << 31), (1 << 31) - 1
 _INT64_HI = (1 << 63) - 1
 _FEW_STEPS = 2048  # channels with fewer are evaluated together
 _SAMPLE = 61
+_LARGEST_ZERO_POINT = 1 << 24  # the low bits of a float32 less those of 1.5·2²³ lie 2²⁹ or more inside int32
 _SMALLEST_F64, _LARGEST_F64 = 2.0**-400, 2.0**400  # inside, no product or error term of fma_f64 can under- or overflow
 
 
@@ -192,6 +193,8 @@ def _float_problem(
         return _double_problem(form, ranges[0], grid)
     if any(float(np.float32(value)) != value for value in constants):
         return "a constant is not a float32"
+    if abs(grid.zero_point) > _LARGEST_ZERO_POINT:
+        return f"adding the zero point {grid.zero_point} may leave int32"
     return _single_problem(form, ranges, margin)
 
 

@@ -128,6 +128,12 @@ def test_claims_about_function_range_and_count_are_compared() -> None:
     assert text.startswith("requant %q0, channel 2: 3 checked by thresholds: derived: ")
 
 
+def test_more_fixes_than_the_policy_allows_are_refused() -> None:
+    idle = ((1 << 30, 0), (1 << 30, 0), (1 << 30, 0))
+    changed = with_form(PROVED["fma"], 0, 2, lambda form: replace(form, fixes=idle))
+    assert the_problem(PULSE, changed) == "requant %q0, channel 2: 3 fixes: policy fma allows 2"
+
+
 def test_the_certificate_of_another_program_is_refused() -> None:
     weights = PULSE.constants["w1"].array.copy()
     weights[5, 0, 0] = -weights[5, 0, 0] or 1

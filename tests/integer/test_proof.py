@@ -177,6 +177,12 @@ def test_broken_preconditions_are_named(form: Form, bounds: tuple[int, int], tex
     assert text in problem
 
 
+def test_a_zero_point_that_may_wrap_is_refused() -> None:
+    grid = Grid.full(dtype("i32"), -(1 << 30))
+    assert "zero point" in str(precondition_problem(FmaF32(0.5), ((0, 9),), grid))
+    assert "leaves int32" in str(precondition_problem(FmaF64(1.0), ((-(1 << 30) - 9, 9),), grid))
+
+
 def test_broken_preconditions_of_sums_are_named() -> None:
     byte = (0, 255)
     cases = [
