@@ -2,9 +2,9 @@
 
 Three things make two minutes enough. The target of the regression is the estimate that meets the Cramér–Rao bound for
 the same noisy waveform (`efficient_estimate`), so that the loss can go to zero and gradients do not drown in noise that
-nobody can remove. Errors are measured in units of each pulse's own bound. And the twin first learns with rounded
-activations and real weights, to spread its information over so many activations that their rounding averages out;
-weights follow, when little is left to move.
+nobody can remove. Errors are measured in units of each pulse's own bound. And the twin learns with quantized
+activations from its first step, to spread its information over so many activations that their rounding averages out;
+its weights are rounded at the end, each error made up for by the weights still to come.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from edgeconv.errors import UsageError
 from edgeconv.models.pulse.bound import efficient_estimate
 from edgeconv.models.pulse.network import SAMPLES, PulseNet, QuantPulseNet, spread_channels
+from edgeconv.models.pulse.rounding import round_network
 from edgeconv.models.pulse.simulation import PulseConfig, simulate
 from edgeconv.models.pulse.trained import TrainedPulse, to_real
 from edgeconv.quantize.family import Progress
@@ -43,8 +44,10 @@ class TrainConfig:
         pulses: detector and events to train for.
         policy: bits of the quantized twin.
         batch: pulses a step.
-        float_stage, rounding_stage, weight_stage: the float network; the twin with rounded activations and real
-            weights; the twin with everything rounded.
+        float_stage, twin_stage: training of the float network, and of the twin with quantized activations.
+        energy_weight: how much more the twin's error in energy counts than its error in time. Both are in units of
+            the bound, but the rounding of activations hurts energy more.
+        rounding_pulses: pulses that the rounding of the twin's weights looks at.
         seed: of initial weights and pulses.
         threads: of torch.
     """
@@ -53,8 +56,9 @@ class TrainConfig:
     policy: QuantPolicy = field(default_factory=QuantPolicy)
     batch: int = 256
     float_stage: Stage = field(default_factory=lambda: Stage("float", 700, 5e-3))
-    rounding_stage: Stage = field(default_factory=lambda: Stage("8-bit activations", 2600, 6e-3))
-    weight_stage: Stage = field(default_factory=lambda: Stage("8-bit weights", 1000, 5e-4))
+    twin_stage: Stage = field(default_factory=lambda: Stage("quantization-aware", 3000, 6e-3))
+    energy_weight: float = 1.4
+    rounding_pulses: int = 8192
     seed: int = 0
     threads: int = 2
 
@@ -64,18 +68,20 @@ class TrainConfig:
         if self.batch < 2 or self.threads < 1:
             raise UsageError(f"batch {self.batch}, threads {self.threads}", expected="batch >= 2, threads >= 1")
 
+    @property
+    def weight_bits(self) -> int:
+        """Bits of the twin's weights."""
+        if self.policy.weight_bits is None:
+            raise UsageError("a policy that leaves weights real", expected="weight_bits of 2 to 8")
+        return self.policy.weight_bits
+
     def shortened(self, factor: float) -> TrainConfig:
         """The same recipe with all stages this much shorter, for trials and tests."""
 
         def short(stage: Stage) -> Stage:
             return replace(stage, steps=max(1, round(stage.steps / factor)))
 
-        return replace(
-            self,
-            float_stage=short(self.float_stage),
-            rounding_stage=short(self.rounding_stage),
-            weight_stage=short(self.weight_stage),
-        )
+        return replace(self, float_stage=short(self.float_stage), twin_stage=short(self.twin_stage))
 
 
 def train(config: TrainConfig | None = None, *, progress: Progress | None = None) -> TrainedPulse:
@@ -88,24 +94,27 @@ def train(config: TrainConfig | None = None, *, progress: Progress | None = None
         EdgeconvError: the loss stopped being finite.
     """
     config = config or TrainConfig()
-    stages = (config.float_stage, config.rounding_stage, config.weight_stage)
-    total, done = sum(stage.steps for stage in stages), 0
-    exponent = -config.pulses.adc_bits
+    total = config.float_stage.steps + config.twin_stage.steps
+    exponent, bits = -config.pulses.adc_bits, config.weight_bits
     with _torch_settings(config), ThreadPoolExecutor(1) as pool:
         first = _batch(config, np.random.default_rng([config.seed, 0]))[0]
         real = PulseNet()
-        rounded = QuantPulseNet(replace(config.policy, weight_bits=None), exponent)
+        twin = QuantPulseNet(replace(config.policy, weight_bits=None), exponent)
         quantized = QuantPulseNet(config.policy, exponent)
         spread_channels(real, first, top=1.0)
-        spread_channels(rounded, first, top=0.5)
-        for number, (network, stage) in enumerate(zip((real, rounded, quantized), stages, strict=True), 1):
-            if network is quantized:
-                quantized.load_state_dict(rounded.state_dict(), strict=False)
+        spread_channels(twin, first, top=0.5)
+        done = 0
+        for number, (network, stage, energy_weight) in enumerate(
+            ((real, config.float_stage, 1.0), (twin, config.twin_stage, config.energy_weight)), 1
+        ):
             batches = _ahead(pool, config, np.random.default_rng([config.seed, number]))
-            fit(network, stage, _loss(batches), progress=progress, done=done, total=total)
+            fit(network, stage, _loss(batches, energy_weight), progress=progress, done=done, total=total)
             done += stage.steps
+        mean, spread = _units(config.pulses)
+        pulses = simulate(config.pulses, config.rounding_pulses, np.random.default_rng([config.seed, 3]))
+        round_network(twin, quantized, pulses, mean, spread, bits=bits)
         trained = TrainedPulse(config.pulses, real, quantized)
-        trained.to_units(*_units(config.pulses), pulses=simulate(config.pulses, 8192, seed=config.seed + 1_000_003))
+        trained.to_units(mean, spread, pulses)
     return trained
 
 
@@ -140,10 +149,12 @@ def _ahead(
         yield batch
 
 
-def _loss(batches: Iterator[tuple[Tensor, Tensor, Tensor]]) -> Callable[[nn.Module], Tensor]:
+def _loss(batches: Iterator[tuple[Tensor, Tensor, Tensor]], energy_weight: float) -> Callable[[nn.Module], Tensor]:
+    relative = torch.tensor([1.0, energy_weight])
+
     def loss(network: nn.Module) -> Tensor:
         x, target, weight = next(batches)
-        error = (network(x) - target) * weight
+        error = (network(x) - target) * weight * relative
         return F.huber_loss(error, torch.zeros_like(error), delta=_HUBER)
 
     return loss

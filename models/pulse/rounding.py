@@ -1,0 +1,81 @@
+"""From the twin with real weights to the twin with integer weights, layer by layer and without gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from edgeconv.models.pulse.bound import efficient_estimate
+from edgeconv.models.pulse.network import KERNEL, PADDING, STRIDE, QuantPulseNet
+from edgeconv.models.pulse.simulation import Pulses
+from edgeconv.models.pulse.trained import to_real
+from edgeconv.quantize.compensated import input_moments, round_weights
+
+__all__ = ["round_network"]
+
+# Rows that a layer's input moments are taken over: hundreds for each of its at most 513 unknowns.
+_ROWS = 1 << 17
+
+
+@torch.no_grad()
+def round_network(
+    real: QuantPulseNet,
+    quantized: QuantPulseNet,
+    pulses: Pulses,
+    mean: tuple[float, float],
+    spread: tuple[float, float],
+    *,
+    bits: int,
+) -> None:
+    """Fill `quantized` with the weights of `real`, rounded so that each layer makes up for its own errors.
+
+    Every layer sees what the rounded layers before it really give it. The last layer is first fitted anew to the
+    efficient estimates of `pulses`, weighted by their bound: that is the best linear readout of the rounded
+    activations.
+
+    Args:
+        mean, spread: normalization of the outputs, time then energy.
+    """
+    real.eval()
+    quantized.eval()
+    x = to_real(pulses.config, pulses.samples)
+    layers = list(zip(real.layers, quantized.layers, strict=True))
+    for (source, target), activation in zip(layers[:-1], quantized.activations, strict=True):
+        is_conv = source.weight.dim() == 3
+        rows = _patches(x) if is_conv else x.flatten(1)
+        every = max(1, len(rows) // _ROWS)
+        flat = source.weight.flatten(1)
+        weight, bias = round_weights(flat, source.bias, input_moments(rows[::every]), bits=bits)
+        target.weight.copy_(weight.reshape(target.weight.shape))
+        target.bias.copy_(bias)
+        w = target.quant_weight().value
+        sums = F.conv1d(x, w, bias, STRIDE, PADDING) if is_conv else F.linear(x.flatten(1), w, bias)
+        x = activation(sums).value
+    _fit_readout(x, quantized, pulses, np.array(mean), np.array(spread), bits)
+
+
+def _patches(x: Tensor) -> Tensor:
+    """What a convolution multiplies its weights with: (N·positions, channels·kernel)."""
+    return F.pad(x, (PADDING, PADDING)).unfold(2, KERNEL, STRIDE).permute(0, 2, 1, 3).flatten(0, 1).flatten(1)
+
+
+def _fit_readout(
+    hidden: Tensor, quantized: QuantPulseNet, pulses: Pulses, mean: np.ndarray, spread: np.ndarray, bits: int
+) -> None:
+    """Weighted least squares from hidden activations to time and energy, then rounded like the other layers."""
+    time, energy, bound = efficient_estimate(pulses)
+    target = torch.from_numpy((np.stack([time, energy], 1) - mean) / spread)
+    limits = (bound.time_ns, bound.energy)
+    last = quantized.layers[-1]
+    ones = torch.ones(len(hidden), 1, dtype=torch.float64)
+    rows = torch.cat([hidden.double(), ones], 1)
+    for output, limit in enumerate(limits):
+        weights = torch.from_numpy((limit.mean() / limit) ** 2)
+        moments = input_moments(hidden, weights)
+        damped = moments + 1e-9 * moments.diagonal().mean() * torch.eye(len(moments), dtype=torch.float64)
+        fitted = torch.linalg.solve(damped, (rows * weights[:, None]).T @ target[:, output] / len(rows))
+        weight, bias = round_weights(fitted[None, :-1].float(), fitted[-1:].float(), moments, bits=bits)
+        last.weight[output] = weight[0]
+        last.bias[output] = bias[0]
