@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeconv._version import __version__
 from edgeconv.artifact.link import CompiledKernel, link
 from edgeconv.artifact.store import Artifact
 from edgeconv.artifact.write import Contents, model_source
@@ -61,9 +64,21 @@ def generate_all(
 
 
 def toolchain() -> dict[str, str]:
-    """Names and versions of what makes a library: the same give the same bytes."""
+    """What makes a library, by name and version: the same give the same bytes.
+
+    The sources that generate and link code count by their hash, since a version may have several states of them.
+    """
     done = subprocess.run(["gcc", "-dumpfullversion"], capture_output=True, text=True, check=False)
-    return {"apache-tvm": metadata.version("apache-tvm"), "gcc": done.stdout.strip()}
+    sources = hashlib.sha256()
+    for folder in (Path(__file__).parent, Path(__file__).parents[1] / "codegen"):
+        for path in sorted(folder.rglob("*.*")):
+            if path.suffix in (".py", ".c", ".h"):
+                sources.update(path.read_bytes())
+    return {
+        "edgeconv": f"{__version__}+{sources.hexdigest()[:12]}",
+        "apache-tvm": metadata.version("apache-tvm"),
+        "gcc": done.stdout.strip(),
+    }
 
 
 def check_library(
@@ -101,7 +116,10 @@ def check_library(
         if toolchain() == manifest.toolchain and linked.libc == manifest.executable_libc:
             yield _first_difference(name, found, expected, generated)
         else:
-            notes.append(f"{name} was made by {manifest.toolchain}, here is {toolchain()}: only constants are compared")
+            made = " and ".join(f"{tool} {version}" for tool, version in manifest.toolchain.items())
+            notes.append(
+                f"{name} was made by other tools ({made}): its constants are compared, its machine code is not"
+            )
             yield from _constant_differences(name, found, generated)
 
 
