@@ -44,9 +44,14 @@ ALLOWED: dict[str, set[str]] = {
     "report": BASE | MACHINE | LOWERING | RUNNING | {"verify", "quantize"},
     "doctor": BASE | MACHINE,
     "api": BASE | MACHINE | LOWERING | RUNNING | {"verify", "quantize", "search", "report", "bench"},
+    "demo": BASE | RUNNING | {"verify", "bench", "quantize", "api"},
     "public": BASE | {"api"},
     "models": BASE | {"quantize", "public"},
-    "cli": BASE | MACHINE | LOWERING | RUNNING | {"verify", "bench", "quantize", "search", "report", "doctor", "api"},
+    "cli": BASE
+    | MACHINE
+    | LOWERING
+    | RUNNING
+    | {"verify", "bench", "quantize", "search", "report", "doctor", "api", "demo"},
     "__main__": {"cli"},
 }
 # Heavy packages -> the only parts that may load them. Verification uses torch only where a user brings a torch model.
