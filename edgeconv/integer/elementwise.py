@@ -134,8 +134,8 @@ def power(state: State, node: Node) -> Value:
 
 
 def _power(x: Expression, p: Fraction) -> Expression:
-    if p == HALF:
-        return Call("sqrt", (x,))
+    if p.denominator in (2, 4, 8):
+        return _power(Call("sqrt", (x,)), 2 * p)
     if p.denominator != 1 or abs(p) > 16:
         return Call("exp", (multiply(Call("log", (x,)), number(p)),))
     result: Expression = number(1)

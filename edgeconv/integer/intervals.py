@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
 
-import mpmath
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeconv.errors import QuantizationError
 from edgeconv.integer.functions import PRIMITIVES, Exact, Floats, exact_value
+from edgeconv.integer.precise import End, UndecidedError, beside, bounds
 from edgeconv.integer.values import ONE, ZERO, Affine, Channels, Expression, Number, channel_axis
 from edgeconv.ir import Grid, Rounding
 from edgeconv.ir.exact import fraction_to_float32, round_fraction
@@ -21,9 +21,9 @@ from edgeconv.ir.exact import fraction_to_float32, round_fraction
 ULPS = 16.0
 """Assumed error of a float64 library function in units in the last place: numpy promises less than 5."""
 
-_PRECISIONS = (128, 512, 2048, 8192)
+_PRECISIONS = (128, 512, 2048)
+_LARGEST = float(np.finfo(np.float64).max)
 Pair = tuple[Any, Any]
-Arithmetic = Callable[[Any, Any], Pair]
 
 
 class Rounder(Protocol):
@@ -31,6 +31,9 @@ class Rounder(Protocol):
 
     def exact(self, value: Exact) -> int | float:
         """The rounded value."""
+
+    def beside(self, end: End) -> int | float:
+        """The rounded value just above, just below or at a rational."""
 
     def array(self, values: Floats) -> NDArray[Any]:
         """The rounded values of exact float64 numbers; non-decreasing."""
@@ -49,6 +52,10 @@ class GridRounder:
         if math.isnan(value):
             return self.grid.clip(0)
         return self.grid.hi if value > 0 else self.grid.lo
+
+    def beside(self, end: End) -> int:
+        """The same just above, just below or at a rational: it steps at multiples of 1/2 only."""
+        return self.exact(beside(end))
 
     def array(self, values: Floats) -> NDArray[np.int64]:
         """The same for float64; clipped first so that the conversion to integers stays in range."""
@@ -70,6 +77,15 @@ class Float32Rounder:
         """The nearest float32, ties to even."""
         return fraction_to_float32(value) if isinstance(value, Fraction) else value
 
+    def beside(self, end: End) -> float:
+        """The same just above, just below or at a rational, which matters half-way between two float32."""
+        value, side = end
+        nearest = fraction_to_float32(value)
+        neighbour = float(np.nextafter(np.float32(nearest), np.float32(side * np.inf))) if side else nearest
+        if math.isfinite(neighbour) and 2 * value == Fraction(nearest) + Fraction(neighbour):
+            return neighbour
+        return nearest
+
     def array(self, values: Floats) -> NDArray[np.float32]:
         """The same for float64; a zero is +0."""
         with np.errstate(over="ignore"):
@@ -87,16 +103,16 @@ def evaluate(expression: Expression, x: NDArray[np.int64], rounder: Rounder) -> 
         int64 or float32 of shape (channels, n), channels being those of the expression or of x.
 
     Raises:
-        QuantizationError: a value lies so near to a tie that 8192 bits do not decide it.
+        QuantizationError: a value lies so near to a tie that 2048 bits do not decide it.
     """
     _, channels = channel_axis(expression)
     rows = max(channels, x.shape[0])
     points = np.broadcast_to(x, (rows, x.shape[1]))
     with np.errstate(all="ignore"):
-        lo, hi = _bounds(expression, _float_pair(x), _Float64())
+        lo, hi = _bounds(expression, (x, x), _Float64())
         below, above = rounder.array(lo), rounder.array(hi)
     result = np.array(np.broadcast_to(below, points.shape))
-    decided = np.isfinite(lo) & np.isfinite(hi) & (below == above)
+    decided = ~np.isnan(lo) & ~np.isnan(hi) & (below == above)
     if isinstance(rounder, Float32Rounder):
         # Zeros and subnormals are decided exactly: there the absolute slack of an interval is not small.
         decided &= np.abs(below) > 1e-30
@@ -112,26 +128,17 @@ def evaluate_one(expression: Expression, channel: int, x: int, rounder: Rounder)
     if exact is not None:
         return rounder.exact(exact)
     for precision in _PRECISIONS:
-        with mpmath.workprec(precision):
-            lo, hi = _bounds(expression, (x, x), _MultiPrecision(channel, precision))
-            if mpmath.isfinite(lo) and mpmath.isfinite(hi):
-                below, above = rounder.exact(_fraction(lo)), rounder.exact(_fraction(hi))
-                if below == above:
-                    return below
+        try:
+            low, high = bounds(expression, channel, x, precision)
+        except UndecidedError:
+            continue
+        below, above = rounder.beside(low), rounder.beside(high)
+        if below == above:
+            return below
     raise QuantizationError(
         f"the value of a function at integer {x} cannot be told from a tie with {_PRECISIONS[-1]} bits",
         advice="another scale of the quantizer that follows",
     )
-
-
-def _fraction(value: Any) -> Fraction:
-    sign, mantissa, exponent, _ = value._mpf_
-    magnitude = Fraction(int(mantissa)) * Fraction(2) ** int(exponent)
-    return -magnitude if sign else magnitude
-
-
-def _float_pair(x: NDArray[np.int64]) -> Pair:
-    return x, x
 
 
 class _Float64:
@@ -152,40 +159,14 @@ class _Float64:
         return self.widen((nearest, nearest))
 
     def widen(self, pair: Pair) -> Pair:
+        """Room for rounding errors; an overflow is some number beyond the largest float, not infinity itself."""
         lo, hi = pair
         slack = 2.0**-53 * ULPS
-        return lo - (np.abs(lo) * slack + 1e-300), hi + (np.abs(hi) * slack + 1e-300)
+        below, above = lo - (np.abs(lo) * slack + 1e-300), hi + (np.abs(hi) * slack + 1e-300)
+        return np.minimum(below, _LARGEST), np.maximum(above, -_LARGEST)
 
     def call(self, name: str, value: Any) -> Any:
         return PRIMITIVES[name].array(np.asarray(value))
-
-
-class _MultiPrecision:
-    """Interval arithmetic on pairs of mpmath numbers, one channel at a time."""
-
-    minimum, maximum = staticmethod(min), staticmethod(max)
-
-    def __init__(self, channel: int, precision: int) -> None:
-        self.channel = channel
-        # mpmath's functions are good to a few units in the last place; 16 bits of slack cover every operation.
-        self.slack = mpmath.ldexp(1, 16 - precision)
-
-    def number(self, values: Channels) -> Pair:
-        value = values[self.channel if len(values) > 1 else 0]
-        nearest = mpmath.mpf(value.numerator) / value.denominator
-        return self.widen((nearest, nearest))
-
-    def integer(self, pair: Pair) -> Pair:
-        value = mpmath.mpf(pair[0])
-        return value, value
-
-    def widen(self, pair: Pair) -> Pair:
-        lo, hi = pair
-        return lo - abs(lo) * self.slack, hi + abs(hi) * self.slack
-
-    def call(self, name: str, value: Any) -> Any:
-        result = PRIMITIVES[name].precise(value)
-        return result if isinstance(result, mpmath.mpf) else mpmath.nan
 
 
 def _nearest_float(value: Fraction) -> float:
@@ -195,7 +176,7 @@ def _nearest_float(value: Fraction) -> float:
         return math.copysign(math.inf, value)
 
 
-def _bounds(expression: Expression, x: Pair, field: Any) -> Pair:
+def _bounds(expression: Expression, x: Pair, field: _Float64) -> Pair:
     """An interval that holds the value of `expression` at the integers x."""
     if isinstance(expression, Number):
         pair: Pair = field.number(expression.values)
@@ -208,7 +189,7 @@ def _bounds(expression: Expression, x: Pair, field: Any) -> Pair:
     return _BINARY[expression.function](pairs[0], pairs[1], field)
 
 
-def _affine_bounds(affine: Affine, x: Pair, field: Any) -> Pair:
+def _affine_bounds(affine: Affine, x: Pair, field: _Float64) -> Pair:
     linear = affine.linear
     value = _add(_mul(x, field.number(linear.factors[0]), field), field.number(linear.offset), field)
     if linear.radicand != (ONE,):
@@ -217,7 +198,7 @@ def _affine_bounds(affine: Affine, x: Pair, field: Any) -> Pair:
     return value if linear.shift == (ZERO,) else _add(value, field.number(linear.shift), field)
 
 
-def _primitive_bounds(name: str, value: Pair, field: Any) -> Pair:
+def _primitive_bounds(name: str, value: Pair, field: _Float64) -> Pair:
     primitive = PRIMITIVES[name]
     lo, hi = value
     if primitive.slope is None:
@@ -230,38 +211,34 @@ def _primitive_bounds(name: str, value: Pair, field: Any) -> Pair:
     return ends if primitive.step else field.widen(ends)
 
 
-def _add(a: Pair, b: Pair, field: Any) -> Pair:
+def _add(a: Pair, b: Pair, field: _Float64) -> Pair:
     return field.widen((a[0] + b[0], a[1] + b[1]))
 
 
-def _mul(a: Pair, b: Pair, field: Any) -> Pair:
+def _mul(a: Pair, b: Pair, field: _Float64) -> Pair:
     products = [p * q for p in a for q in b]
     return field.widen(_hull(products, field))
 
 
-def _div(a: Pair, b: Pair, field: Any) -> Pair:
-    if np.any((b[0] <= 0) & (b[1] >= 0)) if isinstance(b[0], np.ndarray) else b[0] <= 0 <= b[1]:
-        nan = np.nan if isinstance(b[0], np.ndarray) else mpmath.nan
-        if not isinstance(b[0], np.ndarray):
-            return nan, nan
-        straddles = (b[0] <= 0) & (b[1] >= 0)
-        b = np.where(straddles, nan, b[0]), np.where(straddles, nan, b[1])
-    quotients = [p / q for p in a for q in b]
+def _div(a: Pair, b: Pair, field: _Float64) -> Pair:
+    straddles = (b[0] <= 0) & (b[1] >= 0)
+    divisors = [np.where(straddles, np.nan, end) for end in b]
+    quotients = [p / q for p in a for q in divisors]
     return field.widen(_hull(quotients, field))
 
 
-def _hull(values: list[Any], field: Any) -> Pair:
+def _hull(values: list[Any], field: _Float64) -> Pair:
     lo = hi = values[0]
     for value in values[1:]:
         lo, hi = field.minimum(lo, value), field.maximum(hi, value)
     return lo, hi
 
 
-def _max(a: Pair, b: Pair, field: Any) -> Pair:
+def _max(a: Pair, b: Pair, field: _Float64) -> Pair:
     return field.maximum(a[0], b[0]), field.maximum(a[1], b[1])
 
 
-def _min(a: Pair, b: Pair, field: Any) -> Pair:
+def _min(a: Pair, b: Pair, field: _Float64) -> Pair:
     return field.minimum(a[0], b[0]), field.minimum(a[1], b[1])
 
 

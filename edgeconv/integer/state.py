@@ -205,8 +205,10 @@ def constant_number(state: State, value: Value, rank: int) -> Number | None:
     """A constant, float or dequantized, as an exact number for a result of `rank`, or None where it is none."""
     if isinstance(value, FloatConstant):
         return number_of_array(value.array, rank)
+    if not isinstance(value, Affine) or len(value.shape) > rank or sum(extent > 1 for extent in value.shape) > 1:
+        return None
     array = constant_fractions(state, value)
-    if array is None or sum(extent > 1 for extent in array.shape) > 1 or array.ndim > rank:
+    if array is None:
         return None
     wide = [axis for axis, extent in enumerate(array.shape) if extent > 1]
     return Number(tuple(array.ravel()), wide[0] + rank - array.ndim if wide else 0, rank)

@@ -185,13 +185,20 @@ def _precise(function: Callable[[Any], Any]) -> Callable[[Fraction], Fraction]:
     return evaluate_one
 
 
-def _gelu(x: Any) -> Any:
-    return x / 2 * (1 + mpmath.erf(x / mpmath.sqrt(2)))
+def _saturating(rest: Callable[[Any], Any]) -> Callable[[Fraction], Fraction]:
+    """1 - rest(x), the difference exact: near saturation no fixed precision tells it from 1."""
+    return lambda x: 1 - _precise(rest)(x)
 
 
-def _gelu_tanh(x: Any) -> Any:
-    cubic = x + x**3 * mpmath.mpf(44715) / 1000000
-    return x / 2 * (1 + mpmath.tanh(mpmath.sqrt(2 / mpmath.pi) * cubic))
+def _gelu_argument(x: Any) -> Any:
+    return mpmath.sqrt(2 / mpmath.pi) * (x + x**3 * mpmath.mpf(44715) / 1000000)
+
+
+_sigmoid = _saturating(lambda x: 1 / (1 + mpmath.exp(x)))
+_GELU = {
+    "none": _saturating(lambda x: mpmath.erfc(x / mpmath.sqrt(2)) / 2),
+    "tanh": _saturating(lambda x: 1 / (1 + mpmath.exp(2 * _gelu_argument(x)))),
+}
 
 
 def _function(node: Node) -> Callable[[Fraction], Fraction]:
@@ -229,19 +236,19 @@ def _function(node: Node) -> Callable[[Fraction], Fraction]:
         "Elu": lambda x: elu(x, alpha, one),
         "Celu": lambda x: elu(x, alpha, 1 / alpha),
         "Selu": lambda x: gamma * elu(x, alpha, one),
+        "Sigmoid": lambda x: _sigmoid(x) if x > 0 else 1 - _sigmoid(-x),
+        "Tanh": lambda x: 2 * _sigmoid(2 * x) - 1 if x > 0 else 1 - 2 * _sigmoid(-2 * x),
+        "Erf": lambda x: (1 if x > 0 else -1) * _saturating(mpmath.erfc)(abs(x)),
+        "Softplus": lambda x: max(x, zero) + _precise(lambda v: mpmath.log1p(mpmath.exp(-abs(v))))(x),
+        "Mish": lambda x: x * _saturating(lambda v: 2 / ((1 + mpmath.exp(v)) ** 2 + 1))(x),
+        "Swish": lambda x: x * _sigmoid(alpha * x),
+        "Gelu": lambda x: x * _GELU[a["approximate"]](x),
         "Bipolar": lambda x: one if x >= 0 else -one,
         "Cast": lambda x: x,
     }
     if node.op in exact:
         return exact[node.op]
-    precise: dict[str, Callable[[Any], Any]] = {
-        "Sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)),
-        "Softplus": lambda x: mpmath.log(1 + mpmath.exp(x)),
-        "Mish": lambda x: x * mpmath.tanh(mpmath.log(1 + mpmath.exp(x))),
-        "Swish": lambda x: x / (1 + mpmath.exp(-x * mpmath.mpf(float(alpha)))),
-        "Gelu": _gelu_tanh if a.get("approximate") == "tanh" else _gelu,
-    }
-    return _precise(precise.get(node.op) or getattr(mpmath, node.op.lower()))
+    return _precise(getattr(mpmath, node.op.lower()))
 
 
 def _elementwise(node: Node, x: Array) -> Array:
