@@ -52,12 +52,16 @@ def generate_all(
         UnsupportedModelError: an operator has no kernel.
     """
     from edgeconv.codegen import generate
+    from edgeconv.codegen.blob import Blob
 
+    blob = Blob()
     codes: list[GeneratedCode] = []
     for isa in isas:
-        codes.append(generate(program, certificates[POLICY_OF_ISA[isa].name].forms, isa, fuse=fuse))
+        codes.append(generate(program, certificates[POLICY_OF_ISA[isa].name].forms, isa, fuse=fuse, blob=blob))
+    # One blob for all: it only grew, so the offsets of the first ones hold in the last one.
+    whole = codes[-1].blob
     return Generated(
-        tuple(CompiledKernel(c.isa, c.symbol, c.object_bytes, c.blob, c.scratch_bytes) for c in codes),
+        tuple(CompiledKernel(c.isa, c.symbol, c.object_bytes, whole, c.scratch_bytes) for c in codes),
         {code.isa: code.report for code in codes},
         {code.isa: code.sections for code in codes},
     )

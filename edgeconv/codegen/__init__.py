@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from edgeconv.errors import TargetError
 
 if TYPE_CHECKING:
+    from edgeconv.codegen.blob import Blob
     from edgeconv.codegen.emit import KernelReport
     from edgeconv.ir import Program
     from edgeconv.ir.forms import ProvedForms
@@ -44,13 +45,22 @@ class GeneratedCode:
     report: tuple[KernelReport, ...]
 
 
-def generate(program: Program, forms: Mapping[str, ProvedForms], isa: str, *, fuse: bool = True) -> GeneratedCode:
+def generate(
+    program: Program,
+    forms: Mapping[str, ProvedForms],
+    isa: str,
+    *,
+    fuse: bool = True,
+    blob: Blob | None = None,
+) -> GeneratedCode:
     """Generate code for a program.
 
     Args:
         forms: how each requant and add is computed, by output name.
         isa: name of an instruction set; it need not be one that this machine runs.
         fuse: fuse requants into the operators before them; the results are the same bits either way.
+        blob: constants of instruction sets generated before, to be added to: equal ones are then stored once. What
+            the blob holds at last serves all of them.
 
     Raises:
         TargetError: unknown instruction set.
@@ -61,7 +71,7 @@ def generate(program: Program, forms: Mapping[str, ProvedForms], isa: str, *, fu
 
     if isa not in ISAS:
         raise TargetError(f"unknown instruction set {isa!r}", expected=", ".join(ISAS))
-    from edgeconv.codegen.blob import Blob
+    from edgeconv.codegen.blob import Blob as NewBlob
     from edgeconv.codegen.compile_tir import compile_function
     from edgeconv.codegen.emit import emit_function
     from edgeconv.codegen.kernels import load_all
@@ -69,7 +79,7 @@ def generate(program: Program, forms: Mapping[str, ProvedForms], isa: str, *, fu
 
     load_all()
     plan = make_plan(program, forms, ISAS[isa], fuse=fuse)
-    blob, symbol = Blob(), f"edge_main_{isa}"
+    blob, symbol = NewBlob() if blob is None else blob, f"edge_main_{isa}"
     emitted = emit_function(plan, blob, ISAS[isa], symbol)
     code = compile_function(emitted.function, symbol, ISAS[isa])
-    return GeneratedCode(isa, symbol, code, blob.bytes(), emitted.scratch_bytes, blob.sections, emitted.report)
+    return GeneratedCode(isa, symbol, code, blob.bytes(), emitted.scratch_bytes, dict(blob.sections), emitted.report)
