@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, parser
 
-from edgeconv.errors import ModelFileError, UnsupportedModelError
+from edgeconv.errors import EdgeconvError, ModelFileError, UnsupportedModelError
 from edgeconv.importer import read_onnx
 from tests.importer.interpreter import evaluate
 from tests.importer.models import model, run_onnxruntime, save
@@ -101,6 +102,34 @@ def test_initializers_that_are_also_inputs_are_constants(tmp_path: Path) -> None
     proto.graph.input.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, W.shape))
     graph = read_onnx(save(proto, tmp_path))
     assert [graph_input.name for graph_input in graph.inputs] == ["x"]
+
+
+def test_malformed_attributes_are_refused_by_the_name_of_the_node(tmp_path: Path) -> None:
+    proto = model("y = Gather(x, i)", constants={"i": np.array(0)})
+    proto.graph.node[0].attribute.append(helper.make_attribute("axis", "one"))
+    message = refusal(save(proto, tmp_path))
+    assert "node 'Gather -> y' (Gather) is malformed: TypeError" in message
+    assert "onnx.checker.check_model" in message
+
+
+def test_values_that_no_device_holds_are_refused_at_once(tmp_path: Path) -> None:
+    nodes = 'y = Resize<mode="nearest">(x, , , z)'
+    proto = model(nodes, constants={"z": np.array([1, 3, 2**40], np.int64)})
+    message = refusal(save(proto, tmp_path), UnsupportedModelError)
+    assert "node 'Resize -> y' (Resize): a value of shape (1, 3, 1099511627776)" in message
+
+
+def test_altered_bytes_never_end_in_another_error(tmp_path: Path) -> None:
+    nodes = "q = QuantizeLinear(x, s, z)\nd = DequantizeLinear(q, s, z)\nc = Conv<pads=[1, 1]>(d, w)\ny = Flatten(c)"
+    whole = save(model(nodes, constants={"w": W, "s": np.float32(0.5), "z": np.int8(1)}), tmp_path).read_bytes()
+    rng = np.random.default_rng(5)
+    path = tmp_path / "altered.onnx"
+    for _ in range(300):
+        altered = bytearray(whole)
+        altered[rng.integers(len(altered))] = rng.integers(256)
+        path.write_bytes(bytes(altered))
+        with contextlib.suppress(EdgeconvError):
+            read_onnx(path)
 
 
 def test_sparse_tensors_are_refused(tmp_path: Path) -> None:
