@@ -129,6 +129,10 @@ PRIMITIVES: dict[str, Primitive] = {
 """All functions of one argument; "add", "mul", "div", "max" and "min" are the functions of two."""
 
 
+_PARTIAL = frozenset({"log", "sqrt", "asin", "acos", "acosh", "atanh"})
+"""Functions that are no number at some arguments, and there give the zero point: not monotone as a whole."""
+
+
 def exact_value(expression: Expression, channel: int, x: int) -> Exact | None:
     """The value of one channel at integer x where it is rational or infinite or not a number; None elsewhere."""
     if isinstance(expression, Number):
@@ -195,21 +199,23 @@ def direction(expression: Expression) -> tuple[int | None, ...]:
     None where the structure does not tell.
     """
     _, channels = channel_axis(expression)
-    return tuple(_direction(expression, k) for k in range(channels))
+    return tuple(direction_of(expression, k) for k in range(channels))
 
 
-def _direction(expression: Expression, channel: int) -> int | None:
+def direction_of(expression: Expression, channel: int) -> int | None:
+    """`direction` of one channel."""
     if isinstance(expression, Number):
         return 0
     if isinstance(expression, Affine):
         signs = {_sign(factor) for factor in expression.linear.channel(channel).factors} - {0}
         return (signs.pop() if signs else 0) if len(signs) < 2 else None
-    slopes = [_direction(argument, channel) for argument in expression.arguments]
+    slopes = [direction_of(argument, channel) for argument in expression.arguments]
     if all(slope == 0 for slope in slopes):
         return 0
     if expression.function in PRIMITIVES:
         slope, own = slopes[0], PRIMITIVES[expression.function].slope
-        return None if slope is None or own is None else slope * own
+        partial = expression.function in _PARTIAL
+        return None if slope is None or own is None or partial else slope * own
     if expression.function in ("add", "max", "min"):
         found = set(slopes) - {0}
         return found.pop() if len(found) == 1 else None

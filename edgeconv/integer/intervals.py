@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeconv.errors import QuantizationError
-from edgeconv.integer.functions import PRIMITIVES, Exact, Floats, exact_value
+from edgeconv.integer.functions import PRIMITIVES, Exact, Floats, direction_of, exact_value
 from edgeconv.integer.precise import End, UndecidedError, beside, bounds
 from edgeconv.integer.values import ONE, ZERO, Affine, Channels, Expression, Number, channel_axis
 from edgeconv.ir import Grid, Rounding
@@ -116,10 +116,30 @@ def evaluate(expression: Expression, x: NDArray[np.int64], rounder: Rounder) -> 
     if isinstance(rounder, Float32Rounder):
         # Zeros and subnormals are decided exactly: there the absolute slack of an interval is not small.
         decided &= np.abs(below) > 1e-30
-    for row, column in np.argwhere(~np.broadcast_to(decided, points.shape)):
-        channel = int(row) if channels > 1 else 0
-        result[row, column] = evaluate_one(expression, channel, int(points[row, column]), rounder)
+    undecided = ~np.broadcast_to(decided, points.shape)
+    for row in np.flatnonzero(undecided.any(1)):
+        open_points, places = np.unique(points[row][undecided[row]], return_inverse=True)
+        found = _decide(expression, int(row) if channels > 1 else 0, open_points.tolist(), rounder)
+        result[row, undecided[row]] = np.array(found)[places.reshape(-1)]
     return result
+
+
+def _decide(expression: Expression, channel: int, points: list[int], rounder: Rounder) -> list[int | float]:
+    """`evaluate_one` at ascending integers; a monotone function that has one value at both ends has it between."""
+    if direction_of(expression, channel) is None:
+        return [evaluate_one(expression, channel, x, rounder) for x in points]
+    found: list[int | float] = [0] * len(points)
+    runs = [(0, len(points) - 1)]
+    while runs:
+        first, last = runs.pop()
+        found[first] = evaluate_one(expression, channel, points[first], rounder)
+        found[last] = evaluate_one(expression, channel, points[last], rounder)
+        if found[first] == found[last]:
+            found[first : last + 1] = [found[first]] * (last + 1 - first)
+        elif last - first > 1:
+            middle = (first + last) // 2
+            runs += [(first + 1, middle), (middle + 1, last - 1)]
+    return found
 
 
 def evaluate_one(expression: Expression, channel: int, x: int, rounder: Rounder) -> int | float:

@@ -124,6 +124,8 @@ def _function(name: str, argument: Interval, precision: int) -> Interval:
         # |derivative| <= 1: the value lies no farther from that at the low end than the argument does.
         low, high = _evaluate(name, lo[0], precision)
         return (low - (hi[0] - lo[0]), 0), (high + (hi[0] - lo[0]), 0)
+    if precision <= _COARSE and (known := _saturated(name, argument)) is not None:
+        return known
     first, last = (lo, hi) if primitive.slope > 0 else (hi, lo)
     below, above = _lower_end(name, first, precision), _upper_end(name, last, precision)
     floor, ceiling = _OPEN_RANGE.get(name, (None, None))
@@ -134,6 +136,27 @@ def _function(name: str, argument: Interval, precision: int) -> Interval:
     if ceiling is not None:
         above = min(above, (ceiling, -1))
     return below, above
+
+
+_COARSE = 128
+_TINY = Fraction(1, 1 << 64)
+_SATURATES_AT = {"tanh": 45, "erf": 7, "sigmoid": 45, "exp": 45, "softplus": 45}
+"""Beyond these arguments the function is within 2⁻⁶⁴ of its limit: exp(-45) = 2.9e-20, 1 - erf(7) = 4.2e-23."""
+
+
+def _saturated(name: str, argument: Interval) -> Interval | None:
+    """Bounds far out, without multi-precision: wide tables have thousands of ties there."""
+    if name not in _SATURATES_AT:
+        return None
+    (lo, _), (hi, _) = argument
+    floor, ceiling = _OPEN_RANGE[name]
+    if lo >= _SATURATES_AT[name]:
+        if name == "softplus":
+            return (lo, 1), (hi + _TINY, -1)
+        return None if ceiling is None else ((ceiling - _TINY, 1), (ceiling, -1))
+    if hi <= -_SATURATES_AT[name] and floor is not None:
+        return (floor, 1), (floor + _TINY, -1)
+    return None
 
 
 def _lower_end(name: str, argument: End, precision: int) -> End:

@@ -67,7 +67,9 @@ class Composer:
         w = self.weights((channels if grouped else int(self.rng.integers(1, 5)), 1 if grouped else channels, taps))
         bias = self.float_constant((self.writer.shapes[w][0],)) if self.rng.random() < 0.7 else ""
         pads = tuple(int(p) for p in self.rng.integers(0, 2, 2))
-        return self.writer.conv(x, w, bias, stride=int(self.rng.integers(1, 3)), pads=pads, groups=channels if grouped else 1)
+        return self.writer.conv(
+            x, w, bias, stride=int(self.rng.integers(1, 3)), pads=pads, groups=channels if grouped else 1
+        )
 
     def combine(self) -> str:
         a = self.pick(self.reals)
@@ -84,7 +86,11 @@ class Composer:
     def apply(self) -> str:
         x = self.pick(self.reals)
         if self.rng.random() < 0.5:
-            return self.writer.node("Relu", x) if self.rng.random() < 0.5 else self.writer.node("Clip", x, min=-1.3, max=4.0)
+            return (
+                self.writer.node("Relu", x)
+                if self.rng.random() < 0.5
+                else self.writer.node("Clip", x, min=-1.3, max=4.0)
+            )
         op, attributes = FUNCTIONS[int(self.rng.integers(0, len(FUNCTIONS)))]
         return self.writer.node(op, x, **attributes)
 

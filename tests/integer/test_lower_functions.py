@@ -146,6 +146,27 @@ def test_function_of_an_accumulator_that_is_not_monotone_is_refused() -> None:
     assert "quantizer before that function" in str(caught.value)
 
 
+def test_function_undefined_at_some_accumulators_is_no_monotone_function() -> None:
+    """Log gives the zero point below zero and rises above it: thresholds could not say that."""
+    g = GraphWriter()
+    x = g.fake_quantize(g.input((1, 2, 4)), 0.1)
+    w = g.dequantize(g.constant(np.ones((2, 2, 1), np.int8)), 0.1)
+    with pytest.raises(UnsupportedModelError, match="not monotone"):
+        lower(g.graph(g.quantize(g.node("Log", g.conv(x, w)), 0.1)))
+
+
+@pytest.mark.parametrize(
+    ("op", "attributes"), [("Gelu", {"approximate": "none"}), ("Swish", {"alpha": 1.0}), ("Mish", {})]
+)
+def test_saturated_functions_stay_below_their_limit_at_ties(op: str, attributes: dict[str, object]) -> None:
+    """x·f(x) with f(x) = 1 - 10⁻²⁰⁰ and less lies just below the tie x; no fixed precision would show it."""
+    g = GraphWriter()
+    x = g.dequantize(g.input((1, 3), "i10"), 1.0)
+    graph = g.graph(g.quantize(g.node(op, x, **attributes), 2.0, 0, "i16"))
+    found = run(lower(graph), {"x0": np.array([[[501, 503, 502]]], np.int16)})["y0"]
+    assert found.ravel().tolist() == [250, 251, 251]
+
+
 def test_rounding_helpers_agree_on_the_grid() -> None:
     """The float64 shortcut rounds like the exact definition, ties and ends included."""
     from edgeconv.integer.intervals import Float32Rounder, GridRounder
