@@ -176,19 +176,6 @@ class Builder:
         self.shapes[name] = value.shape
         return name
 
-    def integers(self, node: OnnxNode, index: int) -> Tensor:
-        """Input `index` as an integer value computed at run time.
-
-        Raises:
-            QuantizationError: it is a real value.
-        """
-        value = node.tensor(index)
-        if value.dtype is None:
-            raise node.error(
-                f"'{value.name}' holds real numbers", expected="the integers of a quantizer", kind=QuantizationError
-            )
-        return value
-
     def quantize(self, node: OnnxNode, x: str, quantizer: Quantizer, *, output: str | None = None) -> Tensor:
         """Append a Quantize of the real value `x`."""
         return self.emit(

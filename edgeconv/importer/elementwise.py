@@ -96,6 +96,13 @@ def arithmetic(node: OnnxNode, build: Builder) -> list[Value]:
     ]
 
 
+def times(node: OnnxNode, build: Builder, name: str, factor: float, *, part: str) -> Tensor:
+    """Append a Mul by a constant scalar."""
+    constant = Constant(build.fresh(f"{node.output}.{part or 'factor'}.value"), np.asarray(factor, np.float32))
+    operands = (name, build.real_constant(node, constant))
+    return build.emit("Mul", node, operands, build.shapes[name], part=part)
+
+
 def power(node: OnnxNode, build: Builder) -> list[Value]:
     """Pow with a constant scalar exponent."""
     if node.constant(1, "the exponent").size != 1:

@@ -6,7 +6,7 @@ import numpy as np
 
 from edgeconv.errors import ProgramError, QuantizationError
 from edgeconv.importer.builder import Builder
-from edgeconv.importer.elementwise import broadcast_shape
+from edgeconv.importer.elementwise import broadcast_shape, times
 from edgeconv.importer.node import OnnxNode
 from edgeconv.importer.values import Constant, Known, QuantizedConstant, Tensor, Value
 from edgeconv.ir.operators.scaling import broadcast
@@ -91,13 +91,6 @@ def _transposed_tensor(node: OnnxNode, build: Builder, name: str) -> str:
     if len(shape) != 2:
         raise node.error(f"transposes a tensor of shape {shape}", expected="a matrix")
     return build.emit("Transpose", node, (name,), shape[::-1], part="transposed", permutation=(1, 0)).name
-
-
-def times(node: OnnxNode, build: Builder, name: str, factor: float, *, part: str) -> Tensor:
-    """Append a Mul by a constant scalar."""
-    constant = Constant(build.fresh(f"{node.output}.{part or 'factor'}.value"), np.asarray(factor, np.float32))
-    operands = (name, build.real_constant(node, constant))
-    return build.emit("Mul", node, operands, build.shapes[name], part=part)
 
 
 def batch_normalization(node: OnnxNode, build: Builder) -> list[Value]:

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from edgeconv.errors import QuantizationError
 from edgeconv.importer.builder import Builder
-from edgeconv.importer.elementwise import broadcast_shape, float_attributes
+from edgeconv.importer.elementwise import broadcast_shape, float_attributes, times
 from edgeconv.importer.graph import Quantizer, Scale
-from edgeconv.importer.linear import emit_matmul, matrix, times
+from edgeconv.importer.linear import emit_matmul, matrix
 from edgeconv.importer.movement import emit_concat
 from edgeconv.importer.node import OnnxNode
 from edgeconv.importer.quantizers import checked_scale, floats, ints, positive, scale_axis, single_zero_point

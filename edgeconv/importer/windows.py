@@ -5,12 +5,11 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-import numpy as np
-
 from edgeconv.errors import ProgramError
 from edgeconv.importer.builder import Builder, check_size
+from edgeconv.importer.elementwise import times
 from edgeconv.importer.node import OnnxNode
-from edgeconv.importer.values import Constant, Tensor, Value
+from edgeconv.importer.values import Tensor, Value
 from edgeconv.ir.geometry import Window
 
 _POOL_OF_REDUCTION = {"ReduceMean": "AveragePool", "ReduceSum": "AveragePool", "ReduceMax": "MaxPool"}
@@ -149,7 +148,7 @@ def reduce(node: OnnxNode, build: Builder) -> list[Value]:
         pooled = _pool_once(node, build, op, viewed, (view[2], 1), is_last=False)
     if sums:
         count = prod(x.shape[axis] for axis in axes)
-        pooled = _times(node, build, pooled, count, is_last=final == pooled.shape)
+        pooled = build.like(pooled, times(node, build, pooled.name, count, part="" if final == pooled.shape else "sum"))
     if pooled.name != node.output:
         pooled = build.like(pooled, build.emit("Reshape", node, (pooled.name,), final, shape=final))
     return [pooled]
@@ -158,11 +157,6 @@ def reduce(node: OnnxNode, build: Builder) -> list[Value]:
 def _pool_once(node: OnnxNode, build: Builder, op: str, x: Tensor, kernel: tuple[int, ...], *, is_last: bool) -> Tensor:
     window = Window.of(kernel)
     return emit_pool(node, build, op, x, window, (0,) * len(window.pads), part="" if is_last else "pooled")
-
-
-def _times(node: OnnxNode, build: Builder, x: Tensor, count: int, *, is_last: bool) -> Tensor:
-    factor = build.real_constant(node, Constant(build.fresh(f"{node.output}.count"), np.asarray(count, np.float32)))
-    return build.emit("Mul", node, (x.name, factor), x.shape, part="" if is_last else "sum", nominal=x.nominal)
 
 
 def _reduced_axes(node: OnnxNode, rank: int) -> tuple[int, ...]:
