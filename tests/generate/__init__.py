@@ -1,7 +1,9 @@
 """Random integer programs for the tests."""
 
 from tests.generate.choices import Choices
-from tests.generate.programs import SAMPLES, Case, random_case
+from tests.generate.builder import SAMPLES, Case
+from tests.generate.layers import LAYERS
+from tests.generate.programs import random_case
 from tests.generate.ties import count_ties
 
-__all__ = ["SAMPLES", "Case", "Choices", "count_ties", "random_case"]
+__all__ = ["LAYERS", "SAMPLES", "Case", "Choices", "count_ties", "random_case"]

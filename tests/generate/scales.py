@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import ceil, log2
+from math import ceil, log2, prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from edgeconv.ir import DType, Grid, Linear, Rounding, dtype
 from tests.generate.choices import Choices
 
-STYLES = ("dyadic", "dyadic", "float", "float", "float", "rational")
+STYLES = ("dyadic", "dyadic", "float", "float", "rational")
 
 
 def random_grid(
-    choose: Choices, types: tuple[str, ...] = ("u8", "i8", "i8", "u8", "i4", "u3", "i2", "u7", "i16", "u16", "i12")
+    choose: Choices, types: tuple[str, ...] = ("u8", "i8", "i8", "u8", "u8", "i8", "i4", "u3", "i2", "u7", "i16", "u16", "i12")
 ) -> Grid:
     """A grid over a random type: zero points, narrow clips and both rounding modes occur."""
     type_ = dtype(choose.pick(types))
@@ -27,9 +27,14 @@ def random_grid(
     return Grid(type_, lo, hi, zero_point, Rounding.HALF_AWAY if choose.chance(20) else Rounding.HALF_EVEN)
 
 
-def factor_near(choose: Choices, wanted: float) -> Fraction:
-    """A rational near `wanted`, of one of the kinds that occur in networks."""
-    style = choose.pick(STYLES)
+def factor_near(choose: Choices, wanted: float, style: str, scale: Fraction, *, product: bool = True) -> Fraction:
+    """A rational near `wanted`, of one of the kinds that occur in networks.
+
+    Args:
+        style: "dyadic", "float" (a quotient of float32 scales) or "rational" (a small denominator).
+        scale: of the output, for quotients of scales.
+        product: the numerator is a product of two scales, as behind a convolution.
+    """
     if style == "dyadic":
         bits = choose.integer(0, 3)
         exponent = ceil(log2(wanted)) - bits - 1
@@ -41,9 +46,8 @@ def factor_near(choose: Choices, wanted: float) -> Fraction:
         return (
             Fraction(numerator, denominator) if wanted * denominator >= 0.5 else Fraction(1, max(2, round(1 / wanted)))
         )
-    scales = choose.numbers().uniform(0.5, 2, 3).astype(np.float32)
-    x, w, y = (Fraction(float(scale)) for scale in scales)
-    return x * w / y * Fraction(2) ** round(log2(wanted))
+    scales = choose.numbers().uniform(0.5, 2, 2 if product else 1).astype(np.float32)
+    return prod(Fraction(float(s)) for s in scales) / scale * Fraction(2) ** round(log2(wanted))
 
 
 def random_linear(choose: Choices, operands: list[NDArray[np.int64]], grid: Grid, channels: int, axis: int) -> Linear:
@@ -54,11 +58,17 @@ def random_linear(choose: Choices, operands: list[NDArray[np.int64]], grid: Grid
         channels: 1, or the extent of `axis` for per-channel factors.
     """
     width = max(1, grid.hi - grid.lo)
+    scale = Fraction(float(np.float32(choose.numbers().uniform(0.5, 2))))
+    style = choose.pick((*STYLES, "mixed"))
     factors = []
     for values in operands:
         spread = max(1.0, float(values.max() - values.min()) if values.size else 1.0)
         wanted = width / spread / len(operands) * choose.pick((0.3, 0.8, 1.0, 1.3, 3.0))
-        row = [factor_near(choose, wanted) * (-1 if choose.chance(6) else 1) for _ in range(channels)]
+        styles = [choose.pick(STYLES) if style == "mixed" else style for _ in range(channels)]
+        row = [
+            factor_near(choose, wanted, each, scale, product=len(operands) == 1) * (-1 if choose.chance(6) else 1)
+            for each in styles
+        ]
         factors.append(tuple(row))
     middle = [float((v.max() + v.min()) / 2) if v.size else 0.0 for v in operands]
     offset: list[Fraction] = []
@@ -69,7 +79,7 @@ def random_linear(choose: Choices, operands: list[NDArray[np.int64]], grid: Grid
     if choose.chance(50):
         offset = [Fraction(0)] * channels
     radicand, shift_row = (Fraction(1),), (Fraction(0),)
-    if choose.chance(12):
+    if choose.chance(8) and len(operands) == 1:
         radicand = tuple(Fraction(float(np.float32(v))) for v in choose.numbers().uniform(0.5, 2, channels))
         shift_row = tuple(Fraction(choose.integer(-20, 20), 7) for _ in range(channels))
     return Linear(tuple(factors), _shorten(offset), radicand, shift_row, axis)

@@ -8,7 +8,9 @@ from edgeconv import reference
 from edgeconv.ir import Program
 from edgeconv.ir import operators as ops
 from edgeconv.ir.exact import ChannelLinear
-from tests.generate.programs import Case
+from tests.generate.builder import Case
+
+_MAX_POINTS = 400
 
 
 def count_ties(case: Case) -> int:
@@ -22,11 +24,12 @@ def count_ties(case: Case) -> int:
 
 def _ties(program: Program, op: ops.Requant | ops.Add, arrays: dict[str, np.ndarray]) -> int:
     shape = program.types[op.output].shape
+    samples = max(len(array) for array in arrays.values())
     xs = []
     for name in op.operands:
         array = arrays[name] if name in arrays else program.constants[name].array[None]
         missing = 1 + len(shape) - array.ndim
-        xs.append(np.broadcast_to(array.reshape(len(array), *(1,) * missing, *array.shape[1:]), (len(array), *shape)))
+        xs.append(np.broadcast_to(array.reshape(len(array), *(1,) * missing, *array.shape[1:]), (samples, *shape)))
     found = 0
     for channel in range(op.linear.channels):
         function = op.linear.channel(channel).as_rational()
@@ -37,6 +40,6 @@ def _ties(program: Program, op: ops.Requant | ops.Add, arrays: dict[str, np.ndar
 
 
 def _half_way(function: ChannelLinear, xs: list[np.ndarray]) -> int:
-    points = np.unique(np.stack([x.ravel() for x in xs]), axis=1).T[:2000]
+    points = np.unique(np.stack([x.ravel() for x in xs]), axis=1).T[:_MAX_POINTS]
     values = (sum((f * int(v) for f, v in zip(function.factors, p, strict=True)), function.offset) for p in points)
     return sum(value.denominator == 2 for value in values)

@@ -1,9 +1,16 @@
-"""Proof policies that ask for one kind of form first, so that every kind occurs, and names for what was chosen."""
+"""Proofs that ask for one kind of form after the other, so that every kind occurs, and names for what was chosen."""
 
 from __future__ import annotations
 
-from edgeconv.integer import FMA, GENERIC, POLICY_OF_ISA, Policy
-from edgeconv.ir.forms import FmaF32, Form, MulShift
+from collections.abc import Mapping
+
+from edgeconv.integer import POLICY_OF_ISA, Policy, program_ranges, prove
+from edgeconv.integer.prover import channels_of
+from edgeconv.integer.search import Channel, find_forms
+from edgeconv.integer.sums import SumChannel, find_sum_forms
+from edgeconv.ir import Program
+from edgeconv.ir import operators as ops
+from edgeconv.ir.forms import FmaF32, Form, MulShift, ProvedForms
 
 
 def _first(kind: str, kinds: tuple[str, ...]) -> tuple[str, ...]:
@@ -26,19 +33,42 @@ def preferring(policy: Policy, turn: int) -> Policy:
     )
 
 
-def policy_for(isa: str, turn: int | None) -> Policy:
-    """The policy of an instruction set, or with `turn` the same kinds of forms in another order."""
+def proved_forms(program: Program, isa: str, turn: int | None) -> Mapping[str, ProvedForms]:
+    """A proved form for every requant and add of a program, by output name.
+
+    Args:
+        turn: None for the forms that a compilation takes. Else the first requant or add asks for kind number `turn` of
+            the instruction set's policy first, the next one for the kind after it, and so on.
+
+    Raises:
+        ProgramError: no form can be proved.
+    """
     policy = POLICY_OF_ISA[isa]
-    return policy if turn is None else preferring(policy, turn)
+    if turn is None:
+        return prove(program, policy).forms
+    ranges = program_ranges(program)
+    found = {}
+    rounding = [operator for operator in program.operators if isinstance(operator, ops.Requant | ops.Add)]
+    for index, operator in enumerate(rounding):
+        wanted = preferring(policy, turn + index)
+        channels = channels_of(operator, program, ranges)
+        requants = [channel for channel in channels if isinstance(channel, Channel)]
+        sums = [channel for channel in channels if isinstance(channel, SumChannel)]
+        forms = find_forms(requants, wanted) if requants else find_sum_forms(sums, wanted)
+        bounds = tuple(zip(*(channel.ranges for channel in channels), strict=True))
+        found[operator.output] = ProvedForms(operator.output, forms, bounds)
+    return found
 
 
-def label(form: Form) -> str:
-    """How the coverage table names a form: its kind, and what makes its code different."""
+def labels(forms: ProvedForms) -> set[str]:
+    """How the coverage table names the forms of one requant or add: their kinds, and what makes their code different."""
+    return {form.kind for form in forms.forms} | {name for form in forms.forms for name in _variants(form)}
+
+
+def _variants(form: Form) -> list[str]:
     if isinstance(form, FmaF32) and any(delta for _, delta in form.fixes):
-        return "fma_f32+fix"
+        return ["fma_f32 with fixes"]
     if isinstance(form, MulShift):
-        return "mul_shift_even" if form.half_even else "mul_shift_up"
-    return form.kind
+        return ["mul_shift half-even" if form.half_even else "mul_shift half-up"]
+    return []
 
-
-__all__ = ["FMA", "GENERIC", "label", "policy_for", "preferring"]

@@ -1,0 +1,31 @@
+"""What a seed stands for: a random graph, how its forms are chosen, and how it is called."""
+
+from __future__ import annotations
+
+from edgeconv.runtime.cpu_features import supported_isas
+from tests.generate import LAYERS, Choices, random_case
+from tests.random_graphs.compare import Graph
+
+_FIRST = tuple(LAYERS) + ("mul", "avg_pool", "cast", "mul", "avg_pool", "cast")
+_CHEAP = ("mul", "avg_pool", "cast", "requant", "add")
+
+
+def graph_of(seed: int) -> Graph:
+    """The random graph of a seed.
+
+    Seeds go round the layers, so that each comes often enough; every third takes the forms that a compilation takes,
+    the others ask for every kind of form in turn. Layers that are quickly compiled come several times.
+    """
+    first = _FIRST[seed % len(_FIRST)]
+    case = random_case(
+        Choices.seeded(seed), size=1 + seed % 3, first=first, repeat=3 if first in _CHEAP else 1 + seed % 2
+    )
+    return Graph(
+        name=f"seed {seed}",
+        case=case,
+        isas=supported_isas(),
+        turn=None if seed % 5 == 0 else seed // len(_FIRST),
+        fuse=seed % 4 != 1,
+        at_start=seed % 2 == 0,
+        odd=(0, 0, 1, 2, 3, 7)[seed % 6],
+    )
