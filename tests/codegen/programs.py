@@ -13,7 +13,17 @@ from edgeconv.ir import operators as ops
 from edgeconv.ir.forms import FmaF32, FmaF64, FmaOffsetF32, Form, MulShift, ProvedForms, Ratio, Steps, WideMulShift
 from edgeconv.ir.operators import Operator
 
-KINDS = ("fma_f32", "fixed", "fma_offset_f32", "fma_f64", "fma_f64_offset", "mul_shift", "wide_mul_shift", "steps", "ratio")
+KINDS = (
+    "fma_f32",
+    "fixed",
+    "fma_offset_f32",
+    "fma_f64",
+    "fma_f64_offset",
+    "mul_shift",
+    "wide_mul_shift",
+    "steps",
+    "ratio",
+)
 """Names that `form_of` knows: the forms, with their variants."""
 
 
@@ -48,7 +58,9 @@ class Draft:
         """Random inputs."""
         return {name: self.random(type_.dtype, samples, *type_.shape) for name, type_ in self.inputs.items()}
 
-    def requant(self, name: str, source: str, channels: int, reach: int, grid: Grid, kinds: Sequence[str], axis: int = 1) -> str:
+    def requant(
+        self, name: str, source: str, channels: int, reach: int, grid: Grid, kinds: Sequence[str], axis: int = 1
+    ) -> str:
         """A requant whose channels cycle through `kinds` in runs of 16, with ratios that give ties and saturation.
 
         Args:

@@ -19,10 +19,17 @@ class Dot(Protocol):
         wraps: whether an intermediate overflow of int32 is harmless; where not, the caller excludes it.
     """
 
-    name: str
-    activation: str
-    group: int
-    wraps: bool
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def activation(self) -> str: ...
+
+    @property
+    def group(self) -> int: ...
+
+    @property
+    def wraps(self) -> bool: ...
 
     def activations(self, view: Any, offset: Any) -> Any:
         """The group at `offset` of a view, in every lane; binds it."""

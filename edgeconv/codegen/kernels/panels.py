@@ -420,8 +420,8 @@ def _columns_steps(rows: Rows, levels: int, bias: int) -> Columns:
 
     table = np.array([[row(form) for form in panel] for panel in rows], np.int64)
     always, thresholds = table[:, :, 0], table[:, :, 1:]
-    base = _array(rows, lambda form: form.base, "int32")  # type: ignore[union-attr]
-    sign = _array(rows, lambda form: 1 if form.increasing else -1, "int32")  # type: ignore[union-attr]
+    base = np.array([[form.base for form in panel] for panel in rows], np.int32)  # type: ignore[union-attr]
+    sign = np.array([[1 if form.increasing else -1 for form in panel] for panel in rows], np.int32)  # type: ignore[union-attr]
     # acc >= t is acc > t - 1, which also says "never" in int32.
     return {
         "thresholds": np.ascontiguousarray((thresholds - 1).transpose(0, 2, 1)).astype(np.int32),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from edgeconv.codegen.builder import Builder, View
+from edgeconv.codegen.builder import Builder, View, const
+from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.kernels.registry import kernel
 from edgeconv.codegen.layout import Layout
 from edgeconv.codegen.plan import Load, Step, Store
@@ -22,6 +23,47 @@ def copy_scalar(build: Builder, source: View, target: View) -> None:
 
 def _outermost_stride(layout: Layout, axis: int) -> int:
     return max((stride for extent, stride in layout.axes[axis] if extent > 1), default=0)
+
+
+def _is_plain_load(isa: Isa, step: Step) -> bool:
+    """Whether the input lies in the arena in the user's order, row by row."""
+    layout = step.layout(step.output)
+    in_order = layout.order == "row_major" or layout.shape[1] == 1
+    return isa.lanes > 1 and in_order and layout.rows is not None and layout.storage.element != "int64"
+
+
+@kernel(Load, "load.rows", can_handle=_is_plain_load, priority=10)
+def _load_rows(build: Builder, step: Step) -> str:
+    source, target = build.user_view("input", step.output), build.view(step.output)
+    rows = target.layout.rows
+    assert rows is not None
+    number, length, stride = rows
+    bias = target.layout.storage.bias
+    with build.loop(number) as row:
+        for start, repeats, lanes in _chunks(length, 2 * build.isa.lanes):
+            with build.loop(repeats) as index:
+                at = start + index * lanes
+                wide = source.vload(row * length + at, lanes).astype(_of("int32", lanes))
+                value = wide + const(bias, "int32", lanes) if bias else wide
+                stored = value.astype(_of(target.layout.storage.element, lanes))
+                target.vstore(target.layout.base + row * stride + at, stored, lanes)
+    return f"{2 * build.isa.lanes} elements at a time"
+
+
+def _of(element: str, lanes: int) -> str:
+    return element if lanes == 1 else f"{element}x{lanes}"
+
+
+def _chunks(length: int, lanes: int) -> list[tuple[int, int, int]]:
+    """(start, repeats, lanes): whole vectors, then powers of two, so that nothing beyond the row is read."""
+    whole, rest = divmod(length, lanes)
+    chunks = [(0, whole, lanes)] if whole else []
+    start = whole * lanes
+    while rest:
+        size = 1 << (rest.bit_length() - 1)
+        chunks.append((start, 1, size))
+        start, rest = start + size, rest - size
+    return chunks
 
 
 @kernel(Load, "load.scalar")
