@@ -66,8 +66,8 @@ def _first_operator(left: Program, right: Program) -> list[Difference]:
             if theirs.attributes()[name] != value:
                 return [Difference(f"{place}, {name}", *_clipped(str(value), str(theirs.attributes()[name])))]
         return [Difference(f"{place}, origin", mine.origin, theirs.origin)]
-    counts = len(left.operators), len(right.operators)
-    return [Difference("operators", *map(str, counts))] if counts[0] != counts[1] else []
+    mine_count, their_count = len(left.operators), len(right.operators)
+    return [Difference("operators", str(mine_count), str(their_count))] if mine_count != their_count else []
 
 
 def _clipped(left: str, right: str, around: int = 40) -> tuple[str, str]:
@@ -89,8 +89,8 @@ def _or_absent(value: object) -> str:
 
 def _compare_constants(name: str, left: Constant | None, right: Constant | None) -> Difference:
     if left is None or right is None or left.type != right.type:
-        types = [None if constant is None else constant.type for constant in (left, right)]
-        return Difference(f"constant %{name}", *map(_or_absent, types))
+        mine, theirs = (None if constant is None else constant.type for constant in (left, right))
+        return Difference(f"constant %{name}", _or_absent(mine), _or_absent(theirs))
     return _compare_values(f"constant %{name}", left.array, right.array)
 
 
@@ -99,11 +99,8 @@ def compare_arrays(left: Mapping[str, Array], right: Mapping[str, Array]) -> lis
     found = []
     for name in dict.fromkeys((*left, *right)):
         mine, theirs = left.get(name), right.get(name)
-        if mine is None or theirs is None:
-            seen = ["(absent)" if array is None else f"{array.dtype} {array.shape}" for array in (mine, theirs)]
-            found.append(Difference(f"array '{name}'", *seen))
-        elif mine.dtype != theirs.dtype or mine.shape != theirs.shape:
-            found.append(Difference(f"array '{name}'", f"{mine.dtype} {mine.shape}", f"{theirs.dtype} {theirs.shape}"))
+        if mine is None or theirs is None or mine.dtype != theirs.dtype or mine.shape != theirs.shape:
+            found.append(Difference(f"array '{name}'", _kind_of(mine), _kind_of(theirs)))
         elif mine.tobytes() != theirs.tobytes():
             found.append(_compare_values(f"array '{name}'", mine, theirs))
     return found
@@ -115,8 +112,12 @@ def _compare_values(place: str, left: Array, right: Array) -> Difference:
     different = (bits[0] != bits[1]).any(1)
     first = int(np.argmax(different))
     index = tuple(int(axis) for axis in np.unravel_index(first, left.shape)) if left.ndim else ()
-    values = [str(array.reshape(-1)[first].item()) for array in (left, right)]
-    return Difference(f"{place} at {index}", *values, int(different.sum()), left.size)
+    mine, theirs = (str(array.reshape(-1)[first].item()) for array in (left, right))
+    return Difference(f"{place} at {index}", mine, theirs, int(different.sum()), left.size)
+
+
+def _kind_of(array: Array | None) -> str:
+    return "(absent)" if array is None else f"{array.dtype} {array.shape}"
 
 
 def first_different_tensor(left: Program, right: Program, inputs: Mapping[str, Array]) -> tuple[Difference | None, int]:

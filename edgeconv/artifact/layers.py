@@ -96,7 +96,7 @@ def describe_outputs(program: Program, units: Mapping[str, str]) -> tuple[Tensor
         type_ = program.types[name]
         scale = None
         producer = program.producers.get(name)
-        if isinstance(producer, ops.Dequantize) and len(producer.inputs) == 1 and producer.linear.radicand == (1,):
+        if isinstance(producer, ops.Dequantize) and len(producer.inputs) == 1 and set(producer.linear.radicand) == {1}:
             scale = tuple(float(factor) for factor in producer.linear.factors[0])
         described.append(
             TensorInfo(name, str(type_.dtype), str(type_.dtype.container), type_.shape, scale, None, units.get(name))

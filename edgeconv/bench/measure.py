@@ -204,7 +204,7 @@ def _timed(call: Callable[[], Any]) -> Callable[[], list[float]]:
             call()
             count += 1
         calls = max(1, int(_ROUND_SECONDS * count / (perf_counter() - begin)))
-        readings = []
+        readings: list[float] = []
         begin = perf_counter()
         while perf_counter() - begin < _PASS_SECONDS or len(readings) < 3:
             start = perf_counter()

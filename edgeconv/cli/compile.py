@@ -14,7 +14,7 @@ from edgeconv.cli.formatting import layer_rows, readable_bytes, readable_count
 from edgeconv.cli.options import common_options
 
 if TYPE_CHECKING:
-    from edgeconv.api import CompileReport
+    from edgeconv.api import CompileReport, Progress
 
 _STAGE_TEXTS = {
     "read": "reading the model",
@@ -68,7 +68,7 @@ def command(
     console.result(report, text=_text(report))
 
 
-def _progress(console: Console):  # type: ignore[no-untyped-def]
+def _progress(console: Console) -> Progress | None:
     """A line on stderr as each stage begins; nothing with -q or where stderr is not a terminal, unless -v asks."""
     if console.verbosity < 0 or (not sys.stderr.isatty() and console.verbosity == 0):
         return None

@@ -51,15 +51,15 @@ def command(console: Console, left: Path, right: Path) -> int:
 def _compare_programs(left: Path, right: Path, seed: int) -> tuple[list[Difference], str]:
     from edgeconv.artifact.compare import compare_programs, first_different_tensor
 
-    programs = [_load(left), _load(right)]
-    found = compare_programs(*programs)
+    mine, theirs = _load(left), _load(right)
+    found = compare_programs(mine, theirs)
     if not found:
         return [], "the programs are equal"
-    if dict(programs[0].inputs) != dict(programs[1].inputs):
+    if dict(mine.inputs) != dict(theirs.inputs):
         return found, "the inputs differ, so no values are compared"
     from edgeconv.verify.inputs import random_inputs
 
-    value, count = first_different_tensor(*programs, random_inputs(programs[0], 8, seed))
+    value, count = first_different_tensor(mine, theirs, random_inputs(mine, 8, seed))
     if value is None:
         return found, f"the reference gives the same values in {count} tensors on 8 random samples"
     return [*found, value], "values are those of the reference on 8 random samples"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from edgeconv.cli.arguments import read_shapes
 from edgeconv.cli.console import Console, format_table
 from edgeconv.cli.formatting import layer_rows, readable_bytes, readable_count
 from edgeconv.cli.options import common_options
@@ -15,8 +17,9 @@ from edgeconv.cli.options import common_options
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--text", is_flag=True, help="Print the integer program; long lists are abbreviated unless -v is given.")
+@click.option("--shape", "shapes", multiple=True, metavar="NAME=N", help="Extent of a symbolic dimension of a model.")
 @common_options
-def command(console: Console, path: Path, text: bool) -> None:
+def command(console: Console, path: Path, text: bool, shapes: tuple[str, ...]) -> None:
     """Show what PATH holds: an artifact, or a quantized ONNX model as edgeconv lowers it.
 
     Prints inputs, outputs, layers with shapes, multiply-accumulates and forms of requantization, and memory. All
@@ -24,25 +27,26 @@ def command(console: Console, path: Path, text: bool) -> None:
     """
     from edgeconv.artifact import is_artifact, read
 
+    extents = read_shapes(shapes)
     if text:
-        _print_program(console, path)
+        _print_program(console, path, extents)
     elif is_artifact(path) or path.is_dir() or path.suffix == ".edge":
         artifact = read(path)
         console.result(artifact.manifest, text=_artifact_text(artifact))
     else:
-        description = _describe_model(path)
+        description = _describe_model(path, extents)
         console.result(description, text=_model_text(path, description))
 
 
-def _print_program(console: Console, path: Path) -> None:
+def _print_program(console: Console, path: Path, shapes: Mapping[str, int]) -> None:
     from edgeconv.ir import to_text
 
-    program = _program(path)
+    program = _program(path, shapes)
     abbreviated = to_text(program, abbreviate=console.verbosity < 1)
     console.result({"program": to_text(program)}, text=abbreviated.rstrip())
 
 
-def _program(path: Path) -> Any:
+def _program(path: Path, shapes: Mapping[str, int]) -> Any:
     from edgeconv.artifact import is_artifact, read
 
     if is_artifact(path):
@@ -50,13 +54,13 @@ def _program(path: Path) -> Any:
     from edgeconv.importer import read_onnx
     from edgeconv.integer import lower
 
-    return lower(read_onnx(path))
+    return lower(read_onnx(path, shapes))
 
 
-def _describe_model(path: Path) -> dict[str, Any]:
+def _describe_model(path: Path, shapes: Mapping[str, int]) -> dict[str, Any]:
     from edgeconv.artifact import layers
 
-    program = _program(path)
+    program = _program(path, shapes)
     described = layers.describe_layers(program)
     return {
         "inputs": layers.describe_inputs(program, {}),
