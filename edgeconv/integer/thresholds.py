@@ -43,8 +43,7 @@ def thresholds(expression: Expression, bounds: Bounds, grid: Grid) -> Thresholds
     rounder = GridRounder(grid)
     ends = evaluate(expression, np.array([bounds], np.int64), rounder)
     lo, hi = int(ends.min()), int(ends.max())
-    rows = [np.array(increasing)[:, None]]
-    rising = rows[0]
+    rising = np.array(increasing)[:, None]
     # Rising rows look for the levels upwards from lo + 1, falling rows downwards from hi: both find where the value
     # first is on the other side of the level, seen from the low end of the range.
     wanted = np.where(rising, np.arange(lo + 1, hi + 1), np.arange(hi, lo, -1))
