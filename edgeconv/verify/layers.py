@@ -15,6 +15,7 @@ from edgeconv.verify.causes import explain
 from edgeconv.verify.results import LayerComparison
 
 Array = NDArray[np.generic]
+Integers = NDArray[np.int64]
 ROUNDING = (ops.Quantize, ops.Requant, ops.Add, ops.Table, ops.Threshold)
 
 
@@ -90,16 +91,16 @@ class LayerTable:
             tally.causes += explain(self._program, operator, operands, values, peer, inherited)
         return np.asarray(different.reshape(len(values), -1).any(1))
 
-    def _operands(self, operator: ops.Operator, mine: Mapping[str, Array], shape: tuple[int, ...]) -> list[Array]:
+    def _operands(self, operator: ops.Operator, mine: Mapping[str, Array], shape: tuple[int, ...]) -> list[Integers]:
         if not isinstance(operator, ops.Requant | ops.Add):
             return []
-        operands = []
+        operands: list[Integers] = []
         for name in operator.operands:
             constant = self._program.constants.get(name)
             array = mine[name] if constant is None else constant.array[None]
             missing = len(shape) - array.ndim
             aligned = array.reshape(array.shape[0], *(1,) * missing, *array.shape[1:])
-            operands.append(np.broadcast_to(aligned, shape))
+            operands.append(np.broadcast_to(aligned.astype(np.int64), shape))
         return operands
 
     def rows(self, sqnr: Mapping[str, float]) -> tuple[LayerComparison, ...]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,9 @@ from edgeconv.verify.results import (
     compare_arrays,
     merge,
 )
+
+if TYPE_CHECKING:
+    from edgeconv.verify.peers import OnnxComparison
 
 Array = NDArray[np.generic]
 Peer = Callable[[Mapping[str, Array]], Mapping[str, Array]]
