@@ -113,9 +113,6 @@ def evaluate(expression: Expression, x: NDArray[np.int64], rounder: Rounder) -> 
         below, above = rounder.array(lo), rounder.array(hi)
     result = np.array(np.broadcast_to(below, points.shape))
     decided = ~np.isnan(lo) & ~np.isnan(hi) & (below == above)
-    if isinstance(rounder, Float32Rounder):
-        # Zeros and subnormals are decided exactly: there the absolute slack of an interval is not small.
-        decided &= np.abs(below) > 1e-30
     undecided = ~np.broadcast_to(decided, points.shape)
     for row in np.flatnonzero(undecided.any(1)):
         open_points, places = np.unique(points[row][undecided[row]], return_inverse=True)
