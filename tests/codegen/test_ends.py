@@ -52,6 +52,9 @@ def test_quantize(isa: str, rounding: Rounding, tmp_path: Path) -> None:
     quantize(parts, (1, 2, 40), (0.003,), Grid.full(dtype("u16"), 32768, rounding))
     quantize(parts, (1, 1, 90), (0.05,), Grid.full(dtype("u8"), 0, rounding), offset=113.0)
     quantize(parts, (1, 2, 50), (0.05, 2.0), Grid.full(dtype("i8"), 0, rounding), offset=-3.5)
+    for channels in (2, 3, 4, 12):
+        quantize(parts, (1, channels, 37), (0.5,), Grid.full(dtype("i8"), 1, rounding))
+    quantize(parts, (1, 3, 2, 34), (0.5,), Grid.full(dtype("u8"), 1, rounding))
     quantize(parts, (1, 33), (0.5,), Grid.full(dtype("i24"), 0, rounding))
     code = assert_agrees(parts, isa, tmp_path)
     assert ("quantize.rows" in kernels(code)) == (isa != "generic")
