@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +12,24 @@ from edgeconv.codegen.builder import Builder, View, bind
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.kernels.conv import conv_constants
 from edgeconv.codegen.kernels.panels import Bucket, Panel, can_finish, make_buckets
-from edgeconv.codegen.kernels.product import Product, Runs, choose_dot, cut_panels, product_fits, widened
+from edgeconv.codegen.kernels.product import (
+    REGISTER_TILE,
+    Product,
+    Runs,
+    choose_chains,
+    choose_dot,
+    cut_panels,
+    product_fits,
+    widened,
+)
 from edgeconv.codegen.kernels.registry import kernel
 from edgeconv.codegen.layout import Layout
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir import operators as ops
+from edgeconv.ir.forms import PANEL
 
-_REGISTER_TILE = 8  # accumulators that hide the latency of a dot product; more only delay the epilogue
-_MOST_BLOCKS = 3
+_MOST_BLOCKS = 3  # of the widest vector
 _FEWEST_GROUP_CHANNELS = 4  # below, most lanes of a vector would be empty
 
 
@@ -58,8 +67,9 @@ def _stored_range(step: Step, name: str) -> tuple[int, int]:
 
 def _panels(operator: ops.Conv, outputs: int, lanes: int) -> list[Panel]:
     per_group = outputs // operator.groups
-    blocks = -(-per_group // lanes)
-    together = blocks if blocks <= _MOST_BLOCKS else 2
+    # Cut alike for all vector widths, so that instruction sets with the same dot product share their weights.
+    widest = -(-per_group // PANEL)
+    together = (widest if widest <= _MOST_BLOCKS else 2) * (PANEL // lanes)
     panels: list[Panel] = []
     for group in range(operator.groups):
         panels += cut_panels(group * per_group, per_group, lanes, together)
@@ -128,7 +138,10 @@ def _emit(build: Builder, step: Step) -> str:
     targets = []
     for number, bucket in enumerate(buckets):
         product = Product(build, step, bucket, dot, geometry.runs, x, rows, bias, f".{number}")
-        targets.append(_Target(build, step, bucket, product, operator, geometry, y, w.shape[1]))
+        target = _Target(build, step, bucket, product, operator, geometry, y, w.shape[1])
+        accumulators, groups = target.rows * bucket.blocks, geometry.runs.groups(dot.group)
+        chains = choose_chains(accumulators, groups, w, bias, _stored_range(step, operator.x))
+        targets.append(replace(target, chains=chains))
     with build.loop(geometry.rows) as row:
         tiles = {target.rows for target in targets}
         for height in sorted(tiles, reverse=True):
@@ -162,11 +175,12 @@ class _Target:
     geometry: _Geometry
     y: Layout
     group_channels: int
+    chains: int = 1
 
     @property
     def rows(self) -> int:
         """Output positions of a tile."""
-        fitting = max(1, _REGISTER_TILE // self.bucket.blocks)
+        fitting = max(1, REGISTER_TILE // self.bucket.blocks)
         return min(
             4 if self.bucket.blocks == 3 and fitting < 4 and self.build.isa.lanes == 16 else fitting,
             self.geometry.row_length,
@@ -179,15 +193,15 @@ class _Target:
         with self.build.loop(len(self.bucket.panels)) as panel:
             x_channel, y_channel = self._channels(panel)
             x_start = geometry.x_first + row * geometry.x_row + start * geometry.x_position + x_channel
-            y_start = bind(self.y.base + row * geometry.y_row + start * channels + y_channel + 0 * row)
+            y_start = bind(self.y.base + row * geometry.y_row + start * channels + y_channel)
             windows = [x_start + index * geometry.x_position for index in range(height)]
             dense = self.bucket.panels[0].count == channels and channels % self.build.isa.lanes == 0
-            self.product.tile(panel, windows, _offsets(y_start, channels), 1, dense)
+            self.product.tile(panel, windows, _offsets(y_start, channels), self.chains, dense)
 
     def _channels(self, panel: Expr) -> tuple[Expr, Expr]:
         """First input channel and first output channel of a panel: affine where they are, else from a table."""
         first = np.array([p.first for p in self.bucket.panels])
-        per_group = len(self.y.axes[1]) and self.y.shape[1] // self.operator.groups
+        per_group = self.y.shape[1] // self.operator.groups
         source = first // per_group * self.group_channels
         return self._looked_up(panel, source, "x"), self._looked_up(panel, first, "y")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 
 import numpy as np
@@ -11,14 +12,23 @@ from edgeconv.codegen.builder import Builder, bind
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.kernels.conv import conv_constants
 from edgeconv.codegen.kernels.panels import can_finish, make_buckets
-from edgeconv.codegen.kernels.product import Product, Runs, choose_dot, cut_panels, product_fits, widened
+from edgeconv.codegen.kernels.product import (
+    REGISTER_TILE,
+    Product,
+    Runs,
+    choose_chains,
+    choose_dot,
+    cut_panels,
+    product_fits,
+    widened,
+)
 from edgeconv.codegen.kernels.registry import kernel
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir import operators as ops
+from edgeconv.ir.forms import PANEL
 
-_MOST_BLOCKS = 4
-_REGISTER_TILE = 8
+_MOST_BLOCKS = 4  # of the widest vector
 _MOST_GAPS = 2  # the operand's memory may be this many times longer than its elements
 
 
@@ -38,6 +48,11 @@ def _stored_weights(step: Step, operator: ops.MatMul) -> tuple[NDArray[np.int64]
     return stored, bias - shift * w.sum(0)
 
 
+def _stored_range(step: Step, operator: ops.MatMul) -> tuple[int, int]:
+    type_, bias = step.type(operator.x).dtype, step.layout(operator.x).storage.bias
+    return type_.lo + bias, type_.hi + bias
+
+
 def _can_handle(isa: Isa, step: Step) -> bool:
     operator = step.operator
     if isa.lanes == 1 or not isinstance(operator, ops.MatMul) or str(operator.dtype) != "i32":
@@ -53,8 +68,7 @@ def _can_handle(isa: Isa, step: Step) -> bool:
     stored, bias = _stored_weights(step, operator)
     inner = step.type(operator.x).shape[-1]
     dot = choose_dot(isa, x.storage.element, stored)
-    bounds = step.type(operator.x).dtype
-    reach = (bounds.lo + x.storage.bias, bounds.hi + x.storage.bias)
+    reach = _stored_range(step, operator)
     if stored.shape[1] > _MOST_GAPS * inner + 64 or dot is None or not product_fits(dot, stored, bias, reach):
         return False
     last = len(y.axes) - 1
@@ -74,11 +88,12 @@ def _emit(build: Builder, step: Step) -> str:
     if dot.activation != x.layout.storage.element:
         x = widened(build, x)
     rows, columns = _rows(step, operator), len(stored)
-    blocks = min(_MOST_BLOCKS if rows == 1 else 2, -(-columns // isa.lanes))
-    height = min(rows, max(1, _REGISTER_TILE // blocks))
-    chains = max(1, _REGISTER_TILE // (blocks * height))
-    buckets = make_buckets(step, cut_panels(0, columns, isa.lanes, blocks), isa.lanes)
+    # Cut alike for all vector widths, so that instruction sets with the same dot product share their weights.
+    blocks = min((_MOST_BLOCKS if rows == 1 else 2) * (PANEL // isa.lanes), -(-columns // isa.lanes))
+    height = min(rows, max(1, REGISTER_TILE // blocks))
     runs = Runs((), (), stored.shape[1])
+    chains = choose_chains(blocks * height, runs.groups(dot.group), stored, bias, _stored_range(step, operator))
+    buckets = make_buckets(step, cut_panels(0, columns, isa.lanes, blocks), isa.lanes)
     weights = stored[:, None, :]
     inner = step.type(operator.x).shape[-1]
     for number, bucket in enumerate(buckets):
@@ -100,5 +115,5 @@ def _emit(build: Builder, step: Step) -> str:
     return f"{dot.name}, tile {height}×{blocks}, {chains} chains, {runs.groups(dot.group)} groups"
 
 
-def _offsets(first: Expr, stride: int):  # type: ignore[no-untyped-def]
+def _offsets(first: Expr, stride: int) -> Callable[[int], Expr]:
     return lambda row: first + row * stride
