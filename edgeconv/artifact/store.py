@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import gzip
 import hashlib
 import os
 import re
 import shutil
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -88,7 +90,12 @@ class Artifact:
         """
         from edgeconv.integer import Certificate
 
-        return Certificate.from_json((self.path / certificate_name(policy)).read_text(encoding="utf-8"))
+        path = self.path / certificate_name(policy)
+        try:
+            text = gzip.decompress(path.read_bytes()).decode("utf-8")
+        except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+            raise ArtifactError(f"{path}: {error}", advice="compile the model again") from error
+        return Certificate.from_json(text)
 
     def golden(self) -> tuple[dict[str, NDArray[np.generic]], dict[str, NDArray[np.generic]]]:
         """Inputs of the self-test and what the reference made of them: arrays (n, *shape) by name.
@@ -117,8 +124,8 @@ class Artifact:
 
 
 def certificate_name(policy: str) -> str:
-    """File name of the certificate of a policy."""
-    return f"certificate-{policy}.json"
+    """File name of the certificate of a policy; compressed, it takes a third of the room."""
+    return f"certificate-{policy}.json.gz"
 
 
 def is_artifact(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import shutil
@@ -82,7 +83,9 @@ def write(contents: Contents, output: Path, check: Callable[[Artifact], None] | 
         library = _write_library(folder, model.name, linked)
         save_program(contents.program, folder)
         for policy, certificate in contents.certificates.items():
-            (folder / certificate_name(policy)).write_text(certificate.to_json(), encoding="utf-8")
+            text = certificate.to_json().encode("utf-8")
+            # No time stamp: equal certificates give equal bytes.
+            (folder / certificate_name(policy)).write_bytes(gzip.compress(text, 9, mtime=0))
         _write_headers(folder, model, contents, library)
         _write_golden(folder / GOLDEN_FOLDER, contents)
         manifest = _manifest(contents, model, library, linked, folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import resource
 import signal
@@ -14,7 +15,8 @@ import pytest
 from edgeconv.artifact import read
 from edgeconv.artifact.store import publish, require_replaceable
 from edgeconv.errors import ArtifactError, UsageError
-from tests.artifact.double import built, copied, write_double
+from edgeconv.integer import POLICIES, prove
+from tests.artifact.double import built, copied, quantize_program, write_double
 
 pytestmark = pytest.mark.needs_gcc
 
@@ -24,8 +26,8 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 
 FILES = (
-    "certificate-fma.json",
-    "certificate-generic.json",
+    "certificate-fma.json.gz",
+    "certificate-generic.json.gz",
     "edge-run",
     "golden/input-0.npy",
     "golden/output-0.npy",
@@ -59,6 +61,17 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     (artifact / "weights.npz").unlink()
     with pytest.raises(ArtifactError, match=r"weights\.npz is missing"):
         read(artifact)
+
+
+def test_certificates_are_kept_and_malformed_ones_refused(tmp_path: Path) -> None:
+    artifact = read(copied(tmp_path))
+    for policy in artifact.manifest.policies:
+        assert artifact.certificate(policy) == prove(quantize_program(), POLICIES[policy])
+    path = artifact.path / "certificate-fma.json.gz"
+    for data in (b"{}", path.read_bytes()[:-9], gzip.compress(b"{}")):
+        path.write_bytes(data)
+        with pytest.raises(ArtifactError, match="certificate"):
+            artifact.certificate("fma")
 
 
 def test_what_is_no_artifact_is_refused(tmp_path: Path) -> None:
