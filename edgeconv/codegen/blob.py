@@ -42,5 +42,5 @@ class Blob:
         return offset
 
     def bytes(self) -> bytes:
-        """The blob, with one more vector of zeros at its end, so that a vector load of the last constants stays inside."""
+        """The blob, with a vector of zeros at its end, so that a vector load of the last constants stays inside."""
         return b"".join(self._parts) + bytes(ALIGNMENT)

@@ -56,7 +56,7 @@ class Memory:
 
     @staticmethod
     def at(pointer: Expr, elements: Sequence[str]) -> Memory:
-        """Memory behind a pointer. To be called at the head of the function: the declarations hold for the whole of it."""
+        """Memory behind a pointer; to be called at the head of the function, so that the declarations hold for all."""
         return Memory({element: T.decl_buffer((_MANY,), element, data=pointer, align=1) for element in elements})
 
     def load(self, element: str, offset: Expr, lanes: int = 1) -> Expr:

@@ -19,7 +19,7 @@ _RAW_C_FUNCTION = 2  # TVM's calling convention "device kernel launch": plain ar
 
 @dataclass(frozen=True)
 class KernelReport:
-    """What was generated for one step: the tensor written, operators, kernel, its tiling, and bytes of its constants."""
+    """What was generated for one step: the tensor written, operators, kernel, tiling, and bytes of its constants."""
 
     output: str
     operators: tuple[str, ...]
@@ -40,27 +40,26 @@ class Emitted:
 def emit_function(plan: Plan, blob: Blob, isa: Isa, symbol: str) -> Emitted:
     """void symbol(const void *const *in, void *const *out, const uint8_t *weights, uint8_t *scratch, int64_t n)."""
     report: list[KernelReport] = []
-    with IRBuilder() as ir:
-        with T.prim_func(s_tir=False):
-            T.func_name(symbol)
-            T.func_attr({"global_symbol": symbol, "calling_conv": _RAW_C_FUNCTION})
-            parameters = [T.arg(name, T.ptr("int64")) for name in ("in", "out")]
-            parameters += [T.arg(name, T.ptr("uint8")) for name in ("weights", "scratch")]
-            samples = T.arg("n", T.int64())
-            build = Builder(isa, plan, blob, parameters, const(0, "int64"))
-            with T.serial(0, samples) as sample:
-                build.set_sample(sample)
-                for step in plan.steps:
-                    chosen = select(isa, step)
-                    before = set(blob.sections)
-                    detail = chosen.emit(build, step)
-                    if not isinstance(step.operator, Store):
-                        fill_halo(build, build.view(step.output))
-                    build.end_step()
-                    added = [blob.sections[name][1] for name in blob.sections if name not in before]
-                    keyword = getattr(step.operator, "keyword", type(step.operator).__name__.lower())
-                    operators = (keyword, "requant") if step.requant else (keyword,)
-                    report.append(KernelReport(step.output, operators, chosen.name, detail, sum(added)))
+    with IRBuilder() as ir, T.prim_func(s_tir=False):
+        T.func_name(symbol)
+        T.func_attr({"global_symbol": symbol, "calling_conv": _RAW_C_FUNCTION})
+        parameters = [T.arg(name, T.ptr("int64")) for name in ("in", "out")]
+        parameters += [T.arg(name, T.ptr("uint8")) for name in ("weights", "scratch")]
+        samples = T.arg("n", T.int64())
+        build = Builder(isa, plan, blob, parameters, const(0, "int64"))
+        with T.serial(0, samples) as sample:
+            build.set_sample(sample)
+            for step in plan.steps:
+                chosen = select(isa, step)
+                before = set(blob.sections)
+                detail = chosen.emit(build, step)
+                if not isinstance(step.operator, Store):
+                    fill_halo(build, build.view(step.output))
+                build.end_step()
+                added = [blob.sections[name][1] for name in blob.sections if name not in before]
+                keyword = getattr(step.operator, "keyword", type(step.operator).__name__.lower())
+                operators = (keyword, "requant") if step.requant else (keyword,)
+                report.append(KernelReport(step.output, operators, chosen.name, detail, sum(added)))
     return Emitted(ir.get(), plan.arena_bytes + build.temporary_bytes, tuple(report))
 
 

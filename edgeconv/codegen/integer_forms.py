@@ -49,7 +49,7 @@ def integer_form(form: Form, reach: tuple[int, int], grid: Grid) -> MulShift | W
     if isinstance(form, (FmaF32, FmaF64, FmaOffsetF32)) and grid.hi - grid.lo <= _MOST_STEPS:
         return _steps(form, reach, grid)
     raise UnsupportedModelError(
-        f"a requantization in the form {form.kind} to {grid.hi - grid.lo + 1} levels on an integer-only instruction set",
+        f"a requantization in the form {form.kind} to {grid.hi - grid.lo + 1} levels without floating point",
         advice="leave that instruction set out, or prove with integer forms",
     )
 

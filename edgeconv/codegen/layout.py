@@ -143,7 +143,7 @@ class Layout:
         return height, width * channels, stride
 
     def reshaped(self, shape: tuple[int, ...]) -> Layout | None:
-        """The same memory under another logical shape (row-major correspondence), or None where components would cut."""
+        """The same memory under another shape (row-major correspondence), or None where components would be cut."""
         flat = [component for axis in self.axes for component in axis if component[0] > 1]
         axes: list[tuple[Component, ...]] = []
         for extent in shape:

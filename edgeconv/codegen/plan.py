@@ -174,7 +174,7 @@ _SAME_ORDER = (ops.Requant, ops.Add, ops.Mul, ops.Table, ops.Threshold, ops.Cast
 
 
 def _orders(plan: Plan, kept: Sequence[str]) -> dict[str, str]:
-    """Channels-last for whatever is joined to a spatial operator through elementwise ones, row-major next to matmuls."""
+    """Channels-last for what is joined to a spatial operator through elementwise ones, row-major next to matmuls."""
     group: dict[str, str] = {}
 
     def find(name: str) -> str:

@@ -10,7 +10,7 @@ import tvm  # noqa: E402
 from tvm import tirx  # noqa: E402
 from tvm.ir import PointerType, PrimType  # noqa: E402
 from tvm.script.ir_builder import IRBuilder  # noqa: E402
-from tvm.tirx.script.builder import ir as T  # noqa: E402, N812
+from tvm.tirx.script.builder import ir as T  # noqa: E402
 
 sys.excepthook = _excepthook  # TVM's own hides diagnostics
 

@@ -152,7 +152,7 @@ def _emit(build: Builder, step: Step) -> str:
 
 
 def _emit_row(build: Builder, geometry: _Geometry, row: Expr, height: int, targets: list[_Target]) -> None:
-    # The last tile is moved back inside the row: it computes a few positions twice, which is cheaper than a second tile.
+    # The last tile is moved back inside the row: computing a few positions twice is cheaper than a second tile.
     last = geometry.row_length - height
     with build.loop(-(-geometry.row_length // height)) as tile:
         if geometry.row_length % height == 0 or isinstance(tile, int):

@@ -1,7 +1,7 @@
 """The inner product of convolutions and matrix products: panels of output channels over dense runs of activations.
 
 For each output position the window is a few *runs* of neighbouring stored elements (for a convolution without dilation
-one run of KW·C elements for each row of the kernel); each run is cut into groups that one dot product instruction takes.
+one run of KW·C elements for each row of the kernel); each run is cut into groups, one for each dot product.
 Weights lie in the order in which they are read: [panel][run][group][block][lane][group element]. What a run reads past
 its end meets zero weights. The register tile is `rows` output positions × the blocks of a panel, times `chains`
 independent sums where these alone would not hide the latency of the dot product.
@@ -22,8 +22,10 @@ from edgeconv.codegen.layout import Storage
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, T
 
-__all__ = ["Product", "Runs", "choose_dot", "cut_panels", "product_fits", "widened"]
+__all__ = ["Product", "Runs", "choose_chains", "choose_dot", "cut_panels", "product_fits", "widened"]
 
+REGISTER_TILE = 8
+"""Accumulators that hide the latency of a dot product; more only delay the epilogue (measured on AVX512-VNNI)."""
 _UNROLLED_STEPS = 24  # dot products of a window that are written out instead of looped over
 _UNROLLED_RUNS = 7
 
@@ -72,11 +74,27 @@ def product_fits(dot: Dot, weights: NDArray[np.int64], bias: NDArray[np.int64], 
         bias: (outputs,), corrections for zero point and storage bias included.
         stored: smallest and largest stored activation.
     """
-    if dot.wraps:
-        return True
+    return dot.wraps or _stays_inside(weights, bias, stored)
+
+
+def _stays_inside(weights: NDArray[np.int64], bias: NDArray[np.int64], stored: tuple[int, int]) -> bool:
     reach = max(abs(stored[0]), abs(stored[1]))
     largest = np.abs(weights).reshape(len(weights), -1).sum(1) * reach + np.abs(bias)
     return bool(largest.max(initial=0) < 1 << 31)
+
+
+def choose_chains(
+    accumulators: int, groups: int, weights: NDArray[np.int64], bias: NDArray[np.int64], stored: tuple[int, int]
+) -> int:
+    """How many independent sums each accumulator of a tile is split into.
+
+    More than one only where the tile has few accumulators and long runs, and where the final additions, which unlike
+    dot products must not overflow, cannot.
+    """
+    chains = max(1, REGISTER_TILE // accumulators)
+    while chains > 1 and groups < 4 * chains:
+        chains //= 2
+    return chains if _stays_inside(weights, bias, stored) else 1
 
 
 def cut_panels(first: int, count: int, lanes: int, blocks: int) -> list[Panel]:
