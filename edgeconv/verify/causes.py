@@ -38,7 +38,7 @@ def explain(
     """Count the causes of the differences at the output of one rounding operator.
 
     Args:
-        operands: the reference's operands of a requant or add, broadcast to the shape of the output, sample axis in
+        operands: the reference's operands of a requant, add or threshold, broadcast to the shape of the output, sample axis in
             front; empty for any other operator.
         mine, theirs: the output of the reference and of the other implementation, (samples, *shape).
         inherited: per sample, whether an operand already differed.
@@ -49,12 +49,20 @@ def explain(
     for where in np.argwhere(mine != theirs)[:_EXAMINED]:
         index = tuple(int(i) for i in where)
         point = [int(operand[index]) for operand in operands]
-        found[_cause(operator, point, index, int(mine[index]), int(theirs[index]), bool(inherited[index[0]]))] += 1
+        found[
+            _cause(program, operator, point, index, int(mine[index]), int(theirs[index]), bool(inherited[index[0]]))
+        ] += 1
     return found
 
 
 def _cause(
-    operator: ops.Operator, point: list[int], index: tuple[int, ...], mine: int, theirs: int, inherited: bool
+    program: Program,
+    operator: ops.Operator,
+    point: list[int],
+    index: tuple[int, ...],
+    mine: int,
+    theirs: int,
+    inherited: bool,
 ) -> str:
     if point and isinstance(operator, ops.Requant | ops.Add):
         linear = operator.linear
@@ -70,7 +78,17 @@ def _cause(
         if {mine, theirs} & {grid.lo, grid.hi}:
             return "saturation"
         return "float accumulation" if max(map(abs, point)) >= 1 << 24 else "defined differently"
+    if point and isinstance(operator, ops.Threshold) and _next_to_a_step(program, operator, point[0], index):
+        return "near-tie"
     return "inherited" if inherited else "defined differently"
+
+
+def _next_to_a_step(program: Program, operator: ops.Threshold, x: int, index: tuple[int, ...]) -> bool:
+    """Whether a few float32 roundings of an accumulator could carry it over a threshold."""
+    thresholds = program.constants[operator.thresholds].array
+    row = thresholds[index[1 + operator.axis] if len(thresholds) > 1 else 0].astype(np.int64)
+    reach = 1 + abs(x) * _FLOAT32_STEP * _ROUNDINGS
+    return bool((np.abs(row - x) <= reach).any())
 
 
 def _distance_to_tie(function: ChannelLinear, point: list[int]) -> tuple[Fraction, float]:

@@ -50,7 +50,7 @@ class LayerTable:
         """Tensors of the program that `add` needs: the compared ones and the operands of what rounds."""
         needed = set(self._compared)
         for op in self._compared.values():
-            if isinstance(op, ops.Requant | ops.Add):
+            if isinstance(op, ops.Requant | ops.Add | ops.Threshold):
                 needed.update(name for name in op.operands if name not in self._program.constants)
         return needed
 
@@ -65,6 +65,11 @@ class LayerTable:
             dirty[operator.output] = inherited
             if operator.output in self._compared:
                 other = theirs[self._layers[operator.origin]]
+                if other.size != mine[operator.output].size:
+                    # One node may become several operators (each operand of a concatenation, for instance), and an
+                    # operator may move before or behind a pool: then there is no tensor to set beside the node's.
+                    del self._compared[operator.output]
+                    continue
                 differs = self._add_layer(operator, mine, other, inherited)
                 # A layer that agrees again hides what came before it.
                 dirty[operator.output] = differs
@@ -79,10 +84,6 @@ class LayerTable:
         # A bound that means real zero is where a ReLU puts its values, not saturation.
         zero = operator.grid.zero_point if isinstance(operator, ops.Quantize | ops.Requant | ops.Add) else None
         tally.saturated += sum(int((values == bound).sum()) for bound in {lo, hi} - {zero})
-        if other.size != values.size:
-            tally.different += values.size
-            tally.causes["defined differently"] += values.size
-            return np.ones(len(values), np.bool_)
         peer = np.clip(other.reshape(values.shape).astype(np.int64), lo, hi)
         different = values != peer
         if different.any():
@@ -92,10 +93,11 @@ class LayerTable:
         return np.asarray(different.reshape(len(values), -1).any(1))
 
     def _operands(self, operator: ops.Operator, mine: Mapping[str, Array], shape: tuple[int, ...]) -> list[Integers]:
-        if not isinstance(operator, ops.Requant | ops.Add):
+        if not isinstance(operator, ops.Requant | ops.Add | ops.Threshold):
             return []
+        names = operator.operands[:1] if isinstance(operator, ops.Threshold) else operator.operands
         operands: list[Integers] = []
-        for name in operator.operands:
+        for name in names:
             constant = self._program.constants.get(name)
             array = mine[name] if constant is None else constant.array[None]
             missing = len(shape) - array.ndim
