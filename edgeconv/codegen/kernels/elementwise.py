@@ -16,7 +16,7 @@ from edgeconv.codegen.kernels.requantizer import Requantizer, divided, proved_fo
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.errors import ProgramError, UnsupportedModelError
-from edgeconv.ir import Grid, Rounding, describe
+from edgeconv.ir import DType, Grid, Rounding, describe
 from edgeconv.ir import operators as ops
 from edgeconv.ir.exact import ChannelLinear
 from edgeconv.ir.forms import MAGIC_F32, MAGIC_F32_BITS, AddFmaF32, AddMulShift, Ratio
@@ -127,7 +127,8 @@ def _sum_function(build: Builder, step: Step, operator: ops.Add) -> tuple[SumFun
         return _shifted_sum(build, step, operator.grid, shifts), "multiply and shift"
     # A ratio is the definition itself, so it may stand for any proved form; panels of mixed kinds take it too.
     ratios = [form if isinstance(form, Ratio) else None for form in forms] * (channels if len(forms) == 1 else 1)
-    rows = [form or ratio_of(operator.linear.channel(k)) for k, form in enumerate(ratios)]
+    dtypes = [step.type(name).dtype for name in operator.inputs]
+    rows = [form or ratio_of(operator.linear.channel(k), dtypes) for k, form in enumerate(ratios)]
     if any(row is None for row in rows):
         raise UnsupportedModelError(
             f"{describe(operator)}: no integer form of its sum on {build.isa.name}",
@@ -136,16 +137,16 @@ def _sum_function(build: Builder, step: Step, operator: ops.Add) -> tuple[SumFun
     return _ratio_sum(build, step, operator.grid, [row for row in rows if row is not None]), "integer division"
 
 
-def ratio_of(function: ChannelLinear) -> Ratio | None:
-    """The sum as one exact integer division, or None where it is irrational or may leave int64."""
+def ratio_of(function: ChannelLinear, dtypes: Sequence[DType]) -> Ratio | None:
+    """The sum of operands of these types as one exact integer division; None where irrational or too wide for int64."""
     rational = function.as_rational()
     if rational is None:
         return None
     denominator = lcm(rational.offset.denominator, *(factor.denominator for factor in rational.factors))
     numerators = tuple(int(factor * denominator) for factor in rational.factors)
     addend = int(rational.offset * denominator)
-    widest_operand = 1 << 16
-    reach = abs(addend) + sum(abs(n) for n in numerators) * widest_operand + denominator
+    widest = [max(-type_.lo, type_.hi) for type_ in dtypes]
+    reach = abs(addend) + sum(abs(n) * bound for n, bound in zip(numerators, widest, strict=True)) + denominator
     return Ratio(numerators, addend, denominator) if reach < _RATIO_LIMIT else None
 
 

@@ -41,7 +41,8 @@ def _stored_weights(step: Step, operator: ops.MatMul) -> tuple[NDArray[np.int64]
     w, bias = conv_constants(step)
     w = w - operator.w_zero_point
     x = step.layout(operator.x)
-    places = x.offset([*(0,) * (len(x.axes) - 1), np.arange(w.shape[0])]) - x.base
+    offsets = x.offset([*(0,) * (len(x.axes) - 1), np.arange(w.shape[0])])  # one number where the row has one element
+    places = np.broadcast_to(np.asarray(offsets), w.shape[:1]) - x.base
     stored = np.zeros((w.shape[1], int(places.max()) + 1), np.int64)
     stored[:, places] = w.T
     shift = operator.x_zero_point + x.storage.bias
