@@ -60,7 +60,7 @@ def test_equals_reference(isa: str, tmp_path: Path) -> None:
 
 
 def _flattened(extents: tuple[int, ...], pads_after: bool) -> Draft:
-    """conv -> flatten -> matmul; with `pads_after` the same tensor also feeds a padded convolution, so it has a halo."""
+    """conv -> flatten -> matmul; `pads_after` lets a padded convolution read the same tensor, so that it has a halo."""
     parts = Draft(np.random.default_rng(5))
     rank = len(extents)
     parts.inputs["x"] = TensorType((1, 3, *extents), dtype("i8"))
