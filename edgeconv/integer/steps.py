@@ -91,7 +91,7 @@ def _first_reaching_rational(
     slope = 2 * scale
     start = -scale - 2 * channel.offset.numerator * factor.denominator
     divisor = 2 * factor.numerator * channel.offset.denominator
-    largest = max(abs(int(levels[0])), abs(int(levels[-1])))
+    largest = max(1, abs(int(levels[0])), abs(int(levels[-1])))
     if slope * largest + abs(start) < _INT64_SAFE and divisor < _INT64_SAFE:
         numerators = levels * slope + start
         return np.where(inclusive, -(-numerators // divisor), numerators // divisor + 1)
