@@ -27,7 +27,6 @@ class Graph:
         turn: which kinds of forms are asked for first (`forms.proved_forms`), or None for the usual order.
         fuse: requants fused into the operators before them.
         at_start, odd: where the user's arrays lie against their guard pages.
-        mxcsr: what the caller had set in the processor's float unit, or None; then the call goes through the glue.
     """
 
     name: str
@@ -37,7 +36,6 @@ class Graph:
     fuse: bool = True
     at_start: bool = False
     odd: int = 0
-    mxcsr: int | None = None
 
 
 @dataclass
@@ -53,8 +51,7 @@ class Compared:
         """Everything that reproduces the differences."""
         graph = self.graph
         lines = [
-            f"{graph.name}: turn={graph.turn}, fuse={graph.fuse}, at_start={graph.at_start}, odd={graph.odd}, "
-            f"mxcsr={graph.mxcsr}",
+            f"{graph.name}: turn={graph.turn}, fuse={graph.fuse}, at_start={graph.at_start}, odd={graph.odd}",
             *self.differences,
             *(f"{isa}: %{name}: {f.forms!r:.300}" for isa, fs in self.forms.items() for name, f in fs.items()),
             to_text(graph.case.program),
@@ -91,9 +88,7 @@ def _compile(compared: Compared) -> list[Call]:
                 proved[policy] = proved_forms(program, isa, graph.turn)
             compared.forms[isa] = proved[policy]
             code = generate(program, proved[policy], isa, fuse=graph.fuse)
-            calls.append(
-                Call(program, code, graph.case.inputs, at_start=graph.at_start, odd=graph.odd, mxcsr=graph.mxcsr)
-            )
+            calls.append(Call(program, code, graph.case.inputs, at_start=graph.at_start, odd=graph.odd))
         except ProgramError as error:
             compared.refusals.append(f"{isa}: {error}")
         except Exception as error:  # whatever else happens must name the graph

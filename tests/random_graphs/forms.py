@@ -12,9 +12,17 @@ from edgeconv.ir import Program
 from edgeconv.ir import operators as ops
 from edgeconv.ir.forms import FmaF32, Form, MulShift, ProvedForms
 
+_RARE = ("mul_shift", "steps", "ratio", *("wide_mul_shift",) * 3, "fma_offset_f32", "fma_f32")
+
 
 def _first(kind: str, kinds: tuple[str, ...]) -> tuple[str, ...]:
     return (kind, *(other for other in kinds if other != kind))
+
+
+def _turn(kinds: tuple[str, ...], turn: int) -> str:
+    """Kinds that often cannot be proved are asked for more often."""
+    order = (*kinds, *(kind for kind in _RARE if kind in kinds))
+    return order[turn % len(order)]
 
 
 def preferring(policy: Policy, turn: int) -> Policy:
@@ -23,7 +31,7 @@ def preferring(policy: Policy, turn: int) -> Policy:
     Args:
         turn: which kind of requantization and of sum comes first; both go round.
     """
-    requant, add = policy.requant[turn % len(policy.requant)], policy.add[turn % len(policy.add)]
+    requant, add = _turn(policy.requant, turn), _turn(policy.add, turn)
     return Policy(
         f"{policy.name}, {requant} and {add} first",
         _first(requant, policy.requant),

@@ -1,10 +1,8 @@
-"""Generated code run in a child process: a crash or an endless loop is a result like any other."""
+"""Generated code, linked without the artifact around it and run on guarded memory."""
 
 from __future__ import annotations
 
 import ctypes
-import os
-import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -16,12 +14,12 @@ from numpy.typing import NDArray
 
 from edgeconv.codegen import GeneratedCode
 from edgeconv.ir import Program
+from tests.random_graphs.isolated import run_isolated
 from tests.random_graphs.memory import Guarded
 
 Arrays = Mapping[str, NDArray[np.generic]]
-_SECONDS = 60
 _SCRATCH_FILL = 0xAB  # results must not depend on what the scratch held before
-_STEM, _HOST_STATE = "edge_main_", "edge_test_set_mxcsr"
+_STEM = "edge_main_"
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,6 @@ class Call:
 
     Attributes:
         at_start, odd: where the user's arrays lie against their guard pages, see `Guarded`.
-        mxcsr: control word of the processor's float unit that the caller had set, or None for the usual one.
     """
 
     program: Program
@@ -38,7 +35,6 @@ class Call:
     inputs: Arrays
     at_start: bool = False
     odd: int = 0
-    mxcsr: int | None = None
 
 
 @dataclass(frozen=True)
@@ -109,60 +105,22 @@ class _Frame:
 
 
 def run_calls(calls: Sequence[Call]) -> list[Outcome]:
-    """Run every call, all linked into one library; one outcome per call, in order.
-
-    A call that crashes or hangs fails alone: the calls after it run in another child process.
-    """
+    """Run every call, all linked into one library; one outcome per call, in order."""
     frames = [_Frame(call) for call in calls]
     with tempfile.TemporaryDirectory() as folder:
         library, symbols = _link(calls, Path(folder))
-        progress = Guarded(8)
-        failures: dict[int, str] = {}
-        first = 0
-        while first < len(frames):
-            status = _in_child(library, symbols, frames, first, progress)
-            reached = int(progress.bytes.view(np.int64)[0])
-            if status == 0 and reached == len(frames):
-                break
-            failures[reached] = _describe(status)
-            first = reached + 1
+        tasks = [_task(frame, symbol) for frame, symbol in zip(frames, symbols, strict=True)]
+        failures = run_isolated(lambda: ctypes.CDLL(str(library)), tasks)
     return [Outcome(failure=failures[k]) if k in failures else frame.outcome() for k, frame in enumerate(frames)]
 
 
-def _describe(status: int) -> str:
-    if os.WIFSIGNALED(status):
-        name = signal.Signals(os.WTERMSIG(status)).name
-        return {"SIGSEGV": "access outside of its memory (SIGSEGV)", "SIGALRM": f"no end within {_SECONDS} s"}.get(
-            name, name
-        )
-    return f"the child process ended with status {os.waitstatus_to_exitcode(status)}"
+def _task(frame: _Frame, symbol: str) -> Callable[[ctypes.CDLL], None]:
+    def task(library: ctypes.CDLL) -> None:
+        function = getattr(library, symbol)
+        function.restype = None
+        frame.invoke(function)
 
-
-def _in_child(library: Path, symbols: list[str], frames: list[_Frame], first: int, progress: Guarded) -> int:
-    """Run the frames from `first` on in a forked process; its wait status. `progress` counts frames done."""
-    counter = progress.bytes.view(np.int64)
-    counter[0] = first
-    child = os.fork()
-    if child:
-        return os.waitpid(child, 0)[1]
-    status = 1
-    try:  # nothing of the parent's clean-up may run here
-        signal.signal(signal.SIGSEGV, signal.SIG_DFL)
-        loaded = ctypes.CDLL(str(library))
-        set_mxcsr = getattr(loaded, _HOST_STATE)
-        for index in range(first, len(frames)):
-            signal.alarm(_SECONDS)
-            function = getattr(loaded, symbols[index])
-            function.restype = None
-            mxcsr = frames[index].call.mxcsr
-            usual = set_mxcsr(ctypes.c_uint(mxcsr)) if mxcsr is not None else None
-            frames[index].invoke(function)
-            if usual is not None:
-                set_mxcsr(ctypes.c_uint(usual))
-            counter[0] = index + 1
-        status = 0
-    finally:
-        os._exit(status)
+    return task
 
 
 def _link(calls: Sequence[Call], folder: Path) -> tuple[Path, list[str]]:
@@ -177,11 +135,6 @@ def _link(calls: Sequence[Call], folder: Path) -> tuple[Path, list[str]]:
             sources.append(str(path))
             known[id(call.code)] = call.code.symbol.replace(_STEM, unique)
         symbols.append(known[id(call.code)])
-    helper = folder / "host_state.c"
-    helper.write_text(
-        "#include <xmmintrin.h>\n"
-        f"unsigned {_HOST_STATE}(unsigned wanted) {{ unsigned old = _mm_getcsr(); _mm_setcsr(wanted); return old; }}\n"
-    )
     library = folder / "all.so"
-    subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-o", library, helper, *sources], check=True)
+    subprocess.run(["gcc", "-shared", "-o", library, *sources], check=True)
     return library, symbols

@@ -6,19 +6,19 @@ from edgeconv.runtime.cpu_features import supported_isas
 from tests.generate import LAYERS, Choices, random_case
 from tests.random_graphs.compare import Graph
 
-_FIRST = tuple(LAYERS) + ("mul", "avg_pool", "cast", "mul", "avg_pool", "cast")
+_FIRST = (*LAYERS, *("mul", "avg_pool", "cast", "requant") * 2, *("conv",) * 3, "matmul")
 _CHEAP = ("mul", "avg_pool", "cast", "requant", "add")
 
 
 def graph_of(seed: int) -> Graph:
     """The random graph of a seed.
 
-    Seeds go round the layers, so that each comes often enough; every third takes the forms that a compilation takes,
+    Seeds go round the layers, so that each comes often enough; every fifth takes the forms that a compilation takes,
     the others ask for every kind of form in turn. Layers that are quickly compiled come several times.
     """
     first = _FIRST[seed % len(_FIRST)]
     case = random_case(
-        Choices.seeded(seed), size=1 + seed % 3, first=first, repeat=3 if first in _CHEAP else 1 + seed % 2
+        Choices.seeded(seed), size=1 + seed % 3, first=first, repeat=4 if first in _CHEAP else 2
     )
     return Graph(
         name=f"seed {seed}",

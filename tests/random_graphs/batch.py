@@ -1,0 +1,77 @@
+"""Seeds in batches, and what a run of many seeds showed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from edgeconv.runtime.cpu_features import supported_isas
+from tests.generate import count_ties
+from tests.random_graphs.compare import Compared, compare_graphs
+from tests.random_graphs.coverage import Cell, cells, missing, table
+from tests.random_graphs.seeds import graph_of
+
+BATCH = 10
+"""Graphs that are linked into one library."""
+
+
+@dataclass
+class Findings:
+    """What a run of seeds showed.
+
+    Attributes:
+        graphs, ties, refused: how many graphs there were, how many held exact ties, how many the proof refused.
+        counts: graphs by operator, instruction set and form.
+        reports: each graph with a difference, with everything that reproduces it.
+    """
+
+    graphs: int = 0
+    ties: int = 0
+    refused: int = 0
+    counts: Counter[Cell] = field(default_factory=Counter)
+    reports: list[str] = field(default_factory=list)
+
+    def add(self, compared: Compared) -> None:
+        """Count one graph."""
+        self.graphs += 1
+        self.ties += count_ties(compared.graph.case) > 0
+        self.refused += bool(compared.refusals)
+        self.counts.update(cells(compared))
+        if compared.differences:
+            self.reports.append(compared.report())
+
+    def merge(self, other: Findings) -> None:
+        """Add what another run showed."""
+        self.graphs += other.graphs
+        self.ties += other.ties
+        self.refused += other.refused
+        self.counts.update(other.counts)
+        self.reports += other.reports
+
+    def summary(self) -> str:
+        """The coverage table and the totals."""
+        tied = 100 * self.ties / max(1, self.graphs)
+        return (
+            f"{table(self.counts, supported_isas())}\n"
+            f"{self.graphs} graphs, {len(self.reports)} with differences, {tied:.0f} % with ties, "
+            f"{self.refused} refused by the proof"
+        )
+
+    def missing(self, least: int) -> list[str]:
+        """What occurred in fewer than `least` graphs."""
+        return missing(self.counts, supported_isas(), least)
+
+
+def run_seeds(seeds: Iterable[int]) -> Findings:
+    """Compare the graphs of all seeds."""
+    findings = Findings()
+    for batch in batches(list(seeds)):
+        for compared in compare_graphs([graph_of(seed) for seed in batch]):
+            findings.add(compared)
+    return findings
+
+
+def batches(seeds: Sequence[int]) -> list[Sequence[int]]:
+    """The seeds, `BATCH` at a time."""
+    return [seeds[at : at + BATCH] for at in range(0, len(seeds), BATCH)]
