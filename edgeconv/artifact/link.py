@@ -22,12 +22,13 @@ __all__ = ["CompiledKernel", "Linked", "link"]
 _LIBRARY_SOURCES = ("edge_glue.c", "edge_python.c")
 _PROGRAM_SOURCES = ("edge_io.c", "edge_checks.c", "edge_run_main.c")
 _MEMORY_SOURCE = "edge_memory.c"
+_ALLOCATOR_SOURCE = "edge_alloc.c"
 _EXPORTS = (
     "edge_init", "edge_run", "edge_check", "edge_strerror", "edge_isa_name", "edge_python_call", "edge_python_ready",
 )  # fmt: skip
 # Sections apart, so that what nothing uses is left out; no unwinding tables and no stack protector, which need libc.
 _COMPILE = (
-    "-std=gnu11", "-O2", "-fPIC", "-fvisibility=hidden", "-ffunction-sections", "-fdata-sections",
+    "-std=gnu11", "-Os", "-fPIC", "-fvisibility=hidden", "-ffunction-sections", "-fdata-sections",
     "-fno-asynchronous-unwind-tables", "-fno-stack-protector", "-fcf-protection=none",
 )  # fmt: skip
 _SHARED = (
@@ -124,7 +125,7 @@ def _sources(*names: str) -> list[str]:
 
 
 def _link_with_musl(folder: Path, objects: list[str]) -> Linked:
-    sources = [*objects, *_sources(*_LIBRARY_SOURCES, *_PROGRAM_SOURCES)]
+    sources = [*objects, *_sources(*_LIBRARY_SOURCES, *_PROGRAM_SOURCES, _ALLOCATOR_SOURCE)]
     start = ["-Wl,-e,_start", "-l:rcrt1.o", "-l:libc.a", "-lgcc"]
     _compile(folder, "musl-gcc", [*_SHARED, "-Wl,--version-script=exports.map", *sources, *start], "library.so")
     return Linked((folder / "library.so").read_bytes(), None, "musl")

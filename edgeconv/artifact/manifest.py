@@ -166,7 +166,7 @@ class Manifest:
 def render_manifest(manifest: Manifest) -> str:
     """The text of `manifest.json`. Its last field is the SHA-256 of the text with 64 zeros in the hash's place."""
     values = dataclasses.asdict(manifest) | {"sha256": _NO_SEAL}
-    text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
     return _with_seal(text, _NO_SEAL, hashlib.sha256(text.encode()).hexdigest())
 
 
