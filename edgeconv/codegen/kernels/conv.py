@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from edgeconv.codegen.builder import Builder, const
 from edgeconv.codegen.kernels.accumulator import ScalarFinish
 from edgeconv.codegen.kernels.registry import halo_demands, kernel
+from edgeconv.codegen.kernels.shared_weights import GROUP, SharedWeights
 from edgeconv.codegen.layout import Halo
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, T, tirx
 from edgeconv.ir import Program
 from edgeconv.ir import operators as ops
+from edgeconv.ir.forms import PANEL
 from edgeconv.ir.geometry import Window
 
-__all__ = ["accumulator_element", "conv_constants"]
+__all__ = ["accumulator_element", "conv_constants", "panel_blocks"]
+
+_MOST_BLOCKS = 3  # of the widest vector
 
 
 @halo_demands(ops.Conv)
@@ -31,6 +37,12 @@ def conv_constants(step: Step) -> tuple[np.ndarray, np.ndarray]:
     outputs = w.shape[0] if isinstance(operator, ops.Conv) else w.shape[-1]
     bias = np.zeros(outputs, np.int64) if operator.bias is None else constants[operator.bias].array.astype(np.int64)
     return w, bias
+
+
+def panel_blocks(outputs: int, lanes: int) -> int:
+    """Vectors in a panel of output channels: cut alike for all vector widths, so that their weights may be shared."""
+    widest = -(-outputs // PANEL)
+    return (widest if widest <= _MOST_BLOCKS else 2) * (PANEL // lanes)
 
 
 def accumulator_element(largest: int) -> str:
@@ -51,8 +63,7 @@ def _emit(build: Builder, step: Step) -> str:
     assert isinstance(operator, ops.Conv)
     w, bias = conv_constants(step)
     element = accumulator_element(_largest_sum(step, operator))
-    inner = np.ascontiguousarray(np.moveaxis(w, 1, -1))  # (O, kernel…, I)
-    stored = build.constant(f"{step.output}/weights", inner.astype(np.min_scalar_type(-int(np.abs(w).max()) - 1)))
+    weights = _Weights(build, step, operator, w)
     biases = build.constant(f"{step.output}/bias", bias.astype(element))
     finish = ScalarFinish(build, step)
     samples, outputs, *spatial = step.type(operator.output).shape
@@ -61,11 +72,14 @@ def _emit(build: Builder, step: Step) -> str:
         acc.store(element, 0, biases.load([channel], element))
         group = channel // (outputs // operator.groups) if operator.groups > 1 else 0
         window = operator.window(step.type(operator.w))
-        with build.nest([*window.kernel, w.shape[1]]) as (*taps, i):
+        begin = weights.begin(channel)
+        with build.nest([*window.kernel, *weights.channels]) as indices:
+            taps, channel_indices = list(indices[: window.rank]), indices[window.rank :]
+            i = weights.channel_of(channel_indices)
             source = [p * s + t * d - b for p, s, t, d, b in _tap_terms(position, taps, window)]
             value = _Product(build, step, operator, element)
             inside = _inside(source, step.type(operator.x).shape[2:], window)
-            weight = stored.load([channel, *taps, i], element)
+            weight = weights.of(begin, taps, channel_indices, element)
             x_channel = group * w.shape[1] + i
             if inside is None:
                 acc.store(element, 0, acc.load(element, 0) + value.of([sample, x_channel, *source]) * weight)
@@ -74,6 +88,52 @@ def _emit(build: Builder, step: Step) -> str:
                     acc.store(element, 0, acc.load(element, 0) + value.of([sample, x_channel, *source]) * weight)
         finish.store([sample, channel, *position], acc.load(element, 0))
     return f"one output at a time, {element} accumulators"
+
+
+class _Weights:
+    """Reads weights, in the order of the vector kernels where these have one.
+
+    Attributes:
+        channels: extents of the loops over input channels: whole groups of four, where they fit, else one by one.
+    """
+
+    def __init__(self, build: Builder, step: Step, operator: ops.Conv, w: np.ndarray) -> None:
+        inner = np.ascontiguousarray(np.moveaxis(w, 1, -1))  # (O, kernel…, I)
+        self._kernel, self._channels = inner.shape[1:-1], inner.shape[-1]
+        # Without dilation a row of the kernel is one run of neighbouring elements, else each tap is one.
+        self._joined = 1 if operator.dilations[-1] == 1 else 0
+        self._shared = None
+        self.channels: tuple[int, ...] = (self._channels,)
+        name = f"{step.output}/weights"
+        if operator.groups == 1 and SharedWeights.fits(w):
+            length = self._channels * (self._kernel[-1] if self._joined else 1)
+            self._shared = SharedWeights(build, name, inner.reshape(len(w), -1, length), panel_blocks(len(w), PANEL))
+            if self._channels % GROUP == 0:
+                self.channels = (self._channels // GROUP, GROUP)
+        else:
+            self._plain = build.constant(name, inner.astype(np.min_scalar_type(-int(np.abs(w).max()) - 1)))
+
+    def begin(self, channel: Expr) -> Expr:
+        """What `of` needs to know of an output channel."""
+        return channel if self._shared is None else self._shared.begin(channel)
+
+    @staticmethod
+    def channel_of(indices: Sequence[Expr]) -> Expr:
+        """The input channel that indices of the loops over `channels` mean."""
+        return indices[0] if len(indices) == 1 else indices[0] * GROUP + indices[1]
+
+    def of(self, begin: Expr, taps: list[Expr], indices: Sequence[Expr], element: str) -> Expr:
+        """The weight of an input channel under a tap."""
+        if self._shared is None:
+            return self._plain.load([begin, *taps, *indices], element)
+        split = len(taps) - self._joined
+        run: Expr = 0
+        for extent, tap in zip(self._kernel[:split], taps[:split], strict=True):
+            run = run * extent + tap
+        first = taps[-1] * self.channels[0] + indices[0] if self._joined else indices[0]
+        if len(indices) == 1:
+            return self._shared.load(begin, run, first, element)
+        return self._shared.load_in_group(begin, run, first, indices[1], element)
 
 
 class _Product:

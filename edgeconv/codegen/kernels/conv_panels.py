@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgeconv.codegen.builder import Builder, View, bind
 from edgeconv.codegen.isa.base import Isa
-from edgeconv.codegen.kernels.conv import conv_constants
+from edgeconv.codegen.kernels.conv import conv_constants, panel_blocks
 from edgeconv.codegen.kernels.panels import Bucket, Panel, can_finish, make_buckets
 from edgeconv.codegen.kernels.product import (
     REGISTER_TILE,
@@ -27,9 +27,7 @@ from edgeconv.codegen.layout import Layout
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir import operators as ops
-from edgeconv.ir.forms import PANEL
 
-_MOST_BLOCKS = 3  # of the widest vector
 _FEWEST_GROUP_CHANNELS = 4  # below, most lanes of a vector would be empty
 
 
@@ -67,9 +65,7 @@ def _stored_range(step: Step, name: str) -> tuple[int, int]:
 
 def _panels(operator: ops.Conv, outputs: int, lanes: int) -> list[Panel]:
     per_group = outputs // operator.groups
-    # Cut alike for all vector widths, so that instruction sets with the same dot product share their weights.
-    widest = -(-per_group // PANEL)
-    together = (widest if widest <= _MOST_BLOCKS else 2) * (PANEL // lanes)
+    together = panel_blocks(per_group, lanes)
     panels: list[Panel] = []
     for group in range(operator.groups):
         panels += cut_panels(group * per_group, per_group, lanes, together)

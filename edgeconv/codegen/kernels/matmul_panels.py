@@ -32,12 +32,20 @@ _MOST_BLOCKS = 4  # of the widest vector
 _MOST_GAPS = 2  # the operand's memory may be this many times longer than its elements
 
 
+def panel_blocks(rows: int, columns: int, lanes: int) -> int:
+    """Vectors in a panel of columns: cut alike for all vector widths, so that their weights may be shared."""
+    return min((_MOST_BLOCKS if rows == 1 else 2) * (PANEL // lanes), -(-columns // lanes))
+
+
 def _rows(step: Step, operator: ops.MatMul) -> int:
     return prod(step.type(operator.x).shape[:-1])
 
 
-def _stored_weights(step: Step, operator: ops.MatMul) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Weights (N, stored elements of a row of x) in the order of x's memory, zero where it holds nothing; and bias."""
+def stored_weights(step: Step, operator: ops.MatMul) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Weights (N, stored elements of a row of x) in the order of x's memory, zero where it holds nothing; and bias.
+
+    The zero point of the weights is removed.
+    """
     w, bias = conv_constants(step)
     w = w - operator.w_zero_point
     x = step.layout(operator.x)
@@ -66,7 +74,7 @@ def _can_handle(isa: Isa, step: Step) -> bool:
     x, y = step.layout(operator.x), step.layout(step.output)
     if y.order != "row_major" or (x.order != "row_major" and _rows(step, operator) > 1):
         return False
-    stored, bias = _stored_weights(step, operator)
+    stored, bias = stored_weights(step, operator)
     inner = step.type(operator.x).shape[-1]
     dot = choose_dot(isa, x.storage.element, stored)
     reach = _stored_range(step, operator)
@@ -82,15 +90,14 @@ def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.MatMul)
     isa, y = build.isa, step.layout(step.output)
-    stored, bias = _stored_weights(step, operator)
+    stored, bias = stored_weights(step, operator)
     x = build.view(operator.x)
     dot = choose_dot(isa, x.layout.storage.element, stored)
     assert dot is not None
     if dot.activation != x.layout.storage.element:
         x = widened(build, x)
     rows, columns = _rows(step, operator), len(stored)
-    # Cut alike for all vector widths, so that instruction sets with the same dot product share their weights.
-    blocks = min((_MOST_BLOCKS if rows == 1 else 2) * (PANEL // isa.lanes), -(-columns // isa.lanes))
+    blocks = panel_blocks(rows, columns, isa.lanes)
     height = min(rows, max(1, REGISTER_TILE // blocks))
     runs = Runs((), (), stored.shape[1])
     chains = choose_chains(blocks * height, runs.groups(dot.group), stored, bias, _stored_range(step, operator))
