@@ -27,7 +27,13 @@ def compile_function(function: object, symbol: str, isa: Isa) -> bytes:
         raise ToolError("this TVM was built without LLVM", advice="edgeconv doctor")
     try:
         target = tvm.target.Target(
-            {"kind": "llvm", "mtriple": isa.triple, "mcpu": isa.cpu, "mattr": list(isa.attributes)}
+            {
+                "kind": "llvm",
+                "mtriple": isa.triple,
+                "mcpu": isa.cpu,
+                "mattr": list(isa.attributes),
+                "cl-opt": list(isa.llvm_options),
+            }
         )
         lower = tvm.transform.Sequential(
             [

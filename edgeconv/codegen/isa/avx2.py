@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgeconv.codegen.builder import Memory, View, bind, const
-from edgeconv.codegen.isa.base import Isa
+from edgeconv.codegen.isa.base import NO_LOOP_VECTORIZER, Isa
 from edgeconv.codegen.isa.vectors import broadcast_group, load_weights, shuffle
 from edgeconv.codegen.tir import Expr, tirx
 
@@ -83,4 +83,12 @@ class _Avx2(Isa):
         return tirx.reinterpret("int16x16", shuffle([tirx.reinterpret("int64x4", packed)], _WORDS_ORDER))
 
 
-AVX2 = _Avx2("avx2", "x86_64-unknown-linux-gnu", "x86-64-v3", lanes=_LANES, has_fma=True, dots=(_ByteDot(), _WordDot()))
+AVX2 = _Avx2(
+    "avx2",
+    "x86_64-unknown-linux-gnu",
+    "x86-64-v3",
+    llvm_options=NO_LOOP_VECTORIZER,
+    lanes=_LANES,
+    has_fma=True,
+    dots=(_ByteDot(), _WordDot()),
+)

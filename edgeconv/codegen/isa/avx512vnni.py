@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgeconv.codegen.builder import Memory, View, bind
-from edgeconv.codegen.isa.base import Isa
+from edgeconv.codegen.isa.base import NO_LOOP_VECTORIZER, Isa
 from edgeconv.codegen.isa.vectors import broadcast_group, load_weights, shuffle
 from edgeconv.codegen.tir import Expr, tirx
 
@@ -76,6 +76,7 @@ AVX512VNNI = _Avx512(
     "x86_64-unknown-linux-gnu",
     "x86-64-v4",
     ("+avx512vnni",),
+    NO_LOOP_VECTORIZER,
     lanes=_LANES,
     has_fma=True,
     dots=(_ByteDot(), _WordDot()),

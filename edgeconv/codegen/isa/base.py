@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-__all__ = ["Dot", "Isa"]
+__all__ = ["NO_LOOP_VECTORIZER", "Dot", "Isa"]
 
 
 class Dot(Protocol):
@@ -41,6 +41,12 @@ class Dot(Protocol):
         """One step."""
 
 
+NO_LOOP_VECTORIZER = ("-vectorize-loops:bool=false",)
+"""For instruction sets with masked stores. LLVM 22 vectorizes a loop of nine trips as eight and one, the one as a
+masked store of a single lane, and turns a truncating one of these (64 to 32 bits) into a store of 64 bits: four bytes
+beyond the end. Kernels for these instruction sets vectorize by themselves."""
+
+
 @dataclass(frozen=True)
 class Isa:
     """An instruction set as code generation sees it. This class alone is the scalar one: integers, one lane.
@@ -50,6 +56,7 @@ class Isa:
         triple, cpu, attributes: what LLVM compiles for.
         lanes: 32-bit lanes of a vector; 1 where only scalar kernels are to be used.
         has_fma: fused multiply-add in float32 and float64. Without it requantizations use integers alone.
+        llvm_options: command-line options of LLVM's passes.
         dots: dot products, by stored element type of the activations.
     """
 
@@ -57,6 +64,7 @@ class Isa:
     triple: str
     cpu: str
     attributes: tuple[str, ...] = ()
+    llvm_options: tuple[str, ...] = ()
     lanes: int = 1
     has_fma: bool = False
     dots: tuple[Dot, ...] = ()
