@@ -42,7 +42,8 @@ def conv(b: Builder) -> None:
     """Convolution: plain, grouped or depthwise."""
     name = b.latest((3, 4))
     if name is None:
-        return matmul(b)
+        matmul(b)
+        return
     choose, x = b.choose, b.types[name]
     channels = x.shape[1]
     fields = window(b, x.shape[2:], (1, 2, 3, 3, 5, 7))

@@ -15,7 +15,8 @@ STYLES = ("dyadic", "dyadic", "float", "float", "rational")
 
 
 def random_grid(
-    choose: Choices, types: tuple[str, ...] = ("u8", "i8", "i8", "u8", "u8", "i8", "i4", "u3", "i2", "u7", "i16", "u16", "i12")
+    choose: Choices,
+    types: tuple[str, ...] = ("u8", "i8", "i8", "u8", "u8", "i8", "i4", "u3", "i2", "u7", "i16", "u16", "i12"),
 ) -> Grid:
     """A grid over a random type: zero points, narrow clips and both rounding modes occur."""
     type_ = dtype(choose.pick(types))

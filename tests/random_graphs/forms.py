@@ -12,7 +12,7 @@ from edgeconv.ir import Program
 from edgeconv.ir import operators as ops
 from edgeconv.ir.forms import FmaF32, Form, MulShift, ProvedForms
 
-_RARE = ("mul_shift", "steps", "ratio", *("wide_mul_shift",) * 3, "fma_offset_f32", "fma_f32")
+_RARE = ("mul_shift", "steps", "ratio", "ratio", *("wide_mul_shift",) * 3, "fma_offset_f32", "fma_f32")
 
 
 def _first(kind: str, kinds: tuple[str, ...]) -> tuple[str, ...]:
@@ -69,7 +69,7 @@ def proved_forms(program: Program, isa: str, turn: int | None) -> Mapping[str, P
 
 
 def labels(forms: ProvedForms) -> set[str]:
-    """How the coverage table names the forms of one requant or add: their kinds, and what makes their code different."""
+    """How the coverage table names the forms of one requant or add: kinds, and what makes their code different."""
     return {form.kind for form in forms.forms} | {name for form in forms.forms for name in _variants(form)}
 
 
@@ -79,4 +79,3 @@ def _variants(form: Form) -> list[str]:
     if isinstance(form, MulShift):
         return ["mul_shift half-even" if form.half_even else "mul_shift half-up"]
     return []
-

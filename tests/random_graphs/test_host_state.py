@@ -126,5 +126,3 @@ class _Frame:
 @pytest.mark.parametrize("seed", [1, 2, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 15))])
 def test_results_are_the_same_under_every_floating_point_state(seed: int, tmp_path: Path) -> None:
     assert StateTest(seed, tmp_path).problems() == []
-
-
