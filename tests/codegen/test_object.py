@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ import pytest
 
 from edgeconv.codegen import generate
 from edgeconv.integer import POLICY_OF_ISA, prove
-from edgeconv.ir import from_text
+from edgeconv.ir import Grid, Linear, TensorType, dtype
+from edgeconv.ir import operators as ops
 from edgeconv.ir.forms import ProvedForms
 from edgeconv.reference import run
 
@@ -36,25 +38,33 @@ def test_no_undefined_symbols_and_the_same_bytes_again(name: str, tmp_path: Path
     assert (again.object_bytes, again.blob, again.sections) == (code.object_bytes, code.blob, code.sections)
 
 
-NINE = """program 1
-input %x: u12[1,2,9,9]
-%q: u16[1,2,9,9] = requant(%x) {linear=linear(factors=[[16/1]], offset=[0/1], radicand=[1/1], shift=[0/1], axis=1), \
-grid=grid(dtype=u16, lo=0, hi=65535, zero_point=0, rounding=half_even)}
-%t: u16[1,2,9,9] = transpose(%q) {permutation=[0, 1, 3, 2]}
-%y: f32[1,2,9,9] = dequantize([%t]) {linear=linear(factors=[[1/12912, 1/12912]], offset=[0/1], radicand=[1/1], \
-shift=[0/1], axis=1), lo=none, hi=none}
-return %y
-""".replace("\\\n", "")
+def _nine() -> Draft:
+    """A product of 9 × 9 values of 16 bits, transposed and dequantized."""
+    parts = Draft(np.random.default_rng(7))
+    parts.inputs["x"] = TensorType((1, 2, 9, 4), dtype("u12"))
+    factors = (Fraction(-411676850747, 442981853167616), Fraction(98827860379, 126566243762176))
+    parts.operators += [
+        ops.Transpose("xt", "x", (0, 1, 3, 2)),
+        ops.MatMul("acc", "x", "xt", None, dtype("i32"), 0, 3451),
+        ops.Requant("q", "acc", Linear((factors,)), Grid.full(dtype("u16"))),
+        ops.Transpose("qt", "q", (0, 1, 3, 2)),
+        ops.MatMul("square", "q", "qt", None, dtype("i64"), 1676, 22728),
+        ops.Requant("z", "square", Linear(((Fraction(1, 1 << 23),),)), Grid.full(dtype("u8"))),
+        ops.Dequantize("y", ("qt",), Linear(((Fraction(1, 12912),) * 2,))),
+    ]
+    parts.outputs += ["z", "y"]
+    return parts
 
 
 @pytest.mark.needs_gcc
 def test_rows_of_nine_end_where_they_should(isa: str, tmp_path: Path) -> None:
     """LLVM's loop vectorizer once stored eight bytes for the ninth float of a row (see NO_LOOP_VECTORIZER)."""
-    program = from_text(NINE, {})
-    inputs = {"x": np.random.default_rng(7).integers(0, 4096, (3, 1, 2, 9, 9)).astype(np.uint16)}
-    code = generate(program, prove(program, POLICY_OF_ISA[isa]).forms, isa)
-    found = Native(code, program, tmp_path)(inputs)
-    np.testing.assert_array_equal(found["y"], run(program, inputs)["y"])
+    parts = _nine()
+    program, inputs = parts.program(), parts.arrays(3)
+    found = Native(generate(program, _forms(parts, isa), isa), program, tmp_path)(inputs)
+    expected = run(program, inputs)
+    for name in program.outputs:
+        np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
 
 
 def _forms(parts: Draft, name: str) -> Mapping[str, ProvedForms]:
