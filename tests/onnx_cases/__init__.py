@@ -1,0 +1,1 @@
+"""ONNX's own node cases, and random ONNX models against onnxruntime."""
