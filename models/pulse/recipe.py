@@ -49,7 +49,7 @@ class TrainConfig:
             the bound, but the rounding of activations hurts energy more.
         rounding_pulses: pulses that the rounding of the twin's weights looks at.
         seed: of initial weights and pulses.
-        threads: of torch.
+        threads: of torch. The layers are too small for more than one; the next batch is simulated on another core.
     """
 
     pulses: PulseConfig = field(default_factory=PulseConfig)
@@ -60,7 +60,7 @@ class TrainConfig:
     energy_weight: float = 1.4
     rounding_pulses: int = 8192
     seed: int = 0
-    threads: int = 2
+    threads: int = 1
 
     def __post_init__(self) -> None:
         if self.pulses.samples != SAMPLES:
