@@ -38,8 +38,8 @@ def explain(
     """Count the causes of the differences at the output of one rounding operator.
 
     Args:
-        operands: the reference's operands of a requant, add or threshold, broadcast to the shape of the output, sample axis in
-            front; empty for any other operator.
+        operands: the reference's operands of a requant, add or threshold, broadcast to the shape of the output, samples
+            in front; empty for any other operator.
         mine, theirs: the output of the reference and of the other implementation, (samples, *shape).
         inherited: per sample, whether an operand already differed.
 
