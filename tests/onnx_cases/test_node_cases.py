@@ -30,6 +30,7 @@ NOT_TAKEN = {
     "*float4e2m1*": "4-bit floats are no integers",
     "*_float16": "scales of type float16: the importer takes float32 scales",
     "test_quantizelinear_axis": "one activation tensor with a zero point for each channel",
+    "test_convinteger_with_padding": "weights with a zero point for each output channel in ConvInteger",
     "*blocked*": "scales for blocks along an axis: the importer takes one scale, or one for each index of an axis",
     "test_dynamicquantizelinear*": "the scale depends on the data: refused with the advice to quantize statically",
     "test_dequantizelinear_*int[24]": "inputs of 2 and 4 bits: a graph input has 8 or 16 bits, or is float32",

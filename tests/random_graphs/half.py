@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.random_graphs.batch import BATCH, Findings, run_seeds
 from tests.random_graphs.coverage import LEAST
 
-SEEDS = 520
+SEEDS = 600
 SHARE = SEEDS // 2
 
 

@@ -17,7 +17,7 @@ def graph_of(seed: int) -> Graph:
     the others ask for every kind of form in turn. Layers that are quickly compiled come several times.
     """
     first = _FIRST[seed % len(_FIRST)]
-    case = random_case(Choices.seeded(seed), size=1 + seed % 3, first=first, repeat=4 if first in _CHEAP else 2)
+    case = random_case(Choices.seeded(seed), size=1 + seed % 3, first=first, repeat=5 if first in _CHEAP else 2)
     return Graph(
         name=f"seed {seed}",
         case=case,
