@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from edgeconv.errors import ProgramError
+from edgeconv.integer import POLICY_OF_ISA
 from tests.random_graphs.batch import BATCH, Findings, run_seeds
-from tests.random_graphs.coverage import LEAST
+from tests.random_graphs.compare import Compared
+from tests.random_graphs.forms import proved_forms
+from tests.random_graphs.seeds import graph_of
 
-SEEDS = 600
+SEEDS = 640
 SHARE = SEEDS // 2
 
 
@@ -22,8 +26,8 @@ class Half:
             self._done[start] = run_seeds(range(start, start + BATCH))
         return self._done[start]
 
-    def check_coverage(self) -> None:
-        """Half of what is demanded occurs in half of the seeds, ties in 30 of 100 graphs, and hardly a refusal."""
+    def check_kind(self) -> Findings:
+        """Ties in 30 of 100 graphs and hardly a refusal; what all batches of this half showed."""
         everything = Findings()
         for start in self.starts:
             everything.merge(self.batch(start))
@@ -31,4 +35,22 @@ class Half:
         assert everything.graphs == SHARE
         assert everything.ties >= 0.3 * SHARE
         assert everything.refused <= 0.02 * SHARE
-        assert everything.missing(LEAST // 2) == []
+        return everything
+
+
+def proved_only(seeds: range) -> Findings:
+    """What the seeds hold, without code: the proof alone decides which forms occur."""
+    findings = Findings()
+    for seed in seeds:
+        compared = Compared(graph_of(seed))
+        proved = {}
+        for isa in compared.graph.isas:
+            policy = POLICY_OF_ISA[isa]
+            try:
+                if policy not in proved:
+                    proved[policy] = proved_forms(compared.graph.case.program, isa, compared.graph.turn)
+                compared.forms[isa] = proved[policy]
+            except ProgramError as error:
+                compared.refusals.append(str(error))
+        findings.add(compared)
+    return findings

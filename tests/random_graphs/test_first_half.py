@@ -15,5 +15,5 @@ def test_compiled_graphs_equal_the_reference(start: int) -> None:
     assert HALF.batch(start).reports == []
 
 
-def test_every_operator_meets_every_form_on_every_instruction_set() -> None:
-    HALF.check_coverage()
+def test_ties_are_frequent_and_refusals_rare() -> None:
+    HALF.check_kind()
