@@ -13,13 +13,14 @@ SYSTEM_PACKAGES := gcc libc6-dev musl-tools
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all accept-random lint wheel build/lint-site system-packages advise-system-packages clean
+.PHONY: help demo test test-all accept-random accept-pulse lint wheel build/lint-site system-packages advise-system-packages clean
 
 help:
 	@echo "make demo      simulate, train, compile and verify a pulse extractor, and show what came out"
 	@echo "make test      the fast tests (minutes); those whose tool is missing are skipped and named"
 	@echo "make test-all  all tests, after installing the system packages they need (root or sudo)"
 	@echo "make accept-random  20,000 random graphs on every instruction set (hours; goes on where it was stopped)"
+	@echo "make accept-pulse   the whole training recipe against its goals (minutes)"
 	@echo "make lint      ruff and mypy, on the sources and on the installed wheel"
 	@echo "make wheel     the wheel, in dist/"
 	@echo "make clean     remove .venv and everything built"
@@ -28,10 +29,13 @@ demo: $(VENV)/.stamp-demo advise-system-packages
 	$(BIN)/edgeconv demo
 
 test: $(VENV)/.stamp-test advise-system-packages
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not accept"
 
 test-all: system-packages $(VENV)/.stamp-test
-	EDGECONV_REQUIRE_TOOLS=1 $(PYTEST)
+	EDGECONV_REQUIRE_TOOLS=1 $(PYTEST) -m "not accept"
+
+accept-pulse: $(VENV)/.stamp-test
+	$(BIN)/python -m pytest -m accept tests/models/pulse
 
 accept-random: $(VENV)/.stamp-test
 	OMP_NUM_THREADS=1 nice $(BIN)/python scripts/random_graphs.py --processes 2

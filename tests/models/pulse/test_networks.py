@@ -180,7 +180,8 @@ def test_pulses_of_another_shape_or_type_are_refused(trained: pulse.TrainedPulse
         trained.predict_float(np.zeros((3, 1, 128), np.float32))
 
 
-@pytest.mark.slow
+@pytest.mark.accept
+@pytest.mark.timeout(3600)
 def test_the_whole_recipe_meets_its_goals() -> None:
     """Within 1.5 times the Cramér–Rao bound, int8 within 5 % of float, better than constant-fraction timing."""
     trained = pulse.train()
