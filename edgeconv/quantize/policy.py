@@ -40,6 +40,13 @@ class _RoundToGrid(torch.autograd.Function):
         return gradient * ((x > 0) & (x < ctx.top)), None, None
 
 
+def _uniform_bytes(shape: torch.Size) -> Tensor:
+    """Independent uniform uint8 values: 256 levels are noise enough, and eight of them cost one random number."""
+    count = shape.numel()
+    words = torch.empty((count + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
+    return words.view(torch.uint8)[:count].view(shape)
+
+
 class _NoisyGrid(torch.autograd.Function):
     """Add the noise that rounding would add, uniform over one step, inside the range of the grid.
 
@@ -51,7 +58,7 @@ class _NoisyGrid(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, scale: float, largest: int) -> Tensor:
         inside = (x > 0) & (x < (largest + 0.5) * scale)
         ctx.save_for_backward(inside)
-        noise = torch.rand_like(x).sub_(0.5).mul_(scale).mul_(inside)
+        noise = _uniform_bytes(x.shape).to(x.dtype).sub_(127.5).mul_(scale / 256).mul_(inside)
         return noise.add_(x.clamp(0, largest * scale))
 
     @staticmethod

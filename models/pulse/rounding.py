@@ -17,6 +17,10 @@ __all__ = ["round_network"]
 
 # Rows that a layer's input moments are taken over: hundreds for each of its at most 513 unknowns.
 _ROWS = 1 << 17
+# Larger pulses than those seen must still fit: 4 % is far beyond what a larger sample adds to the largest activation.
+_HEADROOM = 0.96
+# A channel that is nearly always silent is not to be blown up.
+_MOST = 8.0
 
 
 @torch.no_grad()
@@ -41,6 +45,7 @@ def round_network(
     real.eval()
     quantized.eval()
     x = to_real(pulses.config, pulses.samples)
+    _use_whole_range(real, x)
     layers = list(zip(real.layers, quantized.layers, strict=True))
     for (source, target), activation in zip(layers[:-1], quantized.activations, strict=True):
         is_conv = source.weight.dim() == 3
@@ -54,6 +59,30 @@ def round_network(
         sums = F.conv1d(x, w, bias, STRIDE, PADDING) if is_conv else F.linear(x.flatten(1), w, bias)
         x = activation(sums).value
     _fit_readout(x, quantized, pulses, np.array(mean), np.array(spread), bits)
+
+
+def _use_whole_range(real: QuantPulseNet, x: Tensor) -> None:
+    """Scale every channel so that its largest activation nearly reaches the top of the grid.
+
+    ReLU commutes with positive factors, so the next layer divides them out again and the function stays; the steps of the
+    grid become finer against what they carry (cross-layer equalization: Nagel et al., arXiv 1906.04721, section 4.1).
+    """
+    for layer, following, activation in zip(real.layers[:-1], real.layers[1:], real.activations, strict=True):
+        is_conv = layer.weight.dim() == 3
+        sums = (
+            F.conv1d(x, layer.weight, layer.bias, STRIDE, PADDING)
+            if is_conv
+            else F.linear(x.flatten(1), layer.weight, layer.bias)
+        )
+        largest = sums.transpose(0, 1).flatten(1).amax(1)
+        top = activation(torch.tensor([1e9])).value.item()
+        factor = (_HEADROOM * top / largest.clamp_min(1e-6)).clamp(1.0, _MOST)
+        layer.weight.mul_(factor.reshape(-1, *[1] * (layer.weight.dim() - 1)))
+        layer.bias.mul_(factor)
+        columns = following.weight.reshape(len(following.weight), len(factor), -1)
+        columns.div_(factor[None, :, None])
+        # Rounding comes later: here the layers stay real, and what they give is clipped as on the grid.
+        x = (sums.clamp(0, top).transpose(0, 1) * factor.reshape(-1, *[1] * (sums.dim() - 1))).transpose(0, 1)
 
 
 def _patches(x: Tensor) -> Tensor:
