@@ -64,8 +64,8 @@ def round_network(
 def _use_whole_range(real: QuantPulseNet, x: Tensor) -> None:
     """Scale every channel so that its largest activation nearly reaches the top of the grid.
 
-    ReLU commutes with positive factors, so the next layer divides them out again and the function stays; the steps of the
-    grid become finer against what they carry (cross-layer equalization: Nagel et al., arXiv 1906.04721, section 4.1).
+    ReLU commutes with positive factors, so the next layer divides them out again and the function stays; the steps of
+    the grid become finer against what they carry (cross-layer equalization: Nagel et al., arXiv 1906.04721, 4.1).
     """
     for layer, following, activation in zip(real.layers[:-1], real.layers[1:], real.activations, strict=True):
         is_conv = layer.weight.dim() == 3
