@@ -79,9 +79,7 @@ def export_qcdq(
     Raises:
         UnsupportedModelError: the network exports to operators whose meaning changed between operator sets.
     """
-    from brevitas.export import export_onnx_qcdq
-
-    return _export(export_onnx_qcdq, network, example, path, input_name, output_name, integers)
+    return _export(_brevitas_exporter("export_onnx_qcdq"), network, example, path, input_name, output_name, integers)
 
 
 def export_qonnx(
@@ -89,9 +87,16 @@ def export_qonnx(
     integers: IntegerInput | None = None,
 ) -> Path:  # fmt: skip
     """Write a brevitas network as QONNX; arguments and errors are those of `export_qcdq`."""
-    from brevitas.export import export_qonnx as write
+    return _export(_brevitas_exporter("export_qonnx"), network, example, path, input_name, output_name, integers)
 
-    return _export(write, network, example, path, input_name, output_name, integers)
+
+def _brevitas_exporter(name: str) -> Callable[..., Any]:
+    with warnings.catch_warnings():
+        # It names a package for Hadamard transforms, which nothing here uses.
+        warnings.filterwarnings("ignore", message="fast_hadamard_transform")
+        from brevitas import export
+
+    return getattr(export, name)  # type: ignore[no-any-return]
 
 
 def export_float(
