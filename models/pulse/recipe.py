@@ -56,7 +56,7 @@ class TrainConfig:
     policy: QuantPolicy = field(default_factory=QuantPolicy)
     batch: int = 256
     float_stage: Stage = field(default_factory=lambda: Stage("float", 700, 5e-3))
-    twin_stage: Stage = field(default_factory=lambda: Stage("quantization-aware", 3000, 6e-3))
+    twin_stage: Stage = field(default_factory=lambda: Stage("quantization-aware", 1800, 6e-3))
     energy_weight: float = 1.4
     rounding_pulses: int = 8192
     seed: int = 0

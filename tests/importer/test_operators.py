@@ -24,7 +24,7 @@ def whole(*shape: int) -> Any:
     return RNG.integers(-4, 5, shape).astype(np.float32)
 
 
-def check(tmp_path: Path, proto: Any, *, exact: bool = True, positive: float | None = None) -> list[str]:
+def check_meaning(tmp_path: Path, proto: Any, *, exact: bool = True, positive: float | None = None) -> list[str]:
     """Compare the imported graph with onnxruntime; return its operators."""
     graph = read_onnx(save(proto, tmp_path))
     feeds = {}
@@ -69,7 +69,7 @@ WINDOWS = [
 @pytest.mark.parametrize(("nodes", "constants", "inputs"), WINDOWS, ids=[case[0] for case in WINDOWS])
 @pytest.mark.parametrize("opset", [11, 22])
 def test_windows_keep_their_meaning(tmp_path: Path, nodes: str, constants: Any, inputs: Any, opset: int) -> None:
-    check(tmp_path, model(nodes, inputs, constants, opset=opset))
+    check_meaning(tmp_path, model(nodes, inputs, constants, opset=opset))
 
 
 @pytest.mark.parametrize("count_include_pad", [0, 1])
@@ -84,7 +84,7 @@ def test_average_pools_divide_by_the_taps_that_count(
     )
     for extent in (6, 7, 8, 9):
         proto = model(f"y = AveragePool<{attributes}>(x)", {"x": (1, 2, extent)}, opset=22)
-        check(tmp_path, proto, exact=False)
+        check_meaning(tmp_path, proto, exact=False)
 
 
 FUNCTIONS = [
@@ -97,19 +97,19 @@ FUNCTIONS = [
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_functions_of_one_value_keep_their_meaning(tmp_path: Path, function: str) -> None:
-    check(tmp_path, model(f"y = {function}(x)", opset=22), exact=False)
+    check_meaning(tmp_path, model(f"y = {function}(x)", opset=22), exact=False)
 
 
 @pytest.mark.parametrize("function", ["Log", "Sqrt", "Reciprocal", "Acosh", "Asin", "Acos", "Atanh", "Tan"])
 def test_functions_with_a_domain_keep_their_meaning(tmp_path: Path, function: str) -> None:
     scale = 0.125 if function in ("Asin", "Acos", "Atanh") else 1.0
     nodes = f"y = {function}(x)" if function != "Acosh" else "s = Add(x, one)\ny = Acosh(s)"
-    check(tmp_path, model(nodes, constants={"one": np.float32(1)}), exact=False, positive=scale)
+    check_meaning(tmp_path, model(nodes, constants={"one": np.float32(1)}), exact=False, positive=scale)
 
 
 def test_microsoft_gelus_become_standard_functions(tmp_path: Path) -> None:
-    assert check(tmp_path, model("y = com.microsoft.Gelu(x)"), exact=False) == ["Gelu"]
-    assert check(tmp_path, model("y = com.microsoft.QuickGelu(x)"), exact=False) == ["Swish"]
+    assert check_meaning(tmp_path, model("y = com.microsoft.Gelu(x)"), exact=False) == ["Gelu"]
+    assert check_meaning(tmp_path, model("y = com.microsoft.QuickGelu(x)"), exact=False) == ["Swish"]
 
 
 M = whole(3, 5)
@@ -151,13 +151,13 @@ ELEMENTWISE = [
 def test_arithmetic_keeps_its_meaning(
     tmp_path: Path, nodes: str, constants: Any, inputs: Any, operators: list[str]
 ) -> None:
-    assert check(tmp_path, model(nodes, inputs, constants)) == operators
+    assert check_meaning(tmp_path, model(nodes, inputs, constants)) == operators
 
 
 def test_batch_normalization_carries_its_parameters(tmp_path: Path) -> None:
     constants = {"s": whole(3), "b": whole(3), "m": whole(3), "v": np.float32([1, 2.5, 0.25])}
     nodes = "y = BatchNormalization<epsilon=0.001>(x, s, b, m, v)"
-    assert check(tmp_path, model(nodes, constants=constants), exact=False) == ["BatchNormalization"]
+    assert check_meaning(tmp_path, model(nodes, constants=constants), exact=False) == ["BatchNormalization"]
 
 
 ints = lambda *values: np.array(values, INT)  # noqa: E731
@@ -205,7 +205,10 @@ def test_movements_keep_their_meaning(
 ) -> None:
     outputs = ("y", "z", "v")[: nodes.split("=")[0].count(",") + 1]
     exact = "ReduceMean" not in nodes
-    assert check(tmp_path, model(nodes, constants=constants, opset=opset, outputs=outputs), exact=exact) == operators
+    assert (
+        check_meaning(tmp_path, model(nodes, constants=constants, opset=opset, outputs=outputs), exact=exact)
+        == operators
+    )
 
 
 @pytest.mark.parametrize("opset", [11, 13, 18, 20, 21, 23, 24, 25])
@@ -224,7 +227,7 @@ def test_shape_arithmetic_folds_in_every_operator_set(tmp_path: Path, opset: int
         nodes = nodes.replace("m = Constant<value_ints=[-1]>()", "m = Identity(minus)")
         constants["minus"] = ints(-1)
     stripped = "\n".join(line.strip() for line in nodes.strip().splitlines())
-    assert check(tmp_path, model(stripped, constants=constants, opset=opset)) == ["Reshape"]
+    assert check_meaning(tmp_path, model(stripped, constants=constants, opset=opset)) == ["Reshape"]
 
 
 def test_constants_fold_through_range_cast_and_arithmetic(tmp_path: Path) -> None:
@@ -235,4 +238,4 @@ z = ConstantOfShape(shape)
 c = Add(h, z)
 y = Add(x, c)"""
     constants = {"zero": np.array(0, INT), "eight": np.array(8, INT), "one": np.array(1, INT), "half": np.float32(0.5)}
-    assert check(tmp_path, model(nodes, constants={**constants, "shape": ints(3, 1)})) == ["Add"]
+    assert check_meaning(tmp_path, model(nodes, constants={**constants, "shape": ints(3, 1)})) == ["Add"]

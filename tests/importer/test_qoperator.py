@@ -22,7 +22,7 @@ U8, I8 = TensorProto.UINT8, TensorProto.INT8
 MS = "com.microsoft"
 
 
-def check(
+def check_meaning(
     tmp_path: Path,
     nodes: str,
     constants: dict[str, Any],
@@ -56,7 +56,9 @@ X, Y = quantizer("x", 0.5, 120), quantizer("y", 16.0, 100)
 def test_conv_with_scales_per_channel_and_a_bias(tmp_path: Path) -> None:
     constants = {"w": weights(4, 3, 3), "ws": np.float32([0.5, 1, 2, 0.25]), "wz": np.int8([0, 0, 0, 0]), **X, **Y}
     constants["b"] = RNG.integers(-999, 999, 4).astype(np.int32)
-    graph = check(tmp_path, "y = QLinearConv<pads=[1, 1], strides=[2]>(x, xs, xz, w, ws, wz, ys, yz, b)", constants)
+    graph = check_meaning(
+        tmp_path, "y = QLinearConv<pads=[1, 1], strides=[2]>(x, xs, xz, w, ws, wz, ys, yz, b)", constants
+    )
     assert sorted(node.op for node in graph.nodes) == ["Conv", "Dequantize", "Dequantize", "Dequantize", "Quantize"]
     assert graph.dialect == "qoperator"
 
@@ -65,12 +67,12 @@ def test_conv_of_signed_values_in_two_dimensions(tmp_path: Path) -> None:
     constants = {"w": weights(4, 1, 3, 2), "ws": np.float32(0.5), "wz": np.int8(0)}
     constants |= quantizer("x", 0.5, -3, np.int8) | quantizer("y", 4.0, 7, np.int8)
     nodes = 'y = QLinearConv<group=2, auto_pad="SAME_LOWER">(x, xs, xz, w, ws, wz, ys, yz)'
-    check(tmp_path, nodes, constants, {"x": (1, 2, 5, 6)}, I8, I8)
+    check_meaning(tmp_path, nodes, constants, {"x": (1, 2, 5, 6)}, I8, I8)
 
 
 def test_matmul_with_scales_per_column(tmp_path: Path) -> None:
     constants = {"w": weights(8, 5), "ws": np.float32([0.5, 1, 2, 0.25, 1]), "wz": np.int8([0] * 5), **X, **Y}
-    check(tmp_path, "y = QLinearMatMul(x, xs, xz, w, ws, wz, ys, yz)", constants)
+    check_meaning(tmp_path, "y = QLinearMatMul(x, xs, xz, w, ws, wz, ys, yz)", constants)
 
 
 @pytest.mark.parametrize("transposed", [0, 1])
@@ -80,7 +82,7 @@ def test_gemm_of_integers(tmp_path: Path, transposed: int, per_channel: bool) ->
     constants = {"w": weights(*((5, 8) if transposed else (8, 5))), "ws": scale, **X, **Y}
     constants |= {"wz": np.zeros(scale.shape, np.int8), "b": RNG.integers(-99, 99, 5).astype(np.int32)}
     nodes = f"y = {MS}.QGemm<transB={transposed}>(x, xs, xz, w, ws, wz, b, ys, yz)"
-    check(tmp_path, nodes, constants, {"x": (2, 8)})
+    check_meaning(tmp_path, nodes, constants, {"x": (2, 8)})
 
 
 def test_a_bias_and_weights_shared_by_layers_keep_every_scale(tmp_path: Path) -> None:
@@ -88,10 +90,10 @@ def test_a_bias_and_weights_shared_by_layers_keep_every_scale(tmp_path: Path) ->
     constants["b"] = RNG.integers(-999, 999, 3).astype(np.int32)
     nodes = """h = QLinearConv(x, xs, xz, w, ws, wz, ys, yz, b)
 y = QLinearConv(h, ys, yz, w, vs, wz, ys, yz, b)"""
-    graph = check(tmp_path, nodes, constants)
+    graph = check_meaning(tmp_path, nodes, constants)
     assert len({node.output for node in graph.nodes}) == len(graph.nodes)
     shared = nodes.replace("w, vs", "w, ws").replace("ys, yz, b", "xs, xz, b").replace("(h, ys, yz", "(h, xs, xz")
-    assert len(check(tmp_path, shared, constants).constants) == 2
+    assert len(check_meaning(tmp_path, shared, constants).constants) == 2
 
 
 def test_gemm_without_an_output_scale_is_real(tmp_path: Path) -> None:
@@ -108,14 +110,14 @@ def test_gemm_without_an_output_scale_is_real(tmp_path: Path) -> None:
 def test_sums_and_products_broadcast(tmp_path: Path, op: str) -> None:
     constants = {**X, **quantizer("z", 0.25, 30), **quantizer("y", 1.0 if op == "Add" else 32.0, 100)}
     nodes = f"y = {MS}.QLinear{op}(x, xs, xz, z, zs, zz, ys, yz)"
-    graph = check(tmp_path, nodes, constants, {"x": (1, 3, 8), "z": (1, 3, 1)}, tolerance=1)
+    graph = check_meaning(tmp_path, nodes, constants, {"x": (1, 3, 8), "z": (1, 3, 1)}, tolerance=1)
     assert [node.op for node in graph.nodes] == ["Dequantize", "Dequantize", op, "Quantize"]
 
 
 def test_concat_brings_every_input_to_the_output_scale(tmp_path: Path) -> None:
     constants = {**X, **quantizer("z", 2.0, 30), **quantizer("y", 0.5, 100)}
     nodes = f"y = {MS}.QLinearConcat<axis=1>(ys, yz, x, xs, xz, z, zs, zz)"
-    check(tmp_path, nodes, constants, {"x": (1, 3, 8), "z": (1, 2, 8)})
+    check_meaning(tmp_path, nodes, constants, {"x": (1, 3, 8), "z": (1, 2, 8)})
 
 
 POOLS = [
@@ -128,13 +130,13 @@ POOLS = [
 @pytest.mark.parametrize("pool", POOLS)
 def test_pools(tmp_path: Path, pool: str) -> None:
     constants = {**X, **quantizer("y", 0.25, 100)}
-    check(tmp_path, f"y = {MS}.{pool}(x, xs, xz, ys, yz)", constants)
+    check_meaning(tmp_path, f"y = {MS}.{pool}(x, xs, xz, ys, yz)", constants)
 
 
 def test_functions(tmp_path: Path) -> None:
     constants = {**quantizer("x", 0.0625, 120), **quantizer("y", 2**-8, 0)}
-    check(tmp_path, f"y = {MS}.QLinearSigmoid(x, xs, xz, ys, yz)", constants)
-    leaky = check(tmp_path, f"y = {MS}.QLinearLeakyRelu<alpha=0.25>(x, xs, xz, ys, yz)", {**X, **X, **Y})
+    check_meaning(tmp_path, f"y = {MS}.QLinearSigmoid(x, xs, xz, ys, yz)", constants)
+    leaky = check_meaning(tmp_path, f"y = {MS}.QLinearLeakyRelu<alpha=0.25>(x, xs, xz, ys, yz)", {**X, **X, **Y})
     assert leaky.nodes[1].attributes == {"alpha": 0.25}
 
 
@@ -144,19 +146,19 @@ f = Cast<to=1>(i)
 m = Mul(f, scale)
 y = QuantizeLinear(m, ys, yz)"""
     constants = {"w": weights(4, 3, 3), "xz": np.uint8(120), "wz": np.int8(0), "scale": np.float32(0.25), **Y}
-    graph = check(tmp_path, nodes, constants)
+    graph = check_meaning(tmp_path, nodes, constants)
     assert [node.op for node in graph.nodes] == ["Dequantize", "Dequantize", "Conv", "Mul", "Quantize"]
 
 
 def test_integer_product_as_an_output_stays_integer(tmp_path: Path) -> None:
     constants = {"w": weights(8, 5), "xz": np.uint8(3), "wz": np.int8([1, 2, 3, 4, 5])}
-    graph = check(tmp_path, "y = MatMulInteger(x, w, xz, wz)", constants, output=TensorProto.INT32)
+    graph = check_meaning(tmp_path, "y = MatMulInteger(x, w, xz, wz)", constants, output=TensorProto.INT32)
     assert str(graph.nodes[-1].attributes["quantizer"].dtype) == "i32"  # type: ignore[attr-defined]
 
 
 def test_dequantized_sums_are_scaled(tmp_path: Path) -> None:
     nodes = "i = MatMulInteger(x, w)\nd = DequantizeLinear(i, s)\ny = QuantizeLinear(d, ys, yz)"
-    graph = check(tmp_path, nodes, {"w": weights(8, 5), "s": np.float32(0.25), **Y})
+    graph = check_meaning(tmp_path, nodes, {"w": weights(8, 5), "s": np.float32(0.25), **Y})
     assert [node.op for node in graph.nodes] == ["Dequantize", "Dequantize", "MatMul", "Mul", "Quantize"]
 
 

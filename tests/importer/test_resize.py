@@ -18,7 +18,9 @@ COORDINATES = ["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"
 ROUNDINGS = ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"]
 
 
-def indices(tmp_path: Path, attributes: str, constants: dict[str, Any], opset: int, extents: tuple[int, ...]) -> None:
+def check_indices(
+    tmp_path: Path, attributes: str, constants: dict[str, Any], opset: int, extents: tuple[int, ...]
+) -> None:
     inputs = {"x": (1, 1, *extents)}
     third = "s" if "s" in constants else ""
     fourth = ", z" if "z" in constants else ""
@@ -36,27 +38,27 @@ def test_dyadic_scales_and_sizes_read_the_positions_of_onnxruntime(
 ) -> None:
     attributes = f'mode="nearest", coordinate_transformation_mode="{coordinates}", nearest_mode="{rounding}"'
     for scale in (2.0, 4.0, 0.5, 1.5, 2.5):
-        indices(tmp_path, attributes, {"s": np.float32([1, 1, scale])}, 13, (8,))
+        check_indices(tmp_path, attributes, {"s": np.float32([1, 1, scale])}, 13, (8,))
     for size in (16, 4, 2, 1):
-        indices(tmp_path, attributes, {"z": np.array([1, 1, size, 12], np.int64)}, 13, (8, 6))
+        check_indices(tmp_path, attributes, {"z": np.array([1, 1, size, 12], np.int64)}, 13, (8, 6))
 
 
 def test_newer_coordinate_rules_read_the_positions_of_onnxruntime(tmp_path: Path) -> None:
     symmetric = 'mode="nearest", coordinate_transformation_mode="half_pixel_symmetric"'
-    indices(tmp_path, symmetric, {"s": np.float32([1, 1, 2.5])}, 19, (8,))
+    check_indices(tmp_path, symmetric, {"s": np.float32([1, 1, 2.5])}, 19, (8,))
     old = 'mode="nearest", coordinate_transformation_mode="tf_half_pixel_for_nn", nearest_mode="floor"'
-    indices(tmp_path, old, {"s": np.float32([1, 1, 2]), "r": np.zeros(0, np.float32)}, 11, (8,))
+    check_indices(tmp_path, old, {"s": np.float32([1, 1, 2]), "r": np.zeros(0, np.float32)}, 11, (8,))
     crop = 'mode="nearest", coordinate_transformation_mode="tf_crop_and_resize"'
     region = np.float32([0, 0, 0.25, 1, 1, 0.75])
-    indices(tmp_path, crop, {"z": np.array([1, 1, 6], np.int64), "r": region}, 13, (9,))
+    check_indices(tmp_path, crop, {"z": np.array([1, 1, 6], np.int64), "r": region}, 13, (9,))
 
 
 def test_axes_and_aspect_ratio_policies(tmp_path: Path) -> None:
     shared = 'mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor", axes=[2, 3]'
-    indices(tmp_path, shared, {"s": np.float32([2, 0.5])}, 18, (4, 6))
+    check_indices(tmp_path, shared, {"s": np.float32([2, 0.5])}, 18, (4, 6))
     for policy in ("not_larger", "not_smaller"):
         attributes = f'{shared}, keep_aspect_ratio_policy="{policy}"'
-        indices(tmp_path, attributes, {"z": np.array([8, 24], np.int64)}, 18, (4, 6))
+        check_indices(tmp_path, attributes, {"z": np.array([8, 24], np.int64)}, 18, (4, 6))
 
 
 def test_a_scale_that_is_a_rounded_quotient_means_the_quotient(tmp_path: Path) -> None:

@@ -75,8 +75,8 @@ class Isa:
 
     def pack_bytes(self, vectors: Sequence[Any]) -> Any:
         """Four int32 vectors, saturated to 0…255, as one vector of uint8 in the same order."""
-        raise NotImplementedError(f"{self.name} has no vectors")
+        raise TypeError(f"{self.name} has no vectors")
 
     def pack_words(self, vectors: Sequence[Any]) -> Any:
         """Two int32 vectors, saturated to int16, as one vector in the same order."""
-        raise NotImplementedError(f"{self.name} has no vectors")
+        raise TypeError(f"{self.name} has no vectors")
