@@ -31,7 +31,9 @@ from edgeconv.integer.values import (
     sources,
 )
 
-ADVICE_QUANTIZE = "put a quantizer before it (in training), or run `edgeconv quantize` on the float model"
+ADVICE_QUANTIZE = (
+    "put a quantizer before it: train with brevitas, or quantize the float model with onnxruntime.quantization"
+)
 
 
 class Kind(Enum):

@@ -68,6 +68,8 @@ def _cause(
         linear = operator.linear
         function = linear.channel(index[1 + linear.axis] if linear.channels > 1 else 0)
         distance, size = _distance_to_tie(function, point)
+        # The terms of the sum may be larger than the sum itself; the span of the grid stands for them.
+        size = max(size, float(operator.grid.hi - operator.grid.lo))
         if distance == 0:
             return "tie"
         if float(distance) <= size * _FLOAT32_STEP * _ROUNDINGS:
