@@ -79,7 +79,7 @@ KERNEL_BUGS = (
     ),
     Bug(
         "thresholds of vectors off by one",
-        f"{_K}.panels",
+        f"{_K}.panel_forms",
         "_columns_steps",
         "(thresholds - 1)",
         "(thresholds)",
@@ -89,7 +89,7 @@ KERNEL_BUGS = (
     ),
     Bug(
         "vectors round up where ties go to even",
-        f"{_K}.panels",
+        f"{_K}.panel_forms",
         "_columns_mul_shift",
         "(1 << (form.shift - 1)) - form.half_even",
         "1 << (form.shift - 1)",
@@ -99,7 +99,7 @@ KERNEL_BUGS = (
     ),
     Bug(
         "rounding constant of the float form off by one",
-        f"{_K}.panels",
+        f"{_K}.panel_forms",
         "_values_fma_f32",
         "MAGIC_F32_BITS - finish.zero",
         "MAGIC_F32_BITS - 1 - finish.zero",

@@ -54,12 +54,14 @@ def _registers(decorator: ast.expr) -> bool:
 def _places(original: object) -> list[tuple[Any, Any]]:
     """(container, key) of every global, dictionary entry and kernel record that refers to the original."""
     found: list[tuple[Any, Any]] = []
+    seen: set[int] = set()  # a table that several modules import is one table
     modules = [m for key, m in list(sys.modules.items()) if key.startswith("edgeconv") and isinstance(m, ModuleType)]
     for module in modules:
         for key, value in list(vars(module).items()):
             if value is original:
                 found.append((vars(module), key))
-            elif isinstance(value, dict) and not key.startswith("__"):
+            elif isinstance(value, dict) and not key.startswith("__") and id(value) not in seen:
+                seen.add(id(value))
                 found += _places_in(value, original)
     return found
 
