@@ -170,7 +170,10 @@ def _choose_layouts(plan: Plan) -> None:
 
 
 _SPATIAL = (ops.Conv, ops.MaxPool, ops.AvgPool, ops.Resize)
-_SAME_ORDER = (ops.Requant, ops.Add, ops.Mul, ops.Table, ops.Threshold, ops.Cast, ops.Concat, ops.Slice, ops.Pad)
+_SAME_ORDER = (
+    *(ops.Requant, ops.Add, ops.Mul, ops.Table, ops.Threshold, ops.Cast, ops.Concat, ops.Slice, ops.Pad),
+    *(ops.ReduceSum, ops.ReduceMax, ops.ReduceMin, ops.ArgMax),
+)
 
 
 def _orders(plan: Plan, kept: Sequence[str]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgeconv.importer import elementwise, linear, movement, qcdq, qonnx, qoperator, resize, windows
+from edgeconv.importer import elementwise, linear, movement, qcdq, qonnx, qoperator, reductions, resize, windows
 from edgeconv.importer.builder import Builder
 from edgeconv.importer.file import QONNX_DOMAINS
 from edgeconv.importer.node import OnnxNode
@@ -20,7 +20,8 @@ _ONNX: dict[str, Handler] = {
     **dict.fromkeys(("Max", "Min"), elementwise.extreme),
     **dict.fromkeys(("Identity", "Dropout"), elementwise.alias),
     **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Expand"), movement.reshape),
-    **dict.fromkeys(("ReduceMean", "ReduceSum", "ReduceMax"), windows.reduce),
+    **dict.fromkeys(("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin"), reductions.reduce),
+    **dict.fromkeys(("ArgMax", "ArgMin"), reductions.arg_extreme),
     **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool"), windows.global_pool),
     "AveragePool": windows.average_pool,
     "BatchNormalization": linear.batch_normalization,

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import Any
 
 from edgeconv.errors import ProgramError
 from edgeconv.importer.builder import Builder, check_size
-from edgeconv.importer.elementwise import times
 from edgeconv.importer.node import OnnxNode
 from edgeconv.importer.values import Tensor, Value
 from edgeconv.ir.geometry import Window
-
-_POOL_OF_REDUCTION = {"ReduceMean": "AveragePool", "ReduceSum": "AveragePool", "ReduceMax": "MaxPool"}
-# From these operator sets on, the axes of a reduction are an input.
-_AXES_INPUT_SINCE = {"ReduceMean": 18, "ReduceSum": 13, "ReduceMax": 18}
 
 
 def conv(node: OnnxNode, build: Builder) -> list[Value]:
@@ -67,7 +61,7 @@ def max_pool(node: OnnxNode, build: Builder) -> list[Value]:
 
 def average_pool(node: OnnxNode, build: Builder) -> list[Value]:
     """AveragePool with padding counted or not."""
-    x = _real_tensor(node, build)
+    x = real_tensor(node, build)
     return [emit_average_pool(node, build, x)]
 
 
@@ -84,7 +78,7 @@ def global_pool(node: OnnxNode, build: Builder) -> list[Value]:
     """GlobalAveragePool and GlobalMaxPool: a pool over the whole extent."""
     if node.op == "GlobalMaxPool":
         return [emit_global_pool(node, build, "MaxPool", node.tensor(0))]
-    return [emit_global_pool(node, build, "AveragePool", _real_tensor(node, build))]
+    return [emit_global_pool(node, build, "AveragePool", real_tensor(node, build))]
 
 
 def emit_global_pool(node: OnnxNode, build: Builder, op: str, x: Tensor, *, part: str = "") -> Tensor:
@@ -123,49 +117,6 @@ def emit_pool(
         **attributes,
     )
     return build.like(x, result)
-
-
-def reduce(node: OnnxNode, build: Builder) -> list[Value]:
-    """ReduceMean, ReduceSum or ReduceMax over neighbouring axes: a pool, then what keepdims asks for."""
-    op = _POOL_OF_REDUCTION[node.op]
-    x = node.tensor(0) if op == "MaxPool" else _real_tensor(node, build)
-    axes = _reduced_axes(node, len(x.shape))
-    if not axes:
-        return [x]
-    if axes != tuple(range(axes[0], axes[-1] + 1)):
-        raise node.error(f"reduces axes {axes}", expected="neighbouring axes", advice="transpose them together first")
-    kept = tuple(1 if axis in axes else extent for axis, extent in enumerate(x.shape))
-    final = kept if node.attribute("keepdims", 1) else tuple(e for i, e in enumerate(x.shape) if i not in axes)
-    sums = node.op == "ReduceSum"
-    if len(x.shape) in (3, 4) and axes[0] >= 2:
-        kernel = tuple(extent if axis in axes else 1 for axis, extent in enumerate(x.shape))[2:]
-        pooled = _pool_once(node, build, op, x, kernel, is_last=final == kept and not sums)
-    else:
-        first, last = axes[0], axes[-1] + 1
-        outer = (x.shape[0], prod(x.shape[1:first])) if first else (1, 1)
-        view = (*outer, prod(x.shape[first:last]), prod(x.shape[last:]))
-        viewed = build.like(x, build.emit("Reshape", node, (x.name,), view, part="view", shape=view))
-        pooled = _pool_once(node, build, op, viewed, (view[2], 1), is_last=False)
-    if sums:
-        count = prod(x.shape[axis] for axis in axes)
-        pooled = build.like(pooled, times(node, build, pooled.name, count, part="" if final == pooled.shape else "sum"))
-    if pooled.name != node.output:
-        pooled = build.like(pooled, build.emit("Reshape", node, (pooled.name,), final, shape=final))
-    return [pooled]
-
-
-def _pool_once(node: OnnxNode, build: Builder, op: str, x: Tensor, kernel: tuple[int, ...], *, is_last: bool) -> Tensor:
-    window = Window.of(kernel)
-    return emit_pool(node, build, op, x, window, (0,) * len(window.pads), part="" if is_last else "pooled")
-
-
-def _reduced_axes(node: OnnxNode, rank: int) -> tuple[int, ...]:
-    axes = node.ints("axes")
-    if node.opset >= _AXES_INPUT_SINCE[node.op] and node.has(1):
-        axes = node.constant_ints(1, "the axes")
-    if not axes:
-        return () if node.attribute("noop_with_empty_axes", 0) else tuple(range(rank))
-    return tuple(sorted({node.axis(axis, rank) for axis in axes}))
 
 
 def resolve_window(node: OnnxNode, kernel: tuple[int, ...], spatial: tuple[int, ...]) -> tuple[Window, tuple[int, ...]]:
@@ -244,6 +195,7 @@ def _output_shape(node: OnnxNode, window: Window, spatial: tuple[int, ...]) -> t
         raise node.error(error.problem, expected="an input at least as long as the window") from error
 
 
-def _real_tensor(node: OnnxNode, build: Builder) -> Tensor:
+def real_tensor(node: OnnxNode, build: Builder) -> Tensor:
+    """Input 0 as a real value."""
     name = build.real(node, 0)
     return Tensor(name, build.shapes[name])

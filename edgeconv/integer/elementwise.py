@@ -52,8 +52,7 @@ def apply(state: State, value: Value, function: Function, node: Node, *, rises: 
     """
     if isinstance(value, Joined) and rises:
         return replace(value, parts=tuple(apply(state, part, function, node, rises=rises) for part in value.parts))
-    moves_only = isinstance(value, Moved) and not isinstance(value.movement, (ops.MaxPool, ops.Pad))
-    if isinstance(value, Moved) and (moves_only or isinstance(value.movement, ops.MaxPool)) and rises:
+    if isinstance(value, Moved) and not isinstance(value.movement, ops.Pad) and rises:
         inner = apply(state, value.inner, function, node, rises=rises)
         return replace(value, inner=inner)  # type: ignore[arg-type]
     return function(as_expression(state, value, node))

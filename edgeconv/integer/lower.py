@@ -8,7 +8,7 @@ import numpy as np
 
 from edgeconv.errors import ProgramError, QuantizationError, UnsupportedModelError
 from edgeconv.importer.graph import Node, QuantizedGraph, Quantizer
-from edgeconv.integer import elementwise, movements, products, rounding
+from edgeconv.integer import elementwise, movements, products, reductions, rounding
 from edgeconv.integer.state import ADVICE_QUANTIZE, Handler, Kind, RefusalError, State
 from edgeconv.integer.values import FloatConstant, FloatSource, Integers, Number, Refused, Value, shape_of
 from edgeconv.ir import Program, TensorType, dtype
@@ -19,6 +19,7 @@ HANDLERS: dict[str, Handler] = {
     **products.HANDLERS,
     **elementwise.HANDLERS,
     **movements.HANDLERS,
+    **reductions.HANDLERS,
 }
 """How each operator of a quantized graph is lowered (docs/importer.md lists their attributes)."""
 

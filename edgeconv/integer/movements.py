@@ -46,6 +46,8 @@ from edgeconv.ir import Linear, TensorType, dtype, smallest_dtype
 from edgeconv.ir import operators as ops
 from edgeconv.ir.operators import Operator
 
+EXTREMES = (ops.MaxPool, ops.ReduceMax, ops.ReduceMin)
+"""Movements that choose among values: they change places with what never falls."""
 ADVICE_CONCAT = "put a quantizer after the Concat"
 
 
@@ -135,7 +137,7 @@ def push(state: State, expression: Expression, movement: Operator, node: Node) -
     builder = state.builder
     if any(builder.types[name].shape != shape for name in names):
         return None
-    if isinstance(movement, ops.MaxPool) and (len(names) != 1 or not _increasing(expression)):
+    if isinstance(movement, EXTREMES) and (len(names) != 1 or not _increasing(expression)):
         return None
     if isinstance(movement, ops.Pad):
         return _push_pad(state, expression, movement, node)
@@ -187,7 +189,7 @@ def move_channels(linear: Linear, movement: Operator, shape: tuple[int, ...]) ->
         order = movement.starts[axis] + np.arange(movement.sizes[axis]) * movement.steps[axis]
     elif isinstance(movement, ops.Reshape):
         axis, order = _reshape_channels(shape, movement.shape, axis)
-    elif axis > 1:
+    elif axis in getattr(movement, "axes", range(2, len(shape))):
         raise _CannotMoveError
 
     def pick(values: Channels) -> Channels:
@@ -230,6 +232,8 @@ def _move_parts(state: State, value: Joined, movement: Operator, node: Node) -> 
 def _leaves_axis(movement: Operator, axis: int, shape: tuple[int, ...]) -> bool:
     if isinstance(movement, (ops.MaxPool, ops.Resize)):
         return axis < 2
+    if isinstance(movement, (ops.ReduceMax, ops.ReduceMin)):
+        return axis not in movement.axes
     if isinstance(movement, ops.Pad):
         return movement.pads[axis] == movement.pads[len(shape) + axis] == 0
     if isinstance(movement, ops.Slice):
@@ -266,6 +270,11 @@ def _slice(node: Node) -> Operator:
 def _pad(node: Node) -> Operator:
     # Until the grid is known the value is the real one.
     return ops.Pad("", "", integer_tuple(node, "pads"), node.attributes["value"], origin=node.name)  # type: ignore[arg-type]
+
+
+def reduced_handler(kind: type[ops.ReduceMax] | type[ops.ReduceMin]) -> Handler:
+    """The handler of a reduction that chooses among values."""
+    return _handler(lambda node: kind("", "", integer_tuple(node, "axes"), origin=node.name))
 
 
 def _resize(node: Node) -> Operator:

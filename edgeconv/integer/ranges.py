@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import singledispatch
+from math import prod
 from types import MappingProxyType
 
 import numpy as np
@@ -18,6 +19,7 @@ from edgeconv.errors import ProgramError
 from edgeconv.ir.exact import Linear, quantize_exact
 from edgeconv.ir.operators import (
     Add,
+    ArgMax,
     AvgPool,
     Cast,
     Concat,
@@ -29,6 +31,9 @@ from edgeconv.ir.operators import (
     Operator,
     Pad,
     Quantize,
+    ReduceMax,
+    ReduceMin,
+    ReduceSum,
     Requant,
     Reshape,
     Resize,
@@ -183,6 +188,30 @@ def _(operator: AvgPool, program: Program, ranges: Ranges) -> Range:
         return multiple * lo, multiple * hi
 
     return ranges[operator.x].map(scaled)
+
+
+@range_of.register
+def _(operator: ReduceSum, program: Program, ranges: Ranges) -> Range:
+    shape = program.types[operator.x].shape
+    terms = prod(shape[axis] for axis in operator.axes)
+    zero = operator.x_zero_point
+    summed = _over_axes(ranges[operator.x], operator.axes)
+    return summed.map(lambda lo, hi: (terms * (lo - zero), terms * (hi - zero)))
+
+
+@range_of.register(ReduceMax)
+@range_of.register(ReduceMin)
+def _(operator: ReduceMax | ReduceMin, program: Program, ranges: Ranges) -> Range:
+    return _over_axes(ranges[operator.x], operator.axes)
+
+
+def _over_axes(found: Range, axes: tuple[int, ...]) -> Range:
+    return Range((found.whole,)) if found.axis in axes else found
+
+
+@range_of.register
+def _(operator: ArgMax, program: Program, ranges: Ranges) -> Range:
+    return Range(((0, program.types[operator.x].shape[operator.axis] - 1),))
 
 
 @range_of.register(Cast)

@@ -12,7 +12,7 @@ from edgeconv.importer.graph import Node, Quantizer, Scale
 from edgeconv.integer.algebra import add, divide, number
 from edgeconv.integer.builder import Builder
 from edgeconv.integer.functions import direction
-from edgeconv.integer.movements import join_tensors, moved_tensor, settle
+from edgeconv.integer.movements import EXTREMES, join_tensors, moved_tensor, settle
 from edgeconv.integer.state import (
     Handler,
     State,
@@ -105,8 +105,9 @@ def _quantize_source(state: State, value: FloatSource, quantizer: Quantizer, nod
 
 def _round_moved(state: State, value: Moved, quantizer: Quantizer, node: Node) -> str:
     """Rounding and movement change places: a quantizer never falls, and moves nothing."""
-    spatial = isinstance(value.movement, (ops.MaxPool, ops.Resize)) and quantizer.axis < 2
-    if len(quantizer.scale) > 1 and not spatial:
+    changed = getattr(value.movement, "axes", (2, 3))
+    stays = isinstance(value.movement, (*EXTREMES, ops.Resize)) and quantizer.axis not in changed
+    if len(quantizer.scale) > 1 and not stays:
         return round_real(state, settle(state, value, node), quantizer, node)
     movement = value.movement
     if isinstance(movement, ops.Pad):

@@ -97,7 +97,7 @@ def align(array: Integers, shape: tuple[int, ...]) -> Integers:
     return array.reshape(array.shape[0], *(1,) * missing, *array.shape[1:])
 
 
-def fit(acc: Integers, op: ops.Conv | ops.MatMul | ops.Mul | ops.AvgPool) -> Array:
+def fit(acc: Integers, op: ops.Conv | ops.MatMul | ops.Mul | ops.AvgPool | ops.ReduceSum) -> Array:
     """The sums in their accumulator type.
 
     Raises:

@@ -9,11 +9,12 @@ import numpy as np
 from edgeconv.errors import InputError
 from edgeconv.ir import Program
 from edgeconv.ir import operators as ops
-from edgeconv.reference import accumulate, ends, movement, scaling
+from edgeconv.reference import accumulate, ends, movement, reduce, scaling
 from edgeconv.reference.context import Array, Context
 
 _EVALUATE: dict[type[ops.Operator], Callable[..., Array]] = {
     ops.Add: scaling.add,
+    ops.ArgMax: reduce.argmax,
     ops.AvgPool: accumulate.avg_pool,
     ops.Cast: movement.cast,
     ops.Concat: movement.concat,
@@ -24,6 +25,9 @@ _EVALUATE: dict[type[ops.Operator], Callable[..., Array]] = {
     ops.Mul: accumulate.mul,
     ops.Pad: movement.pad,
     ops.Quantize: ends.quantize,
+    ops.ReduceMax: reduce.reduce_max,
+    ops.ReduceMin: reduce.reduce_min,
+    ops.ReduceSum: reduce.reduce_sum,
     ops.Requant: scaling.requant,
     ops.Reshape: movement.reshape,
     ops.Resize: movement.resize,

@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 
 from edgeconv.errors import ProgramError
-from edgeconv.ir import dtype
+from edgeconv.ir import Grid, dtype
 from edgeconv.ir import operators as ops
 from tests.generate.builder import Builder
 from tests.generate.scales import random_grid, random_linear, spread_values
@@ -164,6 +164,42 @@ def max_pool(b: Builder) -> None:
             b.apply(ops.MaxPool(b.name("max"), name, **fields))
 
 
+def reduced_axes(b: Builder, rank: int) -> tuple[int, ...]:
+    """One or two axes behind the first, or all of them."""
+    if b.choose.chance(25):
+        return tuple(range(rank))
+    axes = {b.choose.integer(1, rank - 1) for _ in range(b.choose.pick((1, 1, 2)))}
+    return tuple(sorted(axes))
+
+
+def reduce_sum(b: Builder) -> None:
+    """Sum over axes, as means are computed."""
+    name = b.latest()
+    if name is None:
+        return
+    x = b.types[name]
+    axes, zero_point = reduced_axes(b, len(x.shape)), b.zero_point(x.dtype)
+    reach = b.farthest(name, zero_point) * prod(x.shape[axis] for axis in axes)
+    b.finish_accumulator(b.apply(ops.ReduceSum(b.name("acc"), name, b.accumulator_type(reach), axes, zero_point)))
+
+
+def reduce_extreme(b: Builder) -> None:
+    """Largest and smallest value over axes."""
+    name = b.latest()
+    if name is not None:
+        kind = b.choose.pick((ops.ReduceMax, ops.ReduceMin))
+        b.apply(kind(b.name("best"), name, reduced_axes(b, len(b.types[name].shape))))
+
+
+def argmax(b: Builder) -> None:
+    """Index of the largest or smallest value; few levels make equal ones frequent."""
+    name = b.latest()
+    if name is not None:
+        name = b.requant(name, Grid(dtype("u3"), 0, 7)) if b.choose.chance(50) else name
+        axis = b.choose.integer(0, len(b.types[name].shape) - 1)
+        b.apply(ops.ArgMax(b.name("index"), name, axis, b.choose.chance(50), b.choose.chance(50)))
+
+
 def table(b: Builder) -> None:
     """An arbitrary function of one value, for all channels or for each."""
     name = b.latest()
@@ -268,6 +304,9 @@ LAYERS: dict[str, Callable[[Builder], None]] = {
     "mul": mul,
     "avg_pool": avg_pool,
     "max_pool": max_pool,
+    "reduce_sum": reduce_sum,
+    "reduce_extreme": reduce_extreme,
+    "argmax": argmax,
     "table": table,
     "concat": concat,
     "slice": slice_,
@@ -285,5 +324,6 @@ USUAL = (
     *("matmul", "flatten", "mul", "avg_pool", "max_pool", "table", "requant") * 2,
     *("add",) * 4,
     *("dynamic_matmul", "concat", "slice", "pad", "transpose", "reshape", "resize", "cast"),
+    *("reduce_sum", "reduce_extreme", "argmax"),
 )
 """Layers as often as they are drawn."""

@@ -59,6 +59,11 @@ _UNARY: dict[str, Callable[..., Array]] = {
     "Cast": lambda x, dtype: x.astype(dtype.container),
     "Reshape": lambda x, shape: x.reshape(shape),
     "Transpose": lambda x, permutation: x.transpose(permutation),
+    "ReduceSum": lambda x, axes: x.sum(axes, keepdims=True),
+    "ReduceMean": lambda x, axes: x.mean(axes, keepdims=True),
+    "ReduceMax": lambda x, axes: x.max(axes, keepdims=True),
+    "ReduceMin": lambda x, axes: x.min(axes, keepdims=True),
+    "ArgMax": lambda x, **attributes: _argmax(x, **attributes),
 }
 _BINARY: dict[str, Callable[[Array, Array], Array]] = {
     "Add": np.add,
@@ -68,6 +73,14 @@ _BINARY: dict[str, Callable[[Array, Array], Array]] = {
     "Pow": np.power,
     "MatMul": np.matmul,
 }
+
+
+def _argmax(x: Array, axis: int, largest: bool, last: bool) -> Array:
+    """The position of an extreme, found by comparing every element with it."""
+    extreme = (x.max if largest else x.min)(axis, keepdims=True)
+    places = np.arange(x.shape[axis]).reshape([-1 if i == axis else 1 for i in range(x.ndim)])
+    found = np.where(x == extreme, places, -1 if last else x.shape[axis])
+    return (found.max if last else found.min)(axis, keepdims=True).astype(np.int64)
 
 
 def evaluate(graph: QuantizedGraph, feeds: Mapping[str, Array]) -> list[Array]:

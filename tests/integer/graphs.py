@@ -120,6 +120,9 @@ def _shape(op: str, shapes: list[tuple[int, ...]], attributes: dict[str, object]
         return tuple(shapes[0][axis] for axis in given["permutation"])
     if op == "Slice":
         return given["sizes"]
+    if op == "ArgMax" or op.startswith("Reduce"):
+        axes = given.get("axes") or (attributes["axis"],)
+        return tuple(1 if axis in axes else extent for axis, extent in enumerate(shapes[0]))
     if op == "Resize":
         return (*shapes[0][:2], *map(len, given["indices"]))  # type: ignore[arg-type]
     return shapes[0]

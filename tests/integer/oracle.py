@@ -44,7 +44,7 @@ def evaluate(graph: QuantizedGraph, inputs: Mapping[str, Array]) -> dict[str, Ar
     }
 
 
-_INTEGER_RESULT = {"Quantize", "Bipolar", "Cast"}
+_INTEGER_RESULT = {"Quantize", "Bipolar", "Cast", "ArgMax"}
 
 
 def _exact(array: Array) -> Array:
@@ -285,6 +285,20 @@ def _resize(node: Node, x: Array) -> Array:
     return x[np.ix_(range(x.shape[0]), range(x.shape[1]), *indices)]
 
 
+def _terms(node: Node, x: Array) -> int:
+    axes: Any = node.attributes["axes"]
+    return int(np.prod([x.shape[axis] for axis in axes]))
+
+
+def _argmax(x: Array, axis: int, largest: bool, last: bool) -> Array:
+    result = np.empty((*x.shape[:axis], 1, *x.shape[axis + 1 :]), object)
+    for index in np.ndindex(result.shape):
+        row = list(x[(*index[:axis], slice(None), *index[axis + 1 :])])
+        best = max(row) if largest else min(row)
+        result[index] = Fraction(len(row) - 1 - row[::-1].index(best) if last else row.index(best))
+    return result
+
+
 def _power(node: Node, x: Array, p: Array) -> Array:
     return _map(lambda v, e: v ** int(e) if e.denominator == 1 else _precise(lambda u: u ** float(e))(v), x, p)
 
@@ -305,6 +319,11 @@ _OPERATORS: dict[str, Callable[..., Array]] = {
     "AveragePool": _pool,
     "Reshape": lambda node, x: x.reshape(node.attributes["shape"]),
     "Transpose": lambda node, x: x.transpose(node.attributes["permutation"]),
+    "ReduceSum": lambda node, x: x.sum(node.attributes["axes"], keepdims=True),
+    "ReduceMean": lambda node, x: x.sum(node.attributes["axes"], keepdims=True) / _terms(node, x),
+    "ReduceMax": lambda node, x: x.max(node.attributes["axes"], keepdims=True),
+    "ReduceMin": lambda node, x: x.min(node.attributes["axes"], keepdims=True),
+    "ArgMax": lambda node, x: _argmax(x, **node.attributes),
     "Concat": lambda node, *xs: np.concatenate(xs, int(node.attributes["axis"])),  # type: ignore[call-overload]
     "Slice": _slice,
     "Pad": _pad,

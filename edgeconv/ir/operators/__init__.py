@@ -4,11 +4,13 @@ from edgeconv.ir.operators.accumulate import AvgPool, Cast, Conv, MatMul, Mul
 from edgeconv.ir.operators.base import OPERATORS, Operator
 from edgeconv.ir.operators.ends import Dequantize, Quantize
 from edgeconv.ir.operators.movement import Concat, MaxPool, Pad, Reshape, Resize, Slice, Transpose
+from edgeconv.ir.operators.reduce import ArgMax, ReduceMax, ReduceMin, ReduceSum
 from edgeconv.ir.operators.scaling import Add, Requant, Table, Threshold
 
 __all__ = [
     "OPERATORS",
     "Add",
+    "ArgMax",
     "AvgPool",
     "Cast",
     "Concat",
@@ -20,6 +22,9 @@ __all__ = [
     "Operator",
     "Pad",
     "Quantize",
+    "ReduceMax",
+    "ReduceMin",
+    "ReduceSum",
     "Requant",
     "Reshape",
     "Resize",
