@@ -189,7 +189,14 @@ def _compile(
     clock.enter("prove")
     certificates = prove_all(program, chosen.isa_names)
     clock.enter("generate")
-    generated = generate_all(program, certificates, chosen.isa_names, fuse=fuse)
+    generated = generate_all(
+        program,
+        certificates,
+        chosen.isa_names,
+        fuse=fuse,
+        architecture=chosen.architecture,
+        cpus={isa.name: isa.cpu for isa in chosen.isas},
+    )
     clock.enter("golden")
     inputs, outputs = golden_samples(program, seed)
     clock.enter("write")
@@ -205,7 +212,7 @@ def _compile(
         source=source,
         units=units,
         fused=fuse,
-        toolchain=toolchain(),
+        toolchain=toolchain(chosen.architecture or ""),
     )
     tested: list[str] = []
 

@@ -27,9 +27,9 @@ __all__ = ["HOST_ALIAS", "Isa", "Target", "host_target_name", "list_targets", "l
 FOLDER = Path(__file__).parent
 HOST_ALIAS = "cpu"
 
-_HOST_TARGETS = {"x86_64": "x86-64"}
+_HOST_TARGETS = {"x86_64": "x86-64", "aarch64": "aarch64"}
 # Families, and for CPUs architectures, that code generation exists for.
-_COMPILABLE = {("cpu", "x86_64")}
+_COMPILABLE = {("cpu", "x86_64"), ("cpu", "aarch64")}
 _RUNS = ("in-process", "qemu-aarch64", "ssh", "verilator", "uart")
 
 # Field -> (type, is it required).

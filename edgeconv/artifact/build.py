@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeconv._version import __version__
+from edgeconv.artifact.compilers import find_compiler
 from edgeconv.artifact.link import CompiledKernel, link
 from edgeconv.artifact.store import Artifact
 from edgeconv.artifact.write import Contents, model_source
@@ -40,12 +40,20 @@ class Generated:
 
 
 def generate_all(
-    program: Program, certificates: Mapping[str, Certificate], isas: Sequence[str], *, fuse: bool = True
+    program: Program,
+    certificates: Mapping[str, Certificate],
+    isas: Sequence[str],
+    *,
+    fuse: bool = True,
+    architecture: str | None = None,
+    cpus: Mapping[str, str] | None = None,
 ) -> Generated:
     """Generate code for every instruction set.
 
     Args:
         certificates: by policy.
+        architecture: of the CPU that runs it; decides what `generic` is.
+        cpus: LLVM's name of the processor to schedule for, by instruction set.
 
     Raises:
         ToolError: TVM is missing or fails.
@@ -56,23 +64,26 @@ def generate_all(
 
     blob = Blob()
     codes: list[GeneratedCode] = []
+    cpus = cpus or {}
     for isa in isas:
-        codes.append(generate(program, certificates[POLICY_OF_ISA[isa].name].forms, isa, fuse=fuse, blob=blob))
+        forms = certificates[POLICY_OF_ISA[isa].name].forms
+        codes.append(
+            generate(program, forms, isa, fuse=fuse, blob=blob, architecture=architecture, cpu=cpus.get(isa) or None)
+        )
     # One blob for all: it only grew, so the offsets of the first ones hold in the last one.
     whole = codes[-1].blob
     return Generated(
-        tuple(CompiledKernel(c.isa, c.symbol, c.object_bytes, whole, c.scratch_bytes) for c in codes),
+        tuple(CompiledKernel(c.isa, c.symbol, c.object_bytes, whole, c.scratch_bytes, cpus.get(c.isa, "")) for c in codes),
         {code.isa: code.report for code in codes},
         {code.isa: code.sections for code in codes},
     )
 
 
-def toolchain() -> dict[str, str]:
-    """What makes a library, by name and version: the same give the same bytes.
+def toolchain(architecture: str) -> dict[str, str]:
+    """What makes a library for an architecture, by name and version: the same give the same bytes.
 
     The sources that generate and link code count by their hash, since a version may have several states of them.
     """
-    done = subprocess.run(["gcc", "-dumpfullversion"], capture_output=True, text=True, check=False)
     sources = hashlib.sha256()
     for folder in (Path(__file__).parent, Path(__file__).parents[1] / "codegen"):
         for path in sorted(folder.rglob("*.*")):
@@ -81,7 +92,7 @@ def toolchain() -> dict[str, str]:
     return {
         "edgeconv": f"{__version__}+{sources.hexdigest()[:12]}",
         "apache-tvm": metadata.version("apache-tvm"),
-        "gcc": done.stdout.strip(),
+        "gcc": find_compiler(architecture).version,
     }
 
 
@@ -97,7 +108,14 @@ def check_library(
         (place, found, expected) of each difference.
     """
     manifest = artifact.manifest
-    generated = generate_all(program, certificates, [isa.name for isa in manifest.isas], fuse=manifest.fused)
+    generated = generate_all(
+        program,
+        certificates,
+        [isa.name for isa in manifest.isas],
+        fuse=manifest.fused,
+        architecture=manifest.architecture,
+        cpus={isa.name: isa.cpu for isa in manifest.isas},
+    )
     contents = Contents(
         name=manifest.name,
         target=manifest.target,
@@ -109,7 +127,7 @@ def check_library(
         golden_outputs={},
         units={tensor.name: tensor.unit for tensor in (*manifest.inputs, *manifest.outputs) if tensor.unit},
     )
-    linked = link(model_source(contents), generated.kernels)
+    linked = link(model_source(contents), generated.kernels, manifest.architecture)
     pairs = [(manifest.library, linked.library)]
     if linked.executable is not None:
         pairs.append((manifest.executable, linked.executable))
@@ -117,7 +135,7 @@ def check_library(
         found = (artifact.path / name).read_bytes()
         if found == expected:
             continue
-        if toolchain() == manifest.toolchain and linked.libc == manifest.executable_libc:
+        if toolchain(manifest.architecture) == manifest.toolchain and linked.libc == manifest.executable_libc:
             yield _first_difference(name, found, expected, generated)
         else:
             made = " and ".join(f"{tool} {version}" for tool, version in manifest.toolchain.items())

@@ -7,13 +7,13 @@ once. Without musl the library stands alone and edge-run is a second file, linke
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeconv.artifact.compilers import Compiler, find_compiler
 from edgeconv.artifact.sources import C_FOLDER, KernelSource, ModelSource
 from edgeconv.errors import ToolError
 
@@ -29,7 +29,7 @@ _EXPORTS = (
 # Sections apart, so that what nothing uses is left out; no unwinding tables and no stack protector, which need libc.
 _COMPILE = (
     "-std=gnu11", "-Os", "-fPIC", "-fvisibility=hidden", "-ffunction-sections", "-fdata-sections",
-    "-fno-asynchronous-unwind-tables", "-fno-stack-protector", "-fcf-protection=none",
+    "-fno-asynchronous-unwind-tables", "-fno-stack-protector",
 )  # fmt: skip
 _SHARED = (
     "-shared", "-nostartfiles", "-nodefaultlibs", "-Wl,-Bsymbolic", "-Wl,--gc-sections", "-Wl,-s",
@@ -45,6 +45,7 @@ class CompiledKernel:
         object_code: bytes of a relocatable object that defines `symbol`.
         blob: packed weights.
         scratch_bytes: working memory of one call.
+        cpu: LLVM's name of the processor it was scheduled for; empty for that of the instruction set.
     """
 
     isa: str
@@ -52,6 +53,7 @@ class CompiledKernel:
     object_code: bytes
     blob: bytes
     scratch_bytes: int
+    cpu: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,20 +71,22 @@ class Linked:
     libc: str
 
 
-def link(model: ModelSource, kernels: Sequence[CompiledKernel]) -> Linked:
+def link(model: ModelSource, kernels: Sequence[CompiledKernel], architecture: str) -> Linked:
     """Compile the C interface for a model and link it with generated code.
 
+    Args:
+        architecture: of the CPU that runs it, `x86_64` or `aarch64`.
+
     Raises:
-        ToolError: gcc is missing, or it fails (its message is included).
+        ToolError: the compiler is missing, or it fails (its message is included).
     """
-    if shutil.which("gcc") is None:
-        raise ToolError(
-            "gcc is not installed", advice="apt-get install gcc libc6-dev; `edgeconv doctor` checks all tools"
-        )
+    compiler = find_compiler(architecture)
     with tempfile.TemporaryDirectory(prefix="edgeconv-") as name:
         folder = Path(name)
         objects = _write_inputs(folder, model, kernels)
-        return _link_with_musl(folder, objects) if shutil.which("musl-gcc") else _link_with_glibc(folder, objects)
+        if compiler.musl is not None:
+            return _link_with_musl(folder, compiler, compiler.musl, objects)
+        return _link_with_glibc(folder, compiler, objects)
 
 
 def blob_labels(kernels: Sequence[CompiledKernel]) -> list[str]:
@@ -105,7 +109,7 @@ def _write_inputs(folder: Path, model: ModelSource, kernels: Sequence[CompiledKe
     for label, kernel in dict(zip(blob_labels(kernels), kernels, strict=True)).items():
         (folder / f"{label}.bin").write_bytes(kernel.blob)
         assembly += [
-            f'.section .rodata.{label}, "a", @progbits',
+            f'.section .rodata.{label}, "a", %progbits',
             ".balign 64",
             f".globl {label}",
             f".hidden {label}",
@@ -113,7 +117,7 @@ def _write_inputs(folder: Path, model: ModelSource, kernels: Sequence[CompiledKe
             f'.incbin "{label}.bin"',
         ]
     (folder / "weights.S").write_text(
-        "\n".join([*assembly, '.section .note.GNU-stack, "", @progbits\n']), encoding="utf-8"
+        "\n".join([*assembly, '.section .note.GNU-stack, "", %progbits\n']), encoding="utf-8"
     )
     for index, kernel in enumerate(kernels):
         (folder / f"kernel_{index}.o").write_bytes(kernel.object_code)
@@ -124,34 +128,36 @@ def _sources(*names: str) -> list[str]:
     return [str(C_FOLDER / name) for name in names]
 
 
-def _link_with_musl(folder: Path, objects: list[str]) -> Linked:
+def _link_with_musl(folder: Path, compiler: Compiler, musl: str, objects: list[str]) -> Linked:
     sources = [*objects, *_sources(*_LIBRARY_SOURCES, *_PROGRAM_SOURCES, _ALLOCATOR_SOURCE)]
     start = ["-Wl,-e,_start", "-l:rcrt1.o", "-l:libc.a", "-lgcc"]
-    _compile(folder, "musl-gcc", [*_SHARED, "-Wl,--version-script=exports.map", *sources, *start], "library.so")
+    arguments = [*_SHARED, "-Wl,--version-script=exports.map", *sources, *start]
+    _compile(folder, compiler, musl, arguments, "library.so")
     return Linked((folder / "library.so").read_bytes(), None, "musl")
 
 
-def _link_with_glibc(folder: Path, objects: list[str]) -> Linked:
+def _link_with_glibc(folder: Path, compiler: Compiler, objects: list[str]) -> Linked:
     sources = [*objects, *_sources(*_LIBRARY_SOURCES, _MEMORY_SOURCE)]
-    _compile(folder, "gcc", [*_SHARED, "-Wl,--version-script=exports.map", *sources, "-lgcc"], "library.so")
+    arguments = [*_SHARED, "-Wl,--version-script=exports.map", *sources, "-lgcc"]
+    _compile(folder, compiler, compiler.gcc, arguments, "library.so")
     program = [*objects, *_sources("edge_glue.c", *_PROGRAM_SOURCES)]
-    _compile(folder, "gcc", ["-static", "-Wl,--gc-sections", "-Wl,-s", *program], "edge-run")
+    _compile(folder, compiler, compiler.gcc, ["-static", "-Wl,--gc-sections", "-Wl,-s", *program], "edge-run")
     return Linked((folder / "library.so").read_bytes(), (folder / "edge-run").read_bytes(), "glibc")
 
 
-def _compile(folder: Path, compiler: str, arguments: list[str], output: str) -> None:
-    command = [compiler, *_COMPILE, f"-I{C_FOLDER}", "-I.", *arguments, "-o", output]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+def _compile(folder: Path, compiler: Compiler, command: str, arguments: list[str], output: str) -> None:
+    whole = [command, *_COMPILE, *compiler.options, f"-I{C_FOLDER}", "-I.", *arguments, "-o", output]
+    done = subprocess.run(whole, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise ToolError(
-            f"{compiler} could not link the library:\n{done.stderr.strip()[-2000:]}",
-            advice="`edgeconv doctor` checks the compilers; libc6-dev and musl-tools must be installed whole",
+            f"{command} could not link the library:\n{done.stderr.strip()[-2000:]}",
+            advice=f"`edgeconv doctor` checks the compilers; these must be installed whole: {compiler.packages}",
         )
-    if _has_undefined_symbols(folder / output):
-        raise ToolError(f"{compiler} left symbols undefined in {output}")
+    if _has_undefined_symbols(compiler, folder / output):
+        raise ToolError(f"{command} left symbols undefined in {output}")
 
 
-def _has_undefined_symbols(path: Path) -> bool:
+def _has_undefined_symbols(compiler: Compiler, path: Path) -> bool:
     """Whether the library needs a symbol from elsewhere; weak ones, which may be absent, do not count."""
-    done = subprocess.run(["nm", "-D", "-u", str(path)], capture_output=True, text=True, check=False)
+    done = subprocess.run([compiler.nm, "-D", "-u", str(path)], capture_output=True, text=True, check=False)
     return any(line.split()[:1] == ["U"] for line in done.stdout.splitlines())

@@ -93,6 +93,7 @@ class CompiledIsa:
         blob_bytes: packed weights and constants.
         scratch_bytes: working memory of one call.
         blob_sha256: hash of its blob.
+        cpu: LLVM's name of the processor it was scheduled for; empty for that of the instruction set.
     """
 
     name: str
@@ -102,6 +103,7 @@ class CompiledIsa:
     blob_bytes: int
     scratch_bytes: int
     blob_sha256: str
+    cpu: str = ""
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,11 @@ class Manifest:
     toolchain: dict[str, str]
     timings: dict[str, Any] | None = None
     files: dict[str, FileEntry] = field(default_factory=dict)
+
+    @property
+    def architecture(self) -> str:
+        """CPU architecture, the first part of the triple."""
+        return self.triple.split("-")[0]
 
     @property
     def policies(self) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ def write(contents: Contents, output: Path, check: Callable[[Artifact], None] | 
         ToolError: the C compiler is missing or fails.
     """
     model = model_source(contents)
-    linked = link(model, contents.kernels)
+    linked = link(model, contents.kernels, contents.triple.split("-")[0])
     with publish(output) as folder:
         library = _write_library(folder, model.name, linked)
         save_program(contents.program, folder)
@@ -156,6 +156,7 @@ def _manifest(contents: Contents, model: ModelSource, library: str, linked: Link
             len(kernel.blob),
             kernel.scratch_bytes,
             hashlib.sha256(kernel.blob).hexdigest(),
+            kernel.cpu,
         )
         for kernel in contents.kernels
     )

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgeconv.errors import TargetError
-
 if TYPE_CHECKING:
     from edgeconv.codegen.blob import Blob
     from edgeconv.codegen.emit import KernelReport
@@ -52,6 +50,8 @@ def generate(
     *,
     fuse: bool = True,
     blob: Blob | None = None,
+    architecture: str | None = None,
+    cpu: str | None = None,
 ) -> GeneratedCode:
     """Generate code for a program.
 
@@ -61,16 +61,16 @@ def generate(
         fuse: fuse requants into the operators before them; the results are the same bits either way.
         blob: constants of instruction sets generated before, to be added to: equal ones are then stored once. What
             the blob holds at last serves all of them.
+        architecture, cpu: as for `edgeconv.codegen.isa.table.find_isa`.
 
     Raises:
         TargetError: unknown instruction set.
         ProgramError, UnsupportedModelError: a requant without proved form, or an operator without kernel.
         ToolError: TVM failed.
     """
-    from edgeconv.codegen.isa.table import ISAS
+    from edgeconv.codegen.isa.table import find_isa
 
-    if isa not in ISAS:
-        raise TargetError(f"unknown instruction set {isa!r}", expected=", ".join(ISAS))
+    machine = find_isa(isa, architecture, cpu)
     from edgeconv.codegen.blob import Blob as NewBlob
     from edgeconv.codegen.compile_tir import compile_function
     from edgeconv.codegen.emit import emit_function
@@ -78,8 +78,8 @@ def generate(
     from edgeconv.codegen.plan import make_plan
 
     load_all()
-    plan = make_plan(program, forms, ISAS[isa], fuse=fuse)
-    blob, symbol = NewBlob() if blob is None else blob, f"edge_main_{isa}"
-    emitted = emit_function(plan, blob, ISAS[isa], symbol)
-    code = compile_function(emitted.function, symbol, ISAS[isa])
+    plan = make_plan(program, forms, machine, fuse=fuse)
+    blob, symbol = NewBlob() if blob is None else blob, f"edge_main_{isa.replace('+', '_')}"
+    emitted = emit_function(plan, blob, machine, symbol)
+    code = compile_function(emitted.function, symbol, machine)
     return GeneratedCode(isa, symbol, code, blob.bytes(), emitted.scratch_bytes, dict(blob.sections), emitted.report)

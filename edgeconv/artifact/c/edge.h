@@ -58,7 +58,7 @@ int edge_init(edge_ctx *ctx);
  *          neither inputs nor each other. Integer inputs must hold values of their type.
  * scratch: EDGE_SCRATCH_BYTES bytes, aligned to EDGE_SCRATCH_ALIGNMENT; need not be cleared; one for each thread.
  *
- * Reentrant: no global state, no allocation, no system calls. The caller's floating-point state (MXCSR) is saved, set
+ * Reentrant: no global state, no allocation, no system calls. The caller's floating-point state (MXCSR, FPCR) is saved, set
  * to round to nearest without flushing to zero, and restored, so it cannot change a result. */
 int edge_run(const edge_ctx *ctx, const void *const *in, void *const *out, void *scratch, int64_t n);
 

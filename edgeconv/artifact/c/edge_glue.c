@@ -51,6 +51,33 @@ static inline float_state enter_default_float_state(void) {
 static inline void leave_default_float_state(float_state found) {
     if ((found & MXCSR_CONTROL) != MXCSR_DEFAULT) __asm__ volatile("ldmxcsr %0" : : "m"(found) : "memory");
 }
+#elif defined(__aarch64__)
+/* Every 64-bit Arm processor that runs Linux has Advanced SIMD. The dot product is asked for at the auxiliary vector,
+ * where the kernel tells what every core of the machine has; the processor's own register ID_AA64ISAR0_EL1 is emulated
+ * by kernels from 4.11 on alone. The symbol is weak: a library that finds no libc does without the dot product. */
+extern unsigned long getauxval(unsigned long type) __attribute__((weak));
+
+static int cpu_runs(uint32_t isa) {
+    const unsigned long AT_HWCAP_TYPE = 16, HWCAP_ASIMDDP_BIT = 1ul << 20;
+    if (isa == EDGE_ISA_GENERIC || isa == EDGE_ISA_NEON) return 1;
+    if (isa != EDGE_ISA_NEON_DOTPROD || getauxval == NULL) return 0;
+    return (getauxval(AT_HWCAP_TYPE) & HWCAP_ASIMDDP_BIT) != 0;
+}
+
+/* FPCR: zero is round to nearest, subnormal numbers kept, no traps. Writing it costs tens of cycles, so only where it
+ * differs. Vector instructions obey the same register. */
+typedef uint64_t float_state;
+
+static inline float_state enter_default_float_state(void) {
+    uint64_t found;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(found));
+    if (found != 0) __asm__ volatile("msr fpcr, xzr" : : : "memory");
+    return found;
+}
+
+static inline void leave_default_float_state(float_state found) {
+    if (found != 0) __asm__ volatile("msr fpcr, %0" : : "r"(found) : "memory");
+}
 #else
 #error "edge_glue.c: this architecture has no instruction-set detection yet"
 #endif

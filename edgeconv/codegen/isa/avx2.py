@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgeconv.codegen.builder import Memory, View, bind, const
-from edgeconv.codegen.isa.base import NO_LOOP_VECTORIZER, Isa
+from edgeconv.codegen.isa.base import NO_LOOP_VECTORIZER, Dot, Isa
 from edgeconv.codegen.isa.vectors import broadcast_group, load_weights, shuffle
 from edgeconv.codegen.tir import Expr, tirx
 
@@ -23,7 +23,7 @@ _WORDS_ORDER = [2 * half + vector for vector in range(2) for half in range(2)]
 
 
 @dataclass(frozen=True)
-class _ByteDot:
+class _ByteDot(Dot):
     """vpmaddwd on even and on odd bytes; 255·128·2 fits a lane, and TVM tells LLVM that additions do not wrap."""
 
     name: str = "vpmaddwd × 2"
@@ -51,13 +51,15 @@ def _multiply_words(a: Expr, b: Expr) -> Expr:
 
 
 @dataclass(frozen=True)
-class _WordDot:
+class _WordDot(Dot):
     """vpmaddwd and an addition; the sum of two products cannot overflow unless both words are -32768 twice."""
 
     name: str = "vpmaddwd"
     activation: str = "int16"
     group: int = 2
     wraps: bool = False
+    least_weight: int = -32767
+    most_weight: int = 32767
 
     def activations(self, view: View, offset: Expr) -> Expr:
         return broadcast_group(view, offset, 2, _LANES, "int16x16")

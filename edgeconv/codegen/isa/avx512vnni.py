@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgeconv.codegen.builder import Memory, View, bind
-from edgeconv.codegen.isa.base import NO_LOOP_VECTORIZER, Isa
+from edgeconv.codegen.isa.base import NO_LOOP_VECTORIZER, Dot, Isa
 from edgeconv.codegen.isa.vectors import broadcast_group, load_weights, shuffle
 from edgeconv.codegen.tir import Expr, tirx
 
@@ -19,7 +19,7 @@ _WORDS_ORDER = [2 * quarter + vector for vector in range(2) for quarter in range
 
 
 @dataclass(frozen=True)
-class _ByteDot:
+class _ByteDot(Dot):
     """vpdpbusd: four unsigned bytes times four signed ones."""
 
     name: str = "vpdpbusd"
@@ -39,13 +39,15 @@ class _ByteDot:
 
 
 @dataclass(frozen=True)
-class _WordDot:
+class _WordDot(Dot):
     """vpdpwssd: two signed words times two signed ones."""
 
     name: str = "vpdpwssd"
     activation: str = "int16"
     group: int = 2
     wraps: bool = True
+    least_weight: int = -32767
+    most_weight: int = 32767
 
     def activations(self, view: View, offset: Expr) -> Expr:
         return broadcast_group(view, offset, 2, _LANES, "int16x32")

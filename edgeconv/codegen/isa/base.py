@@ -4,41 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["NO_LOOP_VECTORIZER", "Dot", "Isa"]
 
 
-class Dot(Protocol):
-    """A dot product of short groups into int32 lanes: acc[lane] += Σ_i activation[i]·weight[lane, i], modulo 2³².
+@dataclass(frozen=True)
+class Dot:
+    """A dot product of short groups into int32 lanes: acc[lane] += Σ_i (activation[i] - offset)·weight[lane, i].
+
+    The sum is modulo 2³².
 
     Attributes:
         name: for reports.
         activation: stored element type of the activations.
         group: length of a group.
         wraps: whether an intermediate overflow of int32 is harmless; where not, the caller excludes it.
+        span: groups that one load of activations covers; 1 where the load puts a group into every lane.
+        offset: what is taken off a stored activation before it is multiplied.
+        least_weight, most_weight: the weights it is right for.
     """
 
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def activation(self) -> str: ...
-
-    @property
-    def group(self) -> int: ...
-
-    @property
-    def wraps(self) -> bool: ...
+    name: str
+    activation: str
+    group: int
+    wraps: bool
+    span: int = 1
+    offset: int = 0
+    least_weight: int = -128
+    most_weight: int = 127
 
     def activations(self, view: Any, offset: Any) -> Any:
-        """The group at `offset` of a view, in every lane; binds it."""
+        """The `span` groups from `offset` of a view on; binds them. Reads whole vectors, so possibly past them."""
+        raise NotImplementedError
+
+    def member(self, loaded: Any, index: int) -> Any:
+        """Group `index` of what `activations` gave, as `accumulate` takes it; binds it."""
+        return loaded
+
+    def arranged(self, weights: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Weights (…, lanes, group) in the order of memory, in the same shape."""
+        return weights
 
     def weights(self, memory: Any, element: str, offset: Any) -> Any:
         """lanes × group weights at `offset` elements of type `element` (int8 or int16) of a memory; binds them."""
+        raise NotImplementedError
 
     def accumulate(self, acc: Any, activations: Any, weights: Any) -> Any:
         """One step."""
+        raise NotImplementedError
 
 
 NO_LOOP_VECTORIZER = ("-vectorize-loops:bool=false",)
@@ -55,9 +72,11 @@ class Isa:
         name: as in target files and artifacts.
         triple, cpu, attributes: what LLVM compiles for.
         lanes: 32-bit lanes of a vector; 1 where only scalar kernels are to be used.
+        accumulators: vectors of sums that a register tile holds: enough to hide the latency of a dot product, and to
+            use what was loaded often; more only delay the epilogue.
         has_fma: fused multiply-add in float32 and float64. Without it requantizations use integers alone.
         llvm_options: command-line options of LLVM's passes.
-        dots: dot products, by stored element type of the activations.
+        dots: dot products; of those that fit activations and weights the first is taken.
     """
 
     name: str
@@ -66,12 +85,16 @@ class Isa:
     attributes: tuple[str, ...] = ()
     llvm_options: tuple[str, ...] = ()
     lanes: int = 1
+    accumulators: int = 8
     has_fma: bool = False
     dots: tuple[Dot, ...] = ()
 
-    def dot(self, activation: str) -> Dot | None:
-        """The dot product for activations of this stored type, or None."""
-        return next((dot for dot in self.dots if dot.activation == activation), None)
+    def dot(self, activation: str, least_weight: int, most_weight: int) -> Dot | None:
+        """The dot product for activations of this stored type and weights in this range, or None."""
+        for dot in self.dots:
+            if dot.activation == activation and dot.least_weight <= least_weight and most_weight <= dot.most_weight:
+                return dot
+        return None
 
     def pack_bytes(self, vectors: Sequence[Any]) -> Any:
         """Four int32 vectors, saturated to 0…255, as one vector of uint8 in the same order."""

@@ -13,7 +13,6 @@ from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.kernels.conv import conv_constants, panel_blocks
 from edgeconv.codegen.kernels.panels import Bucket, Panel, can_finish, make_buckets
 from edgeconv.codegen.kernels.product import (
-    REGISTER_TILE,
     Product,
     Runs,
     choose_chains,
@@ -136,7 +135,7 @@ def _emit(build: Builder, step: Step) -> str:
         product = Product(build, step, bucket, dot, geometry.runs, x, rows, bias, f".{number}")
         target = _Target(build, step, bucket, product, operator, geometry, y, w.shape[1])
         accumulators, groups = target.rows * bucket.blocks, geometry.runs.groups(dot.group)
-        chains = choose_chains(accumulators, groups, w, bias, _stored_range(step, operator.x))
+        chains = choose_chains(dot, accumulators, groups, w, bias, _stored_range(step, operator.x))
         targets.append(replace(target, chains=chains))
     with build.loop(geometry.rows) as row:
         tiles = {target.rows for target in targets}
@@ -176,7 +175,7 @@ class _Target:
     @property
     def rows(self) -> int:
         """Output positions of a tile."""
-        fitting = max(1, REGISTER_TILE // self.bucket.blocks)
+        fitting = max(1, self.build.isa.accumulators // self.bucket.blocks)
         return min(
             4 if self.bucket.blocks == 3 and fitting < 4 and self.build.isa.lanes == 16 else fitting,
             self.geometry.row_length,

@@ -113,7 +113,7 @@ def _can_handle(isa: Isa, step: Step) -> bool:
     dot = choose_dot(isa, x.storage.element, w)
     type_ = step.type(operator.x).dtype
     stored = type_.lo + x.storage.bias, type_.hi + x.storage.bias
-    if dot is None or not product_fits(dot, w, bias, stored):
+    if dot is None or dot.span > 1 or not product_fits(dot, w, bias, stored):
         return False
     axis_fits = step.requant is None or step.requant.linear.channels == 1 or step.requant.linear.axis == 1
     return axis_fits and can_finish(isa, step, range(0, channels, isa.lanes))

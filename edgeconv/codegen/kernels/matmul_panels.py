@@ -13,7 +13,6 @@ from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.kernels.conv import conv_constants
 from edgeconv.codegen.kernels.panels import can_finish, make_buckets
 from edgeconv.codegen.kernels.product import (
-    REGISTER_TILE,
     Product,
     Runs,
     choose_chains,
@@ -98,9 +97,9 @@ def _emit(build: Builder, step: Step) -> str:
         x = widened(build, x)
     rows, columns = _rows(step, operator), len(stored)
     blocks = panel_blocks(rows, columns, isa.lanes)
-    height = min(rows, max(1, REGISTER_TILE // blocks))
+    height = min(rows, max(1, isa.accumulators // blocks))
     runs = Runs((), (), stored.shape[1])
-    chains = choose_chains(blocks * height, runs.groups(dot.group), stored, bias, _stored_range(step, operator))
+    chains = choose_chains(dot, blocks * height, runs.groups(dot.group), stored, bias, _stored_range(step, operator))
     buckets = make_buckets(step, cut_panels(0, columns, isa.lanes, blocks), isa.lanes)
     weights = stored[:, None, :]
     inner = step.type(operator.x).shape[-1]

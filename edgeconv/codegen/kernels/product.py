@@ -24,8 +24,7 @@ from edgeconv.codegen.tir import Expr, T
 
 __all__ = ["Product", "Runs", "choose_chains", "choose_dot", "cut_panels", "product_fits", "widened"]
 
-REGISTER_TILE = 8
-"""Accumulators that hide the latency of a dot product; more only delay the epilogue (measured on AVX512-VNNI)."""
+_HIDING = 8  # independent sums that hide the latency of a dot product
 _UNROLLED_STEPS = 24  # dot products of a window that are written out instead of looped over
 _UNROLLED_RUNS = 7
 
@@ -57,13 +56,10 @@ def choose_dot(isa: Isa, stored: str, weights: NDArray[np.int64]) -> Dot | None:
 
     Where it takes wider activations than `stored`, they have to be `widened` first.
     """
+    if stored not in ("uint8", "int16"):
+        return None
     lo, hi = int(weights.min(initial=0)), int(weights.max(initial=0))
-    narrow = lo >= -128 and hi <= 127
-    if stored == "uint8" and narrow and isa.dot("uint8") is not None:
-        return isa.dot("uint8")
-    if stored in ("uint8", "int16") and lo > -32768 and hi < 32768:
-        return isa.dot("int16")
-    return None
+    return isa.dot(stored, lo, hi) or isa.dot("int16", lo, hi)
 
 
 def product_fits(dot: Dot, weights: NDArray[np.int64], bias: NDArray[np.int64], stored: tuple[int, int]) -> bool:
@@ -74,7 +70,15 @@ def product_fits(dot: Dot, weights: NDArray[np.int64], bias: NDArray[np.int64], 
         bias: (outputs,), corrections for zero point and storage bias included.
         stored: smallest and largest stored activation.
     """
-    return dot.wraps or _stays_inside(weights, bias, stored)
+    return dot.wraps or _stays_inside(weights, *_offset_sums(dot, weights, bias, stored))
+
+
+def _offset_sums(
+    dot: Dot, weights: NDArray[np.int64], bias: NDArray[np.int64], stored: tuple[int, int]
+) -> tuple[NDArray[np.int64], tuple[int, int]]:
+    """Bias and range of the activations as the dot product sees them, with its offset taken off."""
+    sums = weights.reshape(len(weights), -1).sum(1)
+    return bias + dot.offset * sums, (stored[0] - dot.offset, stored[1] - dot.offset)
 
 
 def _stays_inside(weights: NDArray[np.int64], bias: NDArray[np.int64], stored: tuple[int, int]) -> bool:
@@ -84,17 +88,22 @@ def _stays_inside(weights: NDArray[np.int64], bias: NDArray[np.int64], stored: t
 
 
 def choose_chains(
-    accumulators: int, groups: int, weights: NDArray[np.int64], bias: NDArray[np.int64], stored: tuple[int, int]
+    dot: Dot,
+    accumulators: int,
+    groups: int,
+    weights: NDArray[np.int64],
+    bias: NDArray[np.int64],
+    stored: tuple[int, int],
 ) -> int:
     """How many independent sums each accumulator of a tile is split into.
 
     More than one only where the tile has few accumulators and long runs, and where the final additions, which unlike
     dot products must not overflow, cannot.
     """
-    chains = max(1, REGISTER_TILE // accumulators)
+    chains = max(1, _HIDING // accumulators)
     while chains > 1 and groups < 4 * chains:
         chains //= 2
-    return chains if _stays_inside(weights, bias, stored) else 1
+    return chains if _stays_inside(weights, *_offset_sums(dot, weights, bias, stored)) else 1
 
 
 def cut_panels(first: int, count: int, lanes: int, blocks: int) -> list[Panel]:
@@ -143,6 +152,7 @@ class Product:
         narrow = weights.min(initial=0) >= -128 and weights.max(initial=0) <= 127
         self._element = "int8" if narrow else "int16"
         packed = np.stack([self._packed(panel, weights) for panel in bucket.panels])
+        bias = bias + dot.offset * weights.reshape(len(weights), -1).sum(1)
         starts = np.stack([self._padded(bias[panel.first : panel.first + panel.count]) for panel in bucket.panels])
         wrapped = (starts.astype(np.int64) & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
         self._weights = build.constant(f"{step.output}/weights{label}", packed.astype(self._element))
@@ -159,7 +169,7 @@ class Product:
         padded = np.zeros((*rows.shape[:2], self._groups * group), np.int64)
         padded[:, :, : rows.shape[2]] = rows
         split = padded.reshape(self._bucket.blocks, self._lanes, self._runs.number, self._groups, group)
-        return split.transpose(2, 3, 0, 1, 4)
+        return self._dot.arranged(split.transpose(2, 3, 0, 1, 4))
 
     def tile(
         self, panel: Expr, windows: Sequence[Expr], outputs: Callable[[int], Expr], chains: int, dense: bool
@@ -196,8 +206,7 @@ class Product:
         blocks = self._bucket.blocks
         if number * per_run * blocks * len(windows) <= _UNROLLED_STEPS:
             for run in range(number):
-                for group in range(per_run):
-                    self._step(acc, panel, windows, self._place(run), run * per_run + group, group, group % chains)
+                self._groups_of(acc, panel, windows, self._place(run), run * per_run, range(per_run), chains)
             return
         if number <= _UNROLLED_RUNS:
             for run in range(number):
@@ -227,17 +236,48 @@ class Product:
         return place
 
     def _run(self, acc: Memory, panel: Expr, windows: Sequence[Expr], place: Expr, first: Expr, chains: int) -> None:
-        whole = self._groups // chains
-        if whole > 1:
+        unit = max(chains, self._dot.span)
+        whole = self._groups // unit if self._groups // unit > 1 else 0
+        if whole:
             with self._build.loop(whole, opaque=True) as index:
-                for chain in range(chains):
-                    group = index * chains + chain
-                    self._step(acc, panel, windows, place, first + group, group, chain)
-        for group in range(whole * chains if whole > 1 else 0, self._groups):
-            self._step(acc, panel, windows, place, first + group, group, group % chains)
+                at, group = place + index * (unit * self._dot.group), first + index * unit
+                self._groups_of(acc, panel, windows, at, group, range(unit), chains)
+        rest = range(whole * unit, self._groups)
+        self._groups_of(acc, panel, windows, place, first, rest, chains)
+
+    def _groups_of(
+        self,
+        acc: Memory,
+        panel: Expr,
+        windows: Sequence[Expr],
+        place: Expr,
+        first: Expr,
+        groups: range,
+        chains: int,
+    ) -> None:
+        """Steps for some groups of a run, the activations loaded `span` groups at a time.
+
+        Args:
+            place: of the run, relative to a window.
+            first: index of the run's first group among the weights.
+        """
+        span, size = self._dot.span, self._dot.group
+        for start in groups[::span]:
+            places = [window + place + start * size for window in windows]
+            loaded: list[Expr] = []
+            for index in range(min(span, groups.stop - start)):
+                group = start + index
+                self._step(acc, panel, places, loaded, index, first + group, group % chains)
 
     def _step(
-        self, acc: Memory, panel: Expr, windows: Sequence[Expr], place: Expr, weight: Expr, group: Expr, chain: int
+        self,
+        acc: Memory,
+        panel: Expr,
+        places: Sequence[Expr],
+        loaded: list[Expr],
+        index: int,
+        weight: Expr,
+        chain: int,
     ) -> None:
         blocks, lanes, size = self._bucket.blocks, self._lanes, self._dot.group
         steps = self._runs.number * self._groups
@@ -246,10 +286,12 @@ class Product:
             offset = ((panel * steps + weight) * blocks + block) * lanes * size
             memory, origin = self._weights.memory, self._weights.origin
             vectors.append(self._dot.weights(memory, self._element, origin + offset))
-        for row, window in enumerate(windows):
-            activations = self._dot.activations(self._x, window + place + group * size)
+        for row, place in enumerate(places):
+            if len(loaded) == row:
+                loaded.append(self._dot.activations(self._x, place))
+            activations = self._dot.member(loaded[row], index)
             for block in range(blocks):
-                slot = self._slot(chain, row, block, len(windows))
+                slot = self._slot(chain, row, block, len(places))
                 value = self._dot.accumulate(acc.load("int32", slot, lanes), activations, vectors[block])
                 self._put(acc, slot, value)
 

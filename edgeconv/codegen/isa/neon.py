@@ -1,0 +1,169 @@
+"""Advanced SIMD of 64-bit Arm: vectors of 128 bits, with and without the dot product of Armv8.2.
+
+The arena holds bytes unsigned, and Arm multiplies signed bytes by signed ones. One exclusive-or with 128 makes the
+sixteen bytes of a load signed, which lowers each by 128 (`Dot.offset`). Loads cover several groups; the instructions
+(or a dup) pick the group out of the register, which costs less than a load with broadcast for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeconv.codegen.builder import Memory, View, bind, const
+from edgeconv.codegen.isa.base import Dot, Isa
+from edgeconv.codegen.isa.vectors import load_weights, shuffle
+from edgeconv.codegen.tir import Expr, tirx
+
+__all__ = ["NEON", "NEON_DOTPROD"]
+
+_LANES = 4
+_LOW, _HIGH = range(8), range(8, 16)
+
+
+def _signed_bytes(view: View, offset: Expr) -> Expr:
+    """Sixteen stored bytes, each less 128."""
+    return bind(tirx.reinterpret("int8x16", view.vload(offset, 16) ^ const(128, "uint8", 16)))
+
+
+@dataclass(frozen=True)
+class _ByteDot(Dot):
+    """sdot: four signed bytes times four signed ones; the activations are one lane of a register."""
+
+    name: str = "sdot"
+    activation: str = "uint8"
+    group: int = 4
+    wraps: bool = True
+    span: int = 4
+    offset: int = 128
+
+    def activations(self, view: View, offset: Expr) -> Expr:
+        return _signed_bytes(view, offset)
+
+    def member(self, loaded: Expr, index: int) -> Expr:
+        lane = shuffle([tirx.reinterpret("int32x4", loaded)], [index] * _LANES)
+        return bind(tirx.reinterpret("int8x16", lane))
+
+    def weights(self, memory: Memory, element: str, offset: Expr) -> Expr:
+        return bind(memory.load(element, offset, 16))
+
+    def accumulate(self, acc: Expr, activations: Expr, weights: Expr) -> Expr:
+        return tirx.call_llvm_pure_intrin("int32x4", "llvm.aarch64.neon.sdot.v4i32.v16i8", acc, weights, activations)
+
+
+@dataclass(frozen=True)
+class _PairDot(Dot):
+    """smull, smlal2 and sadalp: two products of bytes are added in 16 bits, then pairs of sums in 32 bits.
+
+    128·127·2 fits 16 bits, 128·128·2 does not. The first two bytes of each lane's group come first in memory, then the
+    other two, so that the two long products add up what belongs to one lane.
+    """
+
+    name: str = "smull, smlal, sadalp"
+    activation: str = "uint8"
+    group: int = 4
+    wraps: bool = False
+    span: int = 4
+    offset: int = 128
+    least_weight: int = -127
+
+    def activations(self, view: View, offset: Expr) -> Expr:
+        return _signed_bytes(view, offset)
+
+    def member(self, loaded: Expr, index: int) -> tuple[Expr, Expr]:
+        words = tirx.reinterpret("int16x8", loaded)
+        first, second = (shuffle([words], [2 * index + half] * 4) for half in range(2))
+        return bind(tirx.reinterpret("int8x8", first)), bind(tirx.reinterpret("int8x8", second))
+
+    def arranged(self, weights: NDArray[np.int64]) -> NDArray[np.int64]:
+        halves = weights.reshape(*weights.shape[:-1], 2, 2)
+        return halves.swapaxes(-3, -2).reshape(weights.shape)
+
+    def weights(self, memory: Memory, element: str, offset: Expr) -> Expr:
+        return bind(memory.load(element, offset, 16))
+
+    def accumulate(self, acc: Expr, activations: tuple[Expr, Expr], weights: Expr) -> Expr:
+        low, high = shuffle([weights], _LOW), shuffle([weights], _HIGH)
+        return _add_pairs(acc, _long_product(activations[0], low) + _long_product(activations[1], high))
+
+
+@dataclass(frozen=True)
+class _SingleDot(_PairDot):
+    """The same for weights of -128: sums of two products of 16 bits go to 32 bits one by one."""
+
+    name: str = "smull, sadalp"
+    least_weight: int = -128
+
+    def accumulate(self, acc: Expr, activations: tuple[Expr, Expr], weights: Expr) -> Expr:
+        for half, lanes in zip(activations, (_LOW, _HIGH), strict=True):
+            acc = _add_pairs(acc, _long_product(half, shuffle([weights], lanes)))
+        return acc
+
+
+def _long_product(a: Expr, b: Expr) -> Expr:
+    return tirx.call_llvm_pure_intrin("int16x8", "llvm.aarch64.neon.smull.v8i16", a, b)
+
+
+def _add_pairs(acc: Expr, products: Expr) -> Expr:
+    return acc + tirx.call_llvm_pure_intrin("int32x4", "llvm.aarch64.neon.saddlp.v4i32.v8i16", products)
+
+
+@dataclass(frozen=True)
+class _WordDot(Dot):
+    """smlal with a lane: one signed word times another."""
+
+    name: str = "smlal"
+    activation: str = "int16"
+    group: int = 1
+    wraps: bool = False
+    span: int = 8
+    least_weight: int = -32768
+    most_weight: int = 32767
+
+    def activations(self, view: View, offset: Expr) -> Expr:
+        return bind(view.vload(offset, 8))
+
+    def member(self, loaded: Expr, index: int) -> Expr:
+        return bind(shuffle([loaded], [index] * _LANES))
+
+    def weights(self, memory: Memory, element: str, offset: Expr) -> Expr:
+        return load_weights(memory, element, offset, _LANES)
+
+    def accumulate(self, acc: Expr, activations: Expr, weights: Expr) -> Expr:
+        return acc + tirx.call_llvm_pure_intrin("int32x4", "llvm.aarch64.neon.smull.v4i32", weights, activations)
+
+
+@dataclass(frozen=True)
+class _Neon(Isa):
+    def pack_bytes(self, vectors: Sequence[Expr]) -> Expr:
+        words = [self.pack_words(vectors[:2]), self.pack_words(vectors[2:])]
+        halves = [tirx.call_llvm_pure_intrin("uint8x8", "llvm.aarch64.neon.sqxtun.v8i8", half) for half in words]
+        return shuffle([bind(half) for half in halves], range(16))
+
+    def pack_words(self, vectors: Sequence[Expr]) -> Expr:
+        halves = [tirx.call_llvm_pure_intrin("int16x4", "llvm.aarch64.neon.sqxtn.v4i16", v) for v in vectors]
+        return shuffle([bind(half) for half in halves], range(8))
+
+
+NEON = _Neon(
+    "neon",
+    "aarch64-unknown-linux-gnu",
+    "cortex-a53",
+    lanes=_LANES,
+    accumulators=16,
+    has_fma=True,
+    dots=(_PairDot(), _SingleDot(), _WordDot()),
+)
+NEON_DOTPROD = _Neon(
+    "neon+dotprod",
+    "aarch64-unknown-linux-gnu",
+    "cortex-a76",
+    ("+dotprod",),
+    lanes=_LANES,
+    accumulators=16,
+    has_fma=True,
+    dots=(_ByteDot(), _WordDot()),
+)
