@@ -6,8 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-# gcc links artifacts; musl-gcc makes edge-run independent of the device's libc.
-SYSTEM_PACKAGES := gcc libc6-dev musl-tools
+# gcc links artifacts; musl-gcc makes edge-run independent of the device's libc; the rest links artifacts for 64-bit Arm
+# and runs them here.
+SYSTEM_PACKAGES := gcc libc6-dev musl-tools gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
+SYSTEM_TOOLS := gcc musl-gcc aarch64-linux-gnu-gcc qemu-aarch64-static
 
 # Two test processes on two cores: more threads inside each would only wait for one another.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
@@ -76,12 +78,13 @@ $(VENV)/.stamp-demo: $(INSTALL_INPUTS)
 	@touch $@
 
 advise-system-packages:
-	@for tool in gcc musl-gcc; do \
+	@for tool in $(SYSTEM_TOOLS); do \
 	  command -v $$tool >/dev/null || echo "note: $$tool is not here; to have it: apt-get install $(SYSTEM_PACKAGES)"; \
 	done
 
 system-packages:
-	@if ! command -v gcc >/dev/null || ! command -v musl-gcc >/dev/null; then \
+	@missing=; for tool in $(SYSTEM_TOOLS); do command -v $$tool >/dev/null || missing=1; done; \
+	if [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" = 0 ]; then as_root=; elif command -v sudo >/dev/null; then as_root=sudo; \
 	  else echo "as root: apt-get install $(SYSTEM_PACKAGES)"; exit 1; fi; \
 	  $$as_root apt-get update -qq && \

@@ -10,7 +10,6 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from edgeconv.errors import ArtifactError, UsageError
-from edgeconv.runtime.cpu_features import supported_isas
 
 if TYPE_CHECKING:
     from edgeconv.artifact import Artifact
@@ -40,7 +39,7 @@ class CompileReport:
         artifact: the folder that was written.
         kernels: per instruction set, what was generated for each step of the program.
         seconds: per stage.
-        tested_isas: instruction sets whose results were compared with the reference on this machine.
+        tested_isas: instruction sets whose results were compared with the reference on this machine, emulated or not.
     """
 
     artifact: Artifact
@@ -259,11 +258,11 @@ def _check_golden(
     artifact: Artifact, folder: Path, inputs: Mapping[str, Any], outputs: Mapping[str, Any]
 ) -> tuple[str, ...]:
     """Run what was compiled; a difference is a fault of edgeconv, and nobody is to learn of it later than now."""
-    from edgeconv.runtime.runner import Runner
+    from edgeconv.runtime.emulated import open_runner, runnable_isas
 
-    runnable = [isa.name for isa in artifact.manifest.isas if isa.name in supported_isas()]
+    runnable = runnable_isas(artifact.manifest)
     for isa in runnable:
-        results = Runner(artifact, isa)(inputs)
+        results = open_runner(artifact, isa)(inputs)
         found = results if isinstance(results, dict) else {artifact.manifest.outputs[0].name: results}
         for name, expected in outputs.items():
             if found[name].tobytes() != expected.tobytes():
@@ -271,7 +270,7 @@ def _check_golden(
                     f"{folder} was not written: output '{name}' of the {isa} code differs from the reference",
                     advice="report it as a fault of edgeconv, with the model",
                 )
-    return tuple(runnable)
+    return runnable
 
 
 def load(path: str | Path, isa: str | None = None) -> Runner:

@@ -71,7 +71,7 @@ class _Tool:
 _TOOLS = (
     _Tool(("gcc",), "compile: links the shared library and edge-run", "gcc", required=True),
     _Tool(("musl-gcc",), "compile: an edge-run that needs no libc on the device", "musl-tools"),
-    _Tool(("aarch64-linux-gnu-gcc",), "Raspberry Pi targets", "gcc-aarch64-linux-gnu"),
+    _Tool(("aarch64-linux-gnu-gcc",), "Raspberry Pi targets", "gcc-aarch64-linux-gnu libc6-dev-arm64-cross"),
     _Tool(("qemu-aarch64-static", "qemu-aarch64"), "Raspberry Pi targets without a board", "qemu-user-static"),
     _Tool(("nvcc",), "target cuda", "nvidia-cuda-toolkit"),
     _Tool(("nvidia-smi",), "target cuda: running on a GPU", ""),

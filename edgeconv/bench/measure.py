@@ -20,6 +20,7 @@ import numpy as np
 from edgeconv.artifact import Artifact, read
 from edgeconv.bench.peak import measured_peak
 from edgeconv.errors import DeviceError, UsageError
+from edgeconv.runtime.cpu_features import host_architecture
 from edgeconv.runtime.runner import Runner
 
 __all__ = ["BenchReport", "Timing", "bench"]
@@ -144,6 +145,7 @@ def bench(
     if not batches or min(batches) < 1 or passes < 1:
         raise UsageError(f"batches {list(batches)}, passes {passes}", expected="whole numbers from 1 on")
     opened = read(artifact)
+    _require_native(opened)
     load = os.getloadavg()[0]
     core = _pin()
     notes: list[str] = []
@@ -166,6 +168,16 @@ def bench(
     peak = measured_peak(runner.isa)
     macs = opened.manifest.macs
     return BenchReport(str(artifact), _cpu_name(), runner.isa, macs, core, load, timings, peak, tuple(notes))
+
+
+def _require_native(artifact: Artifact) -> None:
+    architecture = artifact.manifest.architecture
+    if architecture != host_architecture():
+        raise DeviceError(
+            f"{artifact.path} is for {architecture} and this machine is {host_architecture()}: under emulation time "
+            "says nothing about the board",
+            advice="copy the artifact to the board and run: edge-run --bench 200",
+        )
 
 
 def _own_subjects(artifact: Artifact, runner: Runner, batch: int, seed: int) -> list[_Subject]:

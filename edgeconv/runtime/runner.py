@@ -16,13 +16,13 @@ from edgeconv.errors import InputError
 from edgeconv.runtime.fastcall import make_fast_call
 from edgeconv.runtime.library import Library
 
-__all__ = ["Runner", "load"]
+__all__ = ["Runner", "load", "never"]
 
 Array = NDArray[np.generic]
 
 
 def load(path: str | Path, isa: str | None = None) -> Runner:
-    """Open an artifact and get it ready to run on this machine.
+    """Open an artifact and get it ready to run on this machine, under emulation where it is for another CPU.
 
     Args:
         isa: instruction set; the fastest that this machine runs when None.
@@ -31,7 +31,9 @@ def load(path: str | Path, isa: str | None = None) -> Runner:
         ArtifactError: not an artifact, altered, or of a newer version.
         DeviceError: this machine lacks the CPU features that it needs.
     """
-    return Runner(read(path), isa)
+    from edgeconv.runtime.emulated import open_runner
+
+    return open_runner(read(path), isa)
 
 
 class Runner:
@@ -55,7 +57,7 @@ class Runner:
         self.isa = self._library.isa
         self._threads = threading.local()
         fast = make_fast_call(self._library, manifest, self._new_scratch())
-        self._fast: Callable[..., Any] = fast[0] if fast else _never
+        self._fast: Callable[..., Any] = fast[0] if fast else never
         self._alive = fast  # what the fast call points at
 
     def __call__(self, x: Array | Mapping[str, Array], out: Any = None) -> Any:
@@ -195,7 +197,7 @@ class Runner:
         return InputError("an input holds values outside its type")
 
 
-def _never(*_arguments: object) -> None:
+def never(*_arguments: object) -> None:
     """The fast call of a model that has none."""
 
 

@@ -15,7 +15,8 @@ from edgeconv import reference
 from edgeconv.artifact import Artifact, read
 from edgeconv.errors import ArtifactError, EdgeconvError, ModelError, ToolError, UsageError
 from edgeconv.ir import Program
-from edgeconv.runtime.cpu_features import supported_isas
+from edgeconv.runtime.cpu_features import host_architecture
+from edgeconv.runtime.emulated import PACKAGE, emulator, open_runner, runnable_isas
 from edgeconv.runtime.runner import Runner
 from edgeconv.verify.inputs import random_inputs
 from edgeconv.verify.results import (
@@ -186,15 +187,20 @@ def _compare_artifact(
 
 
 def _runners(artifact: Artifact, notes: list[str]) -> dict[str, Runner]:
-    here = supported_isas()
+    here = runnable_isas(artifact.manifest)
+    under = ", under qemu" if emulator(artifact.manifest) else ""
     runners = {}
     for isa in artifact.manifest.isas:
         if isa.name in here:
-            runners[isa.name] = Runner(artifact, isa=isa.name)
+            runners[isa.name + under] = open_runner(artifact, isa.name)
         else:
             notes.append(f"instruction set {isa.name} was not run: this CPU lacks it")
     if not runners:
-        raise ToolError(f"{artifact.path}: no instruction set of the artifact runs on this machine")
+        foreign = artifact.manifest.architecture != host_architecture()
+        raise ToolError(
+            f"{artifact.path}: no instruction set of the artifact runs on this machine",
+            advice=f"apt-get install {PACKAGE} runs it under emulation" if foreign else None,
+        )
     return runners
 
 

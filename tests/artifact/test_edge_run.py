@@ -14,7 +14,7 @@ import pytest
 from numpy.lib import format as npy
 
 from edgeconv import reference
-from edgeconv.artifact import link, read
+from edgeconv.artifact import compilers, read
 from tests.artifact.double import built, copy_program, golden, quantize_program, write_double
 
 pytestmark = pytest.mark.needs_gcc
@@ -216,7 +216,7 @@ def test_it_runs_in_an_empty_root(tmp_path: Path) -> None:
 
 def test_without_musl_it_is_linked_with_glibc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     which = shutil.which
-    monkeypatch.setattr(link.shutil, "which", lambda name: None if name == "musl-gcc" else which(name))
+    monkeypatch.setattr(compilers.shutil, "which", lambda name: None if name == "musl-gcc" else which(name))
     artifact = write_double(tmp_path / "plain.edge", isas=("generic",))
     assert artifact.manifest.executable_libc == "glibc"
     assert not artifact.executable.is_symlink()

@@ -34,8 +34,8 @@ def write(tmp_path: Path):
 
 def test_every_target_that_comes_along_loads_under_its_own_name() -> None:
     names = [target.name for target in list_targets()]
-    assert names[:4] == ["generic", "x86-64", "x86-64-avx2", "x86-64-avx512vnni"]
-    assert set(names[4:]) == {"cuda", "rpi4", "rpi5", "ulx3s-85f"}
+    arm, x86 = ["aarch64", "rpi3", "rpi4", "rpi5"], ["generic", "x86-64", "x86-64-avx2", "x86-64-avx512vnni"]
+    assert set(names) >= {*arm, *x86, "cuda", "ulx3s-85f"}
     assert all(load_target(name).name == name for name in names)
 
 
@@ -55,7 +55,22 @@ def test_x86_targets_carry_their_instruction_sets(name: str, isas: tuple[str, ..
     assert (target.family, target.triple, target.run) == ("cpu", "x86_64-linux-gnu", "in-process")
 
 
-@pytest.mark.parametrize("name", ["cuda", "rpi4", "rpi5", "ulx3s-85f"])
+@pytest.mark.parametrize(
+    ("name", "isas"),
+    [
+        ("aarch64", ("neon", "neon+dotprod")),
+        ("rpi3", ("neon",)),
+        ("rpi4", ("neon",)),
+        ("rpi5", ("neon+dotprod",)),
+    ],
+)
+def test_arm_targets_carry_their_instruction_sets(name: str, isas: tuple[str, ...]) -> None:
+    target = load_target(name)
+    target.require_available()
+    assert (target.isa_names, target.architecture) == (isas, "aarch64")
+
+
+@pytest.mark.parametrize("name", ["cuda", "ulx3s-85f"])
 def test_planned_targets_are_refused_with_what_works_instead(name: str) -> None:
     target = load_target(name)
     with pytest.raises(DeviceError, match=f"target '{name}' .* not available yet") as caught:

@@ -1,0 +1,119 @@
+"""Running an artifact for 64-bit Arm on another machine: its edge-run under qemu's user-mode emulation.
+
+Bits are those of the board; time is not, and the artifact is started anew for every call.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeconv.artifact import Artifact
+from edgeconv.artifact.manifest import Manifest
+from edgeconv.errors import DeviceError, ToolError, UsageError
+from edgeconv.runtime.cpu_features import host_architecture, supported_isas
+from edgeconv.runtime.runner import Runner, never
+
+__all__ = ["EmulatedRunner", "emulator", "open_runner", "runnable_isas"]
+
+_EMULATORS = {"aarch64": ("qemu-aarch64-static", "qemu-aarch64")}
+PACKAGE = "qemu-user-static"
+_MODELLED_CPUS = ("cortex-a53", "cortex-a72", "cortex-a76")  # of LLVM's names, those that qemu 7 knows, too
+
+
+def emulator(manifest: Manifest) -> str | None:
+    """The command that runs programs of the artifact's architecture here; None where it is native or has none."""
+    if manifest.architecture == host_architecture():
+        return None
+    commands = _EMULATORS.get(manifest.architecture, ())
+    return next((command for command in commands if shutil.which(command)), None)
+
+
+def runnable_isas(manifest: Manifest) -> tuple[str, ...]:
+    """The artifact's instruction sets that run on this machine, emulated or not, slowest first."""
+    carried = tuple(isa.name for isa in manifest.isas)
+    if manifest.architecture == host_architecture():
+        here = supported_isas()
+        return tuple(name for name in carried if name in here)
+    return carried if emulator(manifest) else ()
+
+
+def open_runner(artifact: Artifact, isa: str | None = None) -> Runner:
+    """A runner in this process where the machine is of the artifact's architecture, else one under emulation.
+
+    Raises:
+        DeviceError: the machine lacks CPU features that it needs, or the emulator.
+    """
+    manifest = artifact.manifest
+    if manifest.architecture == host_architecture():
+        return Runner(artifact, isa)
+    return EmulatedRunner(artifact, isa)
+
+
+class EmulatedRunner(Runner):
+    """An artifact under qemu; used like any `Runner`."""
+
+    def __init__(self, artifact: Artifact, isa: str | None = None) -> None:
+        manifest = artifact.manifest
+        command = emulator(manifest)
+        if command is None:
+            known = manifest.architecture in _EMULATORS
+            raise DeviceError(
+                f"this machine ({host_architecture()}) cannot run {artifact.path}, which is for {manifest.architecture}",
+                advice=f"apt-get install {PACKAGE} runs it under emulation"
+                if known
+                else "compile it for this machine (--target cpu)",
+            )
+        carried = [compiled.name for compiled in manifest.isas]
+        if isa is not None and isa not in carried:
+            raise UsageError(
+                f"{artifact.path} does not carry the instruction set '{isa}'", expected=" or ".join(carried)
+            )
+        self.artifact = artifact
+        self.inputs, self.outputs = manifest.inputs, manifest.outputs
+        self.isa = isa or carried[-1]
+        self._threads = threading.local()
+        self._fast, self._alive = never, None
+        compiled = next(entry for entry in manifest.isas if entry.name == self.isa)
+        cpu = compiled.cpu if compiled.cpu in _MODELLED_CPUS else "max"
+        self.command = (command, "-cpu", cpu, str(artifact.executable.absolute()), "--isa", self.isa)
+
+    def _run(self, arrays: list[NDArray[np.generic]], results: list[NDArray[np.generic]], samples: int) -> None:
+        if samples == 0:
+            return
+        if not self._inside(arrays):
+            raise self._out_of_range(arrays)
+        with tempfile.TemporaryDirectory(prefix="edgeconv-") as name:
+            folder = Path(name)
+            options: list[str] = ["--allow-nan", "--input-format", "raw", "--format", "raw"]
+            for index, (tensor, array) in enumerate(zip(self.inputs, arrays, strict=True)):
+                (folder / f"in{index}").write_bytes(array.tobytes())
+                options += ["-i", f"{tensor.name}={folder / f'in{index}'}"]
+            for index, tensor in enumerate(self.outputs):
+                options += ["-o", f"{tensor.name}={folder / f'out{index}'}"]
+            self._start([*self.command, *options])
+            for index, result in enumerate(results):
+                data = np.fromfile(folder / f"out{index}", result.dtype)
+                result[...] = data.reshape(result.shape)
+
+    def _start(self, command: Sequence[str]) -> None:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise ToolError(f"{' '.join(command[:4])} ended with {done.returncode}: {done.stderr.strip()[-500:]}")
+
+    def _inside(self, arrays: Sequence[NDArray[Any]]) -> bool:
+        for tensor, array in zip(self.inputs, arrays, strict=True):
+            if tensor.type != "f32" and array.size:
+                bits, signed = int(tensor.type[1:]), tensor.type[0] == "i"
+                lo = -(1 << (bits - 1)) if signed else 0
+                if array.min() < lo or array.max() >= lo + (1 << bits):
+                    return False
+        return True

@@ -1,0 +1,72 @@
+"""Artifacts for 64-bit Arm, compiled here and run under qemu: the bits of the reference, and clear words about tools."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgeconv
+from edgeconv import reference
+from edgeconv.api import verify
+from edgeconv.artifact import compilers, read
+from edgeconv.cli import main
+from edgeconv.errors import DeviceError, ToolError
+from edgeconv.runtime import emulated
+from edgeconv.runtime.emulated import EmulatedRunner, open_runner
+from tests.cli.test_compile import write_model
+
+X = np.random.default_rng(1).normal(0, 4, (20, 1, 2, 8)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("arm")
+    return edgeconv.compile(write_model(folder / "small.onnx"), target="aarch64", output=folder / "small.edge").path
+
+
+@pytest.mark.needs_qemu
+@pytest.mark.parametrize("isa", ["neon", "neon+dotprod"])
+def test_results_under_emulation_are_those_of_the_reference(compiled: Path, isa: str) -> None:
+    artifact = read(compiled)
+    expected = reference.run(artifact.program(), {"x": X})["y"]
+    runner = open_runner(artifact, isa)
+    assert isinstance(runner, EmulatedRunner)
+    assert runner(X).tobytes() == expected.tobytes()
+    assert runner(X[0]).tobytes() == expected[0].tobytes()
+    assert runner.run({"x": X})["y"].tobytes() == expected.tobytes()
+
+
+@pytest.mark.needs_qemu
+def test_verify_names_the_emulation(compiled: Path) -> None:
+    report = verify(compiled, samples=8)
+    assert report.ok
+    assert {found.peer for found in report.comparisons} == {
+        "artifact (neon, under qemu)",
+        "artifact (neon+dotprod, under qemu)",
+    }
+
+
+@pytest.mark.needs_qemu
+def test_time_is_not_measured_under_emulation(compiled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", str(compiled)]) == 4
+    assert "under emulation time says nothing" in capsys.readouterr().err
+
+
+@pytest.mark.needs_qemu
+def test_a_missing_emulator_is_named_with_its_package(compiled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emulated.shutil, "which", lambda name: None)
+    with pytest.raises(DeviceError, match="which is for aarch64") as caught:
+        edgeconv.load(compiled)
+    assert caught.value.advice == "apt-get install qemu-user-static runs it under emulation"
+
+
+def test_a_missing_cross_compiler_is_named_with_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    which = shutil.which
+    monkeypatch.setattr(compilers, "host_architecture", lambda: "x86_64")
+    monkeypatch.setattr(compilers.shutil, "which", lambda name: None if "aarch64" in name else which(name))
+    with pytest.raises(ToolError, match="aarch64-linux-gnu-gcc is not installed") as caught:
+        compilers.find_compiler("aarch64")
+    assert "apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross" in (caught.value.advice or "")
