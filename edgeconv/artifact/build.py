@@ -73,7 +73,9 @@ def generate_all(
     # One blob for all: it only grew, so the offsets of the first ones hold in the last one.
     whole = codes[-1].blob
     return Generated(
-        tuple(CompiledKernel(c.isa, c.symbol, c.object_bytes, whole, c.scratch_bytes, cpus.get(c.isa, "")) for c in codes),
+        tuple(
+            CompiledKernel(c.isa, c.symbol, c.object_bytes, whole, c.scratch_bytes, cpus.get(c.isa, "")) for c in codes
+        ),
         {code.isa: code.report for code in codes},
         {code.isa: code.sections for code in codes},
     )

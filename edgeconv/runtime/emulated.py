@@ -65,12 +65,11 @@ class EmulatedRunner(Runner):
         manifest = artifact.manifest
         command = emulator(manifest)
         if command is None:
-            known = manifest.architecture in _EMULATORS
+            here, wanted = host_architecture(), manifest.architecture
+            emulates = f"apt-get install {PACKAGE} runs it under emulation"
             raise DeviceError(
-                f"this machine ({host_architecture()}) cannot run {artifact.path}, which is for {manifest.architecture}",
-                advice=f"apt-get install {PACKAGE} runs it under emulation"
-                if known
-                else "compile it for this machine (--target cpu)",
+                f"this machine ({here}) cannot run {artifact.path}, which is for {wanted}",
+                advice=emulates if wanted in _EMULATORS else "compile it for this machine (--target cpu)",
             )
         carried = [compiled.name for compiled in manifest.isas]
         if isa is not None and isa not in carried:

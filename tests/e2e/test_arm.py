@@ -1,4 +1,4 @@
-"""Artifacts for 64-bit Arm, compiled here and run under qemu: the bits of the reference, and clear words about tools."""
+"""Artifacts for 64-bit Arm, compiled here and run under qemu: the bits of the reference, clear words about tools."""
 
 from __future__ import annotations
 
