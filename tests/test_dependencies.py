@@ -66,6 +66,7 @@ ONLY_IN = {
 }
 # Module -> distribution, where the names differ.
 DISTRIBUTION_OF = {
+    "PIL": "pillow",
     "ai_edge_litert": "ai-edge-litert",
     "onnx_ir": "onnx-ir",
     "skfem": "scikit-fem",
