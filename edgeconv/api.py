@@ -27,6 +27,8 @@ GOLDEN_MACS = 100_000_000
 """The reference interpreter takes about a second for so many: larger models get fewer samples, at least one."""
 STAGES = ("read", "lower", "prove", "generate", "golden", "write", "check")
 
+StreamChanges = Mapping[str, str | int | bool | None]
+"""Fields of `edgeconv.artifact.StreamSettings` by name."""
 Progress = Callable[[str, int, int], None]
 """Called with the name of the stage that begins, its index, and the number of stages."""
 
@@ -101,6 +103,7 @@ def compile_model(
     *,
     shapes: Mapping[str, int] | None = None,
     units: Mapping[str, str] | None = None,
+    stream: StreamChanges | None = None,
     fuse: bool = True,
     seed: int = 0,
     progress: Progress | None = None,
@@ -113,6 +116,7 @@ def compile_model(
         output: folder to write; the model's name with `.edge` in the current folder when None.
         shapes: extents of symbolic dimensions by name, other than the batch.
         units: of the real values of inputs and outputs by name, for the header and the manifest.
+        stream: defaults of `run --stream` by field of `StreamSettings`, where the model does not imply them.
         fuse: fuse requantizations into the operators before them; the results are the same bits either way.
         seed: of the golden samples.
         progress: called as each stage begins.
@@ -145,7 +149,7 @@ def compile_model(
 
     program = lower(graph)
     source = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    return _compile(program, folder, target, folder.stem, source, units or {}, fuse, seed, clock)
+    return _compile(program, folder, target, folder.stem, source, units or {}, stream or {}, fuse, seed, clock)
 
 
 def compile_program(
@@ -154,6 +158,7 @@ def compile_program(
     target: str | Path = "cpu",
     *,
     units: Mapping[str, str] | None = None,
+    stream: StreamChanges | None = None,
     fuse: bool = True,
     seed: int = 0,
     progress: Progress | None = None,
@@ -165,7 +170,8 @@ def compile_program(
     load_target(target).require_available()
     folder = Path(output)
     require_replaceable(folder)
-    return _compile(program, folder, target, folder.stem, {}, units or {}, fuse, seed, _Clock(STAGES, progress))
+    clock = _Clock(STAGES, progress)
+    return _compile(program, folder, target, folder.stem, {}, units or {}, stream or {}, fuse, seed, clock)
 
 
 def _compile(
@@ -175,6 +181,7 @@ def _compile(
     name: str,
     source: Mapping[str, str],
     units: Mapping[str, str],
+    stream: StreamChanges,
     fuse: bool,
     seed: int,
     clock: _Clock,
@@ -185,6 +192,7 @@ def _compile(
 
     chosen = load_target(target)
     _check_units(program, units)
+    _check_stream(program, stream)
     clock.enter("prove")
     certificates = prove_all(program, chosen.isa_names)
     clock.enter("generate")
@@ -210,6 +218,7 @@ def _compile(
         golden_outputs=outputs,
         source=source,
         units=units,
+        stream=stream,
         fused=fuse,
         toolchain=toolchain(chosen.architecture or ""),
     )
@@ -229,6 +238,15 @@ def _check_units(program: Program, units: Mapping[str, str]) -> None:
     for name in units:
         if name not in known:
             raise UsageError(f"a unit for '{name}', which is no input or output", expected=", ".join(known))
+
+
+def _check_stream(program: Program, stream: StreamChanges) -> None:
+    from edgeconv.artifact.layers import describe_inputs
+    from edgeconv.artifact.stream import default_settings, settings_for
+
+    if stream:
+        inputs = describe_inputs(program, {})
+        settings_for(inputs, default_settings(inputs), stream)
 
 
 def prove_all(program: Program, isas: Sequence[str]) -> dict[str, Certificate]:

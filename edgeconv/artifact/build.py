@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -128,6 +129,7 @@ def check_library(
         golden_inputs={},
         golden_outputs={},
         units={tensor.name: tensor.unit for tensor in (*manifest.inputs, *manifest.outputs) if tensor.unit},
+        stream=dataclasses.asdict(manifest.stream) if manifest.stream else {},
     )
     linked = link(model_source(contents), generated.kernels, manifest.architecture)
     pairs = [(manifest.library, linked.library)]

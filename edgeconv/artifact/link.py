@@ -20,7 +20,7 @@ from edgeconv.errors import ToolError
 __all__ = ["CompiledKernel", "Linked", "link"]
 
 _LIBRARY_SOURCES = ("edge_glue.c", "edge_python.c")
-_PROGRAM_SOURCES = ("edge_io.c", "edge_checks.c", "edge_run_main.c")
+_PROGRAM_SOURCES = ("edge_io.c", "edge_checks.c", "edge_stream.c", "edge_run_main.c")
 _MEMORY_SOURCE = "edge_memory.c"
 _ALLOCATOR_SOURCE = "edge_alloc.c"
 _EXPORTS = (

@@ -21,6 +21,7 @@ __all__ = [
     "FileEntry",
     "LayerInfo",
     "Manifest",
+    "StreamSettings",
     "TensorInfo",
     "parse_manifest",
     "render_manifest",
@@ -107,6 +108,30 @@ class CompiledIsa:
 
 
 @dataclass(frozen=True)
+class StreamSettings:
+    """How `run --stream` reads a stream and writes records: docs/streaming.md.
+
+    Attributes:
+        dtype: element type of the stream, such as `i16`.
+        byte_order: "little" or "big".
+        channels: values of a point, which follow one another.
+        window, hop: points of a sample, and from the start of a sample to the start of the next.
+        record: "text" or "raw".
+        index: whether a record begins with the index of its first point.
+        partial: what becomes of points after the last whole window: "drop", "zero" (filled up) or "error".
+    """
+
+    dtype: str
+    byte_order: str
+    channels: int
+    window: int
+    hop: int
+    record: str = "text"
+    index: bool = True
+    partial: str = "drop"
+
+
+@dataclass(frozen=True)
 class FileEntry:
     """Size and SHA-256 of one file."""
 
@@ -131,6 +156,7 @@ class Manifest:
         source: name and SHA-256 of the model file.
         fused: whether requantizations were fused into the operators before them (the results are the same bits).
         toolchain: names and versions of what made the code: the same give the same library, byte by byte.
+        stream: defaults of `run --stream`, or None where the model has several inputs.
         timings: figures a benchmark recorded, or None.
         files: every file of the folder but the manifest.
     """
@@ -156,6 +182,7 @@ class Manifest:
     source: dict[str, str]
     fused: bool
     toolchain: dict[str, str]
+    stream: StreamSettings | None = None
     timings: dict[str, Any] | None = None
     files: dict[str, FileEntry] = field(default_factory=dict)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-from edgeconv.artifact.manifest import TensorInfo
+from edgeconv.artifact.manifest import StreamSettings, TensorInfo
 from edgeconv.errors import UnsupportedModelError
 
 __all__ = ["C_FOLDER", "ISA_NUMBERS", "KernelSource", "ModelSource", "example_text", "header_text", "identifier"]
@@ -49,6 +49,7 @@ class ModelSource:
     Attributes:
         kernels: slowest first.
         ranges: for each input the least and greatest value that the model resolves.
+        stream: defaults of `edge-run --stream`, or None where there is no such mode.
     """
 
     name: str
@@ -59,6 +60,7 @@ class ModelSource:
     scratch_alignment: int
     macs: int
     ranges: tuple[tuple[float, float], ...]
+    stream: StreamSettings | None = None
 
     def text(self) -> str:
         """The text of model.c.
@@ -76,10 +78,11 @@ class ModelSource:
         ]
         lines += ["", *_tensor_table("INPUTS", self.inputs, self.ranges)]
         lines += ["", *_tensor_table("OUTPUTS", self.outputs, no_range)]
+        lines += ["", *_stream_lines(self.stream)]
         lines += ["", "static const edge_kernel KERNELS[] = {"]
         lines += [f'    {{{ISA_NUMBERS[k.isa]}, "{k.isa}", {k.symbol}, {k.weights}}},' for k in self.kernels]
         counts = f"{len(self.inputs)}, {len(self.outputs)}, {len(self.kernels)}"
-        sizes = f"{self.scratch_bytes}, {self.scratch_alignment}, {self.macs}"
+        sizes = f"{self.scratch_bytes}, {self.scratch_alignment}, {self.macs}, {'&STREAM' if self.stream else 'NULL'}"
         lines += [
             "};",
             "",
@@ -105,6 +108,14 @@ def _tensor_table(label: str, tensors: Sequence[TensorInfo], ranges: Sequence[tu
             f"{len(tensor.shape)}, {{{shape}}}, {prod(tensor.shape)}, {low!r}, {high!r}}},"
         )
     return [*lines, "};"]
+
+
+def _stream_lines(stream: StreamSettings | None) -> list[str]:
+    if stream is None:
+        return []
+    words = ", ".join(_quoted(word) for word in (stream.dtype, stream.byte_order, stream.record, stream.partial))
+    numbers = f"{stream.channels}, {stream.window}, {stream.hop}, {int(stream.index)}"
+    return [f"static const edge_stream STREAM = {{{words}, {numbers}}};"]
 
 
 def _kind_and_bytes(dtype: str) -> tuple[str, int]:

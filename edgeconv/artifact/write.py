@@ -26,6 +26,7 @@ from edgeconv.artifact.manifest import (
 )
 from edgeconv.artifact.sources import C_FOLDER, ModelSource, example_text, header_text, identifier
 from edgeconv.artifact.store import GOLDEN_FOLDER, Artifact, certificate_name, file_entries, publish
+from edgeconv.artifact.stream import default_settings, settings_for
 from edgeconv.integer import POLICY_OF_ISA, Certificate
 from edgeconv.ir import ARITHMETIC_VERSION, Program
 from edgeconv.ir.storage import save_program
@@ -50,6 +51,7 @@ class Contents:
         units: of real values, by tensor name.
         fused: whether requantizations were fused into the operators before them.
         toolchain: names and versions of what made the code.
+        stream: defaults of `run --stream`, by field, where they are not those of `default_settings`.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Contents:
     units: Mapping[str, str] = field(default_factory=dict)
     fused: bool = True
     toolchain: Mapping[str, str] = field(default_factory=dict)
+    stream: Mapping[str, str | int | bool | None] = field(default_factory=dict)
 
 
 def write(contents: Contents, output: Path, check: Callable[[Artifact], None] | None = None) -> Artifact:
@@ -98,15 +101,18 @@ def write(contents: Contents, output: Path, check: Callable[[Artifact], None] | 
 def model_source(contents: Contents) -> ModelSource:
     """The description of the model that its C sources are made of."""
     program = contents.program
+    inputs = layers.describe_inputs(program, contents.units)
+    stream = default_settings(inputs)
     return ModelSource(
         name=identifier(contents.name),
-        inputs=layers.describe_inputs(program, contents.units),
+        inputs=inputs,
         outputs=layers.describe_outputs(program, contents.units),
         kernels=kernel_sources(contents.kernels),
         scratch_bytes=max(kernel.scratch_bytes for kernel in contents.kernels),
         scratch_alignment=SCRATCH_ALIGNMENT,
         macs=sum(layers.macs_of(program, operator) for operator in program.operators),
         ranges=layers.input_ranges(program),
+        stream=settings_for(inputs, stream, contents.stream) if contents.stream else stream,
     )
 
 
@@ -182,5 +188,6 @@ def _manifest(contents: Contents, model: ModelSource, library: str, linked: Link
         source=dict(contents.source),
         fused=contents.fused,
         toolchain=dict(contents.toolchain),
+        stream=model.stream,
         files=file_entries(folder),
     )

@@ -12,6 +12,7 @@ from edgeconv.cli.arguments import read_shapes, split_pair
 from edgeconv.cli.console import Console, format_table
 from edgeconv.cli.formatting import layer_rows, readable_bytes, readable_count
 from edgeconv.cli.options import common_options
+from edgeconv.cli.streams import read_stream_settings
 
 if TYPE_CHECKING:
     from edgeconv.api import CompileReport, Progress
@@ -37,6 +38,13 @@ _STAGE_TEXTS = {
 @click.option(
     "--unit", "units", multiple=True, metavar="TENSOR=UNIT", help="Unit of an input's or output's real values."
 )
+@click.option(
+    "--stream",
+    "stream",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A default of `run --stream`: dtype, byte-order, channels, window, hop, record, index, partial.",
+)
 @click.option("--no-fuse", is_flag=True, help="Keep every operator apart, to look for a fault: same bits, slower.")
 @common_options
 def command(
@@ -46,6 +54,7 @@ def command(
     output: Path | None,
     shapes: tuple[str, ...],
     units: tuple[str, ...],
+    stream: tuple[str, ...],
     no_fuse: bool,
 ) -> None:
     """Compile MODEL, a quantized ONNX file, into an artifact.
@@ -61,6 +70,7 @@ def command(
         output,
         shapes=read_shapes(shapes),
         units=dict(split_pair(item, "--unit") for item in units),
+        stream=read_stream_settings(stream),
         fuse=not no_fuse,
         seed=console.seed,
         progress=_progress(console),

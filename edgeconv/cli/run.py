@@ -3,30 +3,52 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+from edgeconv.cli import streams
 from edgeconv.cli.console import Console, format_table
 from edgeconv.cli.options import common_options
+from edgeconv.errors import UsageError
 
 
 @click.command()
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option(
-    "-i", "--input", "source", required=True, help="A .npz keyed by input names, a .npy for a single input, or -."
+    "-i", "--input", "source", help="A .npz keyed by input names, a .npy for a single input, or -; a raw stream."
 )
 @click.option(
     "-o", "--output", "sink", help="A .npz, a .npy for a single output, or - (.npy); a summary when left out."
 )
 @click.option("--isa", help="Instruction set; the fastest that this machine runs when left out.")
 @click.option("--allow-nan", is_flag=True, help="NaN in an input gives the zero point; otherwise it is refused.")
+@streams.stream_options
 @common_options
-def command(console: Console, artifact: Path, source: str, sink: str | None, isa: str | None, allow_nan: bool) -> None:
-    """Run ARTIFACT on the samples of a file.
+def command(
+    console: Console,
+    artifact: Path,
+    source: str | None,
+    sink: str | None,
+    isa: str | None,
+    allow_nan: bool,
+    is_stream: bool,
+    **stream: Any,
+) -> None:
+    """Run ARTIFACT on the samples of a file, or on a stream of points.
 
     For an input of shape (1, 1, 128) arrays of shape (N, 1, 128) and (N, 1, 1, 128) mean N samples. Without an output
-    file the outputs' shapes, ranges and first values are printed.
+    file the outputs' shapes, ranges and first values are printed. With --stream raw points are read, from standard
+    input unless -i names a file, and a record is written for every window, to standard output unless -o does; what an
+    option leaves out is in the artifact.
     """
+    if is_stream:
+        streams.run(console, artifact, source or "-", sink or "-", isa, allow_nan, stream)
+        return
+    if any(value is not None for value in stream.values()):
+        raise UsageError("an option of --stream without --stream")
+    if source is None:
+        raise UsageError("no input", expected="-i FILE")
     from edgeconv.runtime.files import read_inputs, refuse_nan, write_outputs
     from edgeconv.runtime.runner import load
 

@@ -6,9 +6,11 @@ import atexit
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +55,16 @@ void {symbol}(const void *const *in, void *const *out, const uint8_t *weights, u
 """
 
 
+_COPY_ONE = """
+#include <stdint.h>
+#include <string.h>
+void {symbol}(const void *const *in, void *const *out, const uint8_t *weights, uint8_t *scratch, int64_t n) {{
+    (void)weights, (void)scratch;
+    memcpy(out[0], in[0], 16 * n);
+}}
+"""
+
+
 def quantize_program() -> Program:
     """f32 (1, 1, 8) → i8 with step 0.5 → f32."""
     full = Grid.full(dtype("i8"))
@@ -71,6 +83,18 @@ def copy_program() -> Program:
         ("wide", "thin"),
         (ops.Reshape("wide", "adc", (1, 2, 2)), ops.Reshape("thin", "gain", (1, 3, 1))),
     )
+
+
+def narrow_program() -> Program:
+    """Input `adc` i12 (1, 2, 4), two channels of four points; output `same`, the same values."""
+    return Program({"adc": TensorType((1, 2, 4), dtype("i12"))}, ("same",), (ops.Reshape("same", "adc", (1, 8)),))
+
+
+PROGRAMS = {
+    "quantize": (quantize_program, _QUANTIZE),
+    "copy": (copy_program, _COPY),
+    "narrow": (narrow_program, _COPY_ONE),
+}
 
 
 @cache
@@ -102,10 +126,15 @@ def golden(program: Program, seed: int = 0) -> dict[str, NDArray[np.generic]]:
     return arrays
 
 
-def write_double(output: Path, program: Program | None = None, isas: tuple[str, ...] = ("generic", "avx2")) -> Artifact:
-    """Write the artifact of `quantize_program()`, or of `copy_program()` when that is given."""
+def write_double(
+    output: Path,
+    program: Program | None = None,
+    isas: tuple[str, ...] = ("generic", "avx2"),
+    stream: Mapping[str, str | int | bool | None] = MappingProxyType({}),
+) -> Artifact:
+    """Write the artifact of `quantize_program()`, or of another of `PROGRAMS` when that is given."""
     chosen = program or quantize_program()
-    source = _QUANTIZE if program is None else _COPY
+    source = next(source for make, source in PROGRAMS.values() if make() == chosen)
     policies = {"generic": POLICIES["generic"], "avx2": POLICIES["fma"], "avx512vnni": POLICIES["fma"]}
     certificates = {policies[isa].name: prove(chosen, policies[isa]) for isa in isas}
     inputs = golden(chosen)
@@ -119,17 +148,18 @@ def write_double(output: Path, program: Program | None = None, isas: tuple[str, 
         inputs,
         run(chosen, inputs),
         {"file": "double.onnx", "sha256": "0" * 64},
-        {"y": "ns"} if program is None else {},
+        {"y": "ns"} if program in (None, quantize_program()) else {},
+        stream=stream,
     )
     return write(contents, output)
 
 
 @cache
 def built(program_name: str = "quantize") -> Path:
-    """One artifact for all tests that only read it: "quantize" or "copy"."""
+    """One artifact for all tests that only read it: a key of `PROGRAMS`."""
     folder = Path(tempfile.mkdtemp(prefix="edgeconv-tests-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return write_double(folder / "double.edge", copy_program() if program_name == "copy" else None).path
+    return write_double(folder / "double.edge", PROGRAMS[program_name][0]()).path
 
 
 def copied(to: Path, program_name: str = "quantize") -> Path:

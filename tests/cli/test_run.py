@@ -88,7 +88,8 @@ def test_a_changed_byte_is_refused(tmp_path: Path, x_file: str, capsys: pytest.C
         (["BUILT", "-i", "none.npy"], 2, "none.npy: No such file"),
         (["BUILT", "-i", "X", "-o", "y.csv"], 2, "output file y.csv"),
         (["BUILT", "-i", "X", "--isa", "neon"], 2, "does not carry the instruction set 'neon'"),
-        (["BUILT"], 2, "Missing option"),
+        (["BUILT"], 2, "expected: -i FILE"),
+        (["BUILT", "--hop", "3"], 2, "an option of --stream without --stream"),
     ],
 )
 def test_wrong_usage_ends_in_one_message(

@@ -32,6 +32,13 @@ typedef struct {
     double low, high;   /* the range the model covers, for the inputs of --bench */
 } edge_tensor;
 
+/* Defaults of edge-run --stream (docs/streaming.md). */
+typedef struct {
+    const char *dtype, *byte_order, *record, *partial;
+    int64_t channels, window, hop;
+    int index; /* whether a record begins with the index of its first point */
+} edge_stream;
+
 typedef struct {
     const char *name;
     uint32_t input_count, output_count, kernel_count;
@@ -39,6 +46,7 @@ typedef struct {
     const edge_kernel *kernels; /* slowest first */
     uint64_t scratch_bytes, scratch_alignment;
     int64_t macs;               /* multiply-accumulates for one sample */
+    const edge_stream *stream;  /* NULL where the model has several inputs */
 } edge_model;
 
 extern const edge_model edge_this_model __attribute__((visibility("hidden")));

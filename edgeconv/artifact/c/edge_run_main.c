@@ -10,6 +10,7 @@
 
 #include "edge_checks.h"
 #include "edge_io.h"
+#include "edge_stream.h"
 
 enum { MOST_TENSORS = 64, PIECE_BYTES = 1 << 20, MOST_PIECE = 1024 };
 
@@ -19,13 +20,32 @@ typedef struct {
     const char *in[MOST_TENSORS], *out[MOST_TENSORS];
     int in_count, out_count;
     edge_format read_format, write_format;
-    int allow_nan;
+    int allow_nan, summary, streams;
+    edge_stream stream;
     edge_ctx ctx;
 } options;
+
+static void print_stream_help(void) {
+    const edge_stream *how = model->stream;
+    if (how == NULL) return;
+    printf("  --stream          points without end, cut into windows; a record for each window, as soon as it is whole\n"
+           "  --dtype T         i8, u8, i16, u16, i32, u32, i64, f32 or f64 (%s)\n"
+           "  --byte-order O    little or big (%s)\n"
+           "  --channels N      values of a point, one after the other (%" PRId64 ")\n"
+           "  --window N        points of a window (%" PRId64 ")\n"
+           "  --hop N           points from the start of a window to the start of the next (%" PRId64 ")\n"
+           "  --format F        of records: text or raw (%s)\n"
+           "  --index yes|no    a record begins with the index of its first point; raw: 8 bytes (%s)\n"
+           "  --partial P       points after the last whole window: drop, zero (filled up) or error (%s)\n"
+           "  --summary         at the end a line of JSON on standard error: points, windows, seconds, points a second\n\n",
+           how->dtype, how->byte_order, how->channels, how->window, how->hop, how->record, how->index ? "yes" : "no",
+           how->partial);
+}
 
 static void print_help(void) {
     printf("edge-run: the model '%s' as a program.\n\n"
            "  edge-run [-i [NAME=]FILE] [-o [NAME=]FILE] [options]\n"
+           "  edge-run --stream [-i FILE] [-o FILE] [options]\n"
            "  edge-run --bench ROUNDS [--batch N]\n"
            "  edge-run --self-test GOLDEN_FOLDER\n\n"
            "  -i [NAME=]FILE    .npy, or raw little-endian samples one after the other; - is standard input (default)\n"
@@ -38,6 +58,7 @@ static void print_help(void) {
            "  --batch N         samples in a call of --bench (1)\n"
            "  --self-test DIR   compare with the reference results in DIR, with every instruction set\n\n",
            model->name);
+    print_stream_help();
     for (uint32_t i = 0; i < model->input_count + model->output_count; i++) {
         int is_input = i < model->input_count;
         const edge_tensor *tensor = is_input ? &model->inputs[i] : &model->outputs[i - model->input_count];
@@ -177,18 +198,59 @@ static uint32_t find_isa(const char *name) {
     edge_die(EXIT_USAGE, "instruction set '%s' is not in this artifact, see --help", name);
 }
 
+static const char *one_of(const char *text, const char *option, const char *a, const char *b, const char *c) {
+    if (strcmp(text, a) == 0 || strcmp(text, b) == 0 || (c != NULL && strcmp(text, c) == 0)) return text;
+    edge_die(EXIT_USAGE, "%s %s\n  expected: %s, %s%s%s", option, text, a, b, c ? ", " : "", c ? c : "");
+}
+
+/* An option of --stream; 0 where it is none. */
+static int parse_stream_option(edge_stream *how, int option) {
+    switch (option) {
+    case 'D': how->dtype = optarg; return 1;
+    case 'O': how->byte_order = one_of(optarg, "--byte-order", "little", "big", NULL); return 1;
+    case 'C': how->channels = parse_count(optarg, "--channels"); return 1;
+    case 'W': how->window = parse_count(optarg, "--window"); return 1;
+    case 'P': how->hop = parse_count(optarg, "--hop"); return 1;
+    case 'X': how->index = one_of(optarg, "--index", "yes", "no", NULL)[0] == 'y'; return 1;
+    case 'R': how->partial = one_of(optarg, "--partial", "drop", "zero", "error"); return 1;
+    default: return 0;
+    }
+}
+
+static void run_stream(options *chosen, const char *format) {
+    edge_stream_options stream = {.how = chosen->stream, .in = "-", .out = "-", .allow_nan = chosen->allow_nan, .summary = chosen->summary};
+    const edge_stream *usual = model->stream;
+    if (chosen->in_count > 1 || chosen->out_count > 1) edge_die(EXIT_USAGE, "--stream takes one -i and one -o");
+    if (chosen->in_count) which_tensor(chosen->in[0], model->inputs, 1, &stream.in);
+    if (chosen->out_count) stream.out = chosen->out[0];
+    stream.how.record = format ? one_of(format, "--format", "text", "raw", NULL) : usual->record;
+    /* Of channels and window one implies the other; a hop that was the window stays it. */
+    int shape_given = stream.how.channels || stream.how.window;
+    if (!shape_given) stream.how.channels = usual->channels;
+    if (!stream.how.hop && (!shape_given || usual->hop != usual->window)) stream.how.hop = usual->hop;
+    edge_stream_settle(&stream.how);
+    edge_stream_run(&chosen->ctx, &stream);
+}
+
 static const struct option OPTIONS[] = {
     {"help", no_argument, NULL, 'h'},         {"bench", required_argument, NULL, 'B'},
     {"batch", required_argument, NULL, 'N'},  {"self-test", required_argument, NULL, 'T'},
     {"isa", required_argument, NULL, 'I'},    {"format", required_argument, NULL, 'F'},
     {"input-format", required_argument, NULL, 'G'}, {"allow-nan", no_argument, NULL, 'A'},
-    {NULL, 0, NULL, 0}};
+    {"stream", no_argument, NULL, 'S'},       {"dtype", required_argument, NULL, 'D'},
+    {"byte-order", required_argument, NULL, 'O'}, {"channels", required_argument, NULL, 'C'},
+    {"window", required_argument, NULL, 'W'}, {"hop", required_argument, NULL, 'P'},
+    {"index", required_argument, NULL, 'X'},  {"partial", required_argument, NULL, 'R'},
+    {"summary", no_argument, NULL, 'Y'},      {NULL, 0, NULL, 0}};
 
 int main(int count, char **arguments) {
     options chosen = {.ctx = EDGE_CTX_INIT};
-    const char *golden = NULL;
+    const char *golden = NULL, *format = NULL;
     int64_t rounds = 0, batch = 1;
-    int option, any_isa = 1;
+    int option, any_isa = 1, stream_only = 0;
+    if (model->stream != NULL)
+        chosen.stream = (edge_stream){.dtype = model->stream->dtype, .byte_order = model->stream->byte_order,
+                                      .partial = model->stream->partial, .index = model->stream->index};
     while ((option = getopt_long(count, arguments, "hi:o:", OPTIONS, NULL)) != -1) {
         switch (option) {
         case 'h': print_help(); return 0;
@@ -204,17 +266,26 @@ int main(int count, char **arguments) {
         case 'N': batch = parse_count(optarg, "--batch"); break;
         case 'T': golden = optarg; break;
         case 'I': chosen.ctx.isa = find_isa(optarg); any_isa = 0; break;
-        case 'F': chosen.write_format = parse_format(optarg, 1); break;
+        case 'F': format = optarg; break;
         case 'G': chosen.read_format = parse_format(optarg, 0); break;
         case 'A': chosen.allow_nan = 1; break;
-        default: return EXIT_USAGE;
+        case 'S': chosen.streams = 1; break;
+        case 'Y': chosen.summary = stream_only = 1; break;
+        default:
+            if (!parse_stream_option(&chosen.stream, option)) return EXIT_USAGE;
+            stream_only = 1;
         }
     }
+    if (stream_only && !chosen.streams) edge_die(EXIT_USAGE, "an option of --stream without --stream, see --help");
+    if (chosen.streams && model->stream == NULL)
+        edge_die(EXIT_USAGE, "--stream for %u inputs\n  expected: a model with one input", model->input_count);
+    if (format != NULL && !chosen.streams) chosen.write_format = parse_format(format, 1);
     if (optind < count) edge_die(EXIT_USAGE, "unexpected argument '%s'\n  expected: -i FILE and -o FILE, see --help", arguments[optind]);
     int status = edge_init(&chosen.ctx);
     if (status != EDGE_OK) edge_die(EXIT_DEVICE, "%s", edge_strerror(status));
     if (golden != NULL) return edge_self_test(golden, any_isa ? NULL : &chosen.ctx);
     if (rounds > 0) edge_bench(&chosen.ctx, rounds, batch);
+    else if (chosen.streams) run_stream(&chosen, format);
     else run_files(&chosen);
     return 0;
 }
