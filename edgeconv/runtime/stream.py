@@ -84,7 +84,8 @@ class _Stream:
         self._source = "standard input" if source == "-" else source
         self._sink = "standard output" if sink == "-" else sink
         (self._tensor,) = runner.inputs
-        self._dtype = np.dtype(STREAM_DTYPES[settings.dtype]).newbyteorder(settings.byte_order)
+        order = ">" if settings.byte_order == "big" else "<"
+        self._dtype = np.dtype(order + STREAM_DTYPES[settings.dtype])
         self._point_size = settings.channels * self._dtype.itemsize
         self._read_size = max(_READ_BYTES, self._point_size)
         capacity = 2 * settings.window + self._read_size // self._point_size
