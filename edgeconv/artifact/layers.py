@@ -15,9 +15,12 @@ __all__ = ["describe_inputs", "describe_layers", "describe_outputs", "input_rang
 
 
 def macs_of(program: Program, operator: ops.Operator) -> int:
-    """Multiply-accumulates of one operator for one sample; padding counts as if it were multiplied."""
+    """Multiply-accumulates of one operator for one sample; what lies in the padding counts, too."""
     if isinstance(operator, ops.Conv):
         return prod(program.types[operator.output].shape) * prod(program.types[operator.w].shape[1:])
+    if isinstance(operator, ops.ConvTranspose):
+        pixels = prod(program.types[operator.x].shape) // program.types[operator.x].shape[1]
+        return pixels * prod(program.types[operator.w].shape)
     if isinstance(operator, ops.MatMul):
         return prod(program.types[operator.output].shape) * program.types[operator.operands[0]].shape[-1]
     return 0

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgeconv.importer import elementwise, linear, movement, qcdq, qonnx, qoperator, reductions, resize, windows
+from edgeconv.importer import (
+    elementwise,
+    linear,
+    movement,
+    qcdq,
+    qonnx,
+    qoperator,
+    reductions,
+    resize,
+    transposed,
+    windows,
+)
 from edgeconv.importer.builder import Builder
 from edgeconv.importer.file import QONNX_DOMAINS
 from edgeconv.importer.node import OnnxNode
@@ -29,6 +40,7 @@ _ONNX: dict[str, Handler] = {
     "Clip": elementwise.clip,
     "Concat": movement.concat,
     "Conv": windows.conv,
+    "ConvTranspose": transposed.conv_transpose,
     "ConvInteger": qoperator.conv_integer,
     "DequantizeLinear": qcdq.dequantize_linear,
     "Gather": movement.gather,

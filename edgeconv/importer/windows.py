@@ -22,7 +22,7 @@ def conv(node: OnnxNode, build: Builder) -> list[Value]:
 def emit_conv(node: OnnxNode, build: Builder, names: tuple[str, ...], *, part: str = "") -> Tensor:
     """Append a Conv over real values x, w and perhaps a bias, with the attributes of `node`."""
     x, w = build.shapes[names[0]], build.shapes[names[1]]
-    _check_spatial_rank(node, x)
+    check_spatial_rank(node, x)
     groups = node.attribute("group", 1)
     if len(w) != len(x) or w[1] * groups != x[1] or w[0] % groups:
         raise node.error(
@@ -30,11 +30,7 @@ def emit_conv(node: OnnxNode, build: Builder, names: tuple[str, ...], *, part: s
             expected=f"weights of rank {len(x)} that read {x[1]} channels",
             advice="export the model again; its shapes contradict each other",
         )
-    declared = node.ints("kernel_shape")
-    if declared is not None and declared != w[2:]:
-        raise node.error(f"kernel_shape {declared} for weights of shape {w}", expected=f"{w[2:]}")
-    if len(names) > 2 and build.shapes[names[2]] != (w[0],):
-        raise node.error(f"bias of shape {build.shapes[names[2]]}", expected=f"({w[0]},)")
+    check_convolution(node, build, names, w[0])
     window, _ = resolve_window(node, w[2:], x[2:])
     return build.emit(
         "Conv",
@@ -49,12 +45,22 @@ def emit_conv(node: OnnxNode, build: Builder, names: tuple[str, ...], *, part: s
     )
 
 
+def check_convolution(node: OnnxNode, build: Builder, names: tuple[str, ...], outputs: int) -> None:
+    """Refuse a declared kernel or a bias that does not fit: names are x, w and perhaps a bias of `outputs` channels."""
+    w = build.shapes[names[1]]
+    declared = node.ints("kernel_shape")
+    if declared is not None and declared != w[2:]:
+        raise node.error(f"kernel_shape {declared} for weights of shape {w}", expected=f"{w[2:]}")
+    if len(names) > 2 and build.shapes[names[2]] != (outputs,):
+        raise node.error(f"bias of shape {build.shapes[names[2]]}", expected=f"({outputs},)")
+
+
 def max_pool(node: OnnxNode, build: Builder) -> list[Value]:
     """MaxPool of real or integer values."""
     if len(node.outputs) > 1 and node.outputs[1]:
         raise node.error("its Indices output is used", expected="only the pooled values")
     x = node.tensor(0)
-    _check_spatial_rank(node, x.shape)
+    check_spatial_rank(node, x.shape)
     window, _ = resolve_window(node, _kernel(node), x.shape[2:])
     return [emit_pool(node, build, "MaxPool", x, window)]
 
@@ -67,7 +73,7 @@ def average_pool(node: OnnxNode, build: Builder) -> list[Value]:
 
 def emit_average_pool(node: OnnxNode, build: Builder, x: Tensor, *, part: str = "") -> Tensor:
     """Append the AveragePool that the attributes of `node` describe."""
-    _check_spatial_rank(node, x.shape)
+    check_spatial_rank(node, x.shape)
     window, counted = resolve_window(node, _kernel(node), x.shape[2:])
     if not node.attribute("count_include_pad", 0):
         counted = (0,) * len(counted)
@@ -83,7 +89,7 @@ def global_pool(node: OnnxNode, build: Builder) -> list[Value]:
 
 def emit_global_pool(node: OnnxNode, build: Builder, op: str, x: Tensor, *, part: str = "") -> Tensor:
     """Append a pool whose window is the whole spatial extent of x."""
-    _check_spatial_rank(node, x.shape)
+    check_spatial_rank(node, x.shape)
     window = Window.of(x.shape[2:])
     return emit_pool(node, build, op, x, window, (0,) * len(window.pads), part=part)
 
@@ -179,7 +185,8 @@ def _kernel(node: OnnxNode) -> tuple[int, ...]:
     return kernel
 
 
-def _check_spatial_rank(node: OnnxNode, shape: tuple[int, ...]) -> None:
+def check_spatial_rank(node: OnnxNode, shape: tuple[int, ...]) -> None:
+    """Refuse all but one or two spatial axes."""
     if len(shape) not in (3, 4):
         raise node.error(
             f"input of shape {shape}",

@@ -1,4 +1,4 @@
-"""Handlers that make accumulators: conv, matmul, elementwise product, and the bias that belongs to them."""
+"""Handlers that make accumulators: convolutions, matmul, elementwise product, and the bias that belongs to them."""
 
 from __future__ import annotations
 
@@ -60,27 +60,63 @@ def _signed(lo: int, hi: int) -> DType:
 
 def conv(state: State, node: Node) -> Value:
     """Conv: an accumulator with one factor s_x·s_w per output channel."""
-    x = as_scaling(state, state.values[node.inputs[0]], node)
     w = weight_scaling(state, node, 1)
-    groups = node.attributes["groups"]
-    assert isinstance(groups, int)
-    name, integers = weight_constant(state.builder, w)
     if len(w.scale) > 1 and w.axis != 0:
         raise unsupported(f"has weight scales along axis {w.axis}", "one scale, or one per output channel (axis 0)")
-    scales = (_activation_scale(x, integers.shape, groups), w.scale)
+    name, _ = weight_constant(state.builder, w)
+    return _convolution(state, node, name, w.scale, ops.Conv)
+
+
+def conv_transpose(state: State, node: Node) -> Value:
+    """ConvTranspose: the same, its weights turned from (C, O / groups, kernel…) to output channels first."""
+    w, groups, builder = weight_scaling(state, node, 1), node.attributes["groups"], state.builder
+    assert isinstance(groups, int)
+    name, integers = weight_constant(builder, w)
+    channels, per_group = integers.shape[:2]
+    scale = w.scale
+    if len(scale) > 1 and w.axis == 1:
+        scale = scale * groups
+    elif len(scale) > 1 and (w.axis, channels) == (0, groups):
+        scale = tuple(s for s in scale for _ in range(per_group))
+    elif len(scale) > 1:
+        raise unsupported(f"has weight scales along axis {w.axis}", "one scale, or one per output channel (axis 1)")
+    grouped = integers.reshape(groups, channels // groups, *integers.shape[1:]).swapaxes(1, 2)
+    turned = grouped.reshape(groups * per_group, channels // groups, *integers.shape[2:])
+    name = builder.constant(name, np.ascontiguousarray(turned), builder.constants[name].dtype)
+    return _convolution(state, node, name, scale, ops.ConvTranspose)
+
+
+def _convolution(
+    state: State, node: Node, weights: str, w_scale: Channels, kind: type[ops.Conv] | type[ops.ConvTranspose]
+) -> Affine:
+    """The accumulator of a convolution by constant weights, output channels first.
+
+    Args:
+        w_scale: one, or one per output channel.
+    """
+    x = as_scaling(state, state.values[node.inputs[0]], node)
+    groups, integers = node.attributes["groups"], state.builder.array(weights)
+    assert isinstance(groups, int)
+    scales = (_activation_scale(x, integers.shape, groups), w_scale)
     bias: NDArray[np.int64] | None = None
     offset: Channels = (ZERO,)
     if len(node.inputs) > 2 and node.inputs[2]:
         bias, offset = fold_bias(state, scales, integers.shape[0], state.values[node.inputs[2]])
     bounds = weight_bounds(integers, deviations(state.builder, x), bias)
-    strides, dilations, pads = (integer_tuple(node, key) for key in ("strides", "dilations", "pads"))
-    operator = ops.Conv(
-        "", x.tensor, name, bias_constant(state.builder, node, bias), accumulator_dtype(*bounds),
-        strides, dilations, pads, groups, x.zero_point,
+    geometry = {key: integer_tuple(node, key) for key in _GEOMETRY[kind]}
+    operator = kind(
+        "", x.tensor, weights, bias_constant(state.builder, node, bias), accumulator_dtype(*bounds),
+        groups=groups, x_zero_point=x.zero_point, **geometry,
     )  # fmt: skip
     tensor = state.builder.emit(operator, node.output, bounds)
     linear = make_linear((zip_channels(Fraction.__mul__, *scales),), offset)
     return Affine((tensor,), linear, state.builder.types[tensor].shape)
+
+
+_GEOMETRY = {
+    ops.Conv: ("strides", "dilations", "pads"),
+    ops.ConvTranspose: ("strides", "dilations", "pads", "output_padding"),
+}
 
 
 def deviations(builder: Builder, x: Scaling) -> Bounds:
@@ -209,4 +245,4 @@ def multiply_tensors(state: State, node: Node, a: Value, b: Value) -> Affine:
     return Affine((tensor,), make_linear((factors,), axis=axes.pop() if axes else 1), builder.types[tensor].shape)
 
 
-HANDLERS: dict[str, Handler] = {"Conv": conv, "MatMul": matmul}
+HANDLERS: dict[str, Handler] = {"Conv": conv, "ConvTranspose": conv_transpose, "MatMul": matmul}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import singledispatch
+from itertools import product
 from math import prod
 from types import MappingProxyType
 
@@ -24,6 +25,7 @@ from edgeconv.ir.operators import (
     Cast,
     Concat,
     Conv,
+    ConvTranspose,
     Dequantize,
     MatMul,
     MaxPool,
@@ -141,16 +143,41 @@ def _(operator: Quantize, program: Program, ranges: Ranges) -> Range:
 @range_of.register
 def _(operator: Conv, program: Program, ranges: Ranges) -> Range:
     weights = program.constants[operator.w].array
+    products = _tap_products(operator, program, ranges, beyond=any(operator.pads))
+    bias = _bias(operator.bias, program, ranges, len(weights))
+    return Range(_sums(products, tuple(range(1, weights.ndim)), bias), 1)
+
+
+@range_of.register
+def _(operator: ConvTranspose, program: Program, ranges: Ranges) -> Range:
+    weights = program.types[operator.w]
+    outputs = weights.shape[0]
+    products = _tap_products(operator, program, ranges, beyond=True)
+    bias = _bias(operator.bias, program, ranges, outputs)
+    window, extents = operator.window(weights), program.types[operator.output].shape[2:]
+    # The outputs of one phase sum the same taps, as far as these lie inside the input.
+    pairs = list(bias)
+    for phases in product(*(window.phases(axis, extent) for axis, extent in enumerate(extents))):
+        taps = np.ix_(range(outputs), range(weights.shape[1]), *(phase.taps for phase in phases))
+        sums = _sums((products[0][taps], products[1][taps]), tuple(range(1, len(weights.shape))), bias)
+        pairs = [(min(a[0], b[0]), max(a[1], b[1])) for a, b in zip(pairs, sums, strict=True)]
+    return Range(tuple(pairs), 1)
+
+
+def _tap_products(
+    operator: Conv | ConvTranspose, program: Program, ranges: Ranges, *, beyond: bool
+) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+    """Smallest and largest product of every weight with what it meets; `beyond`: it may meet no input at all."""
+    weights = program.constants[operator.w].array
     out_channels, per_group = weights.shape[0], weights.shape[1]
     lo, hi = _centred(ranges[operator.x].along(1, per_group * operator.groups), operator.x_zero_point)
-    if any(operator.pads):  # a tap in the padding reads real zero
+    if beyond:  # a tap in the padding reads real zero
         lo, hi = np.minimum(lo, 0), np.maximum(hi, 0)
     # Row k of `reads` lists the input channels that output channel k reads.
     group = np.arange(out_channels) // (out_channels // operator.groups)
     reads = group[:, None] * per_group + np.arange(per_group)
     shape = (out_channels, per_group) + (1,) * (weights.ndim - 2)
-    products = _products(weights, lo[reads].reshape(shape), hi[reads].reshape(shape))
-    return Range(_sums(products, tuple(range(1, weights.ndim)), _bias(operator.bias, program, ranges, out_channels)), 1)
+    return _products(weights, lo[reads].reshape(shape), hi[reads].reshape(shape))
 
 
 @range_of.register

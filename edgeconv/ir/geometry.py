@@ -99,3 +99,80 @@ class Window:
         if counts[0] < 1:
             raise ProgramError("an average-pool window lies wholly in the padding")
         return lcm(*(int(count) for count in counts))
+
+
+@dataclass(frozen=True)
+class Phase:
+    """The outputs of a transposed window whose index is `first` modulo the stride, along one axis.
+
+    Output first + stride·m reads, for each k, the input m + offsets[k] under tap taps[k].
+
+    Attributes:
+        count: how many such outputs there are.
+        taps, offsets: in the order of increasing offset; none where no tap falls on these outputs.
+    """
+
+    first: int
+    count: int
+    taps: tuple[int, ...]
+    offsets: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TransposedWindow:
+    """The window of a transposed convolution: input i reaches output i·stride + tap·dilation - begin.
+
+    Attributes:
+        kernel, strides, dilations: one integer per spatial axis.
+        pads: begins of all spatial axes, then ends: positions cut from the full result.
+        output_padding: positions added at the end of each spatial axis, which only the bias reaches where no tap does.
+    """
+
+    kernel: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilations: tuple[int, ...]
+    pads: tuple[int, ...]
+    output_padding: tuple[int, ...]
+
+    @property
+    def rank(self) -> int:
+        """Number of spatial axes."""
+        return len(self.kernel)
+
+    def full_extent(self, axis: int, extent: int) -> int:
+        """Extent along `axis` before pads are cut, output padding included."""
+        reach = (self.kernel[axis] - 1) * self.dilations[axis] + 1
+        return (extent - 1) * self.strides[axis] + reach + self.output_padding[axis]
+
+    def output_shape(self, spatial: tuple[int, ...]) -> tuple[int, ...]:
+        """Output extents for input extents `spatial`.
+
+        Raises:
+            ProgramError: an extent would be less than 1, or the lists do not fit the rank.
+        """
+        rank = len(spatial)
+        lists = (self.kernel, self.strides, self.dilations, self.output_padding)
+        if any(len(values) != rank for values in lists) or len(self.pads) != 2 * rank:
+            raise ProgramError(f"transposed window {self} over {rank} spatial axes")
+        if min(self.kernel + self.strides + self.dilations) < 1 or min(self.pads + self.output_padding) < 0:
+            raise ProgramError(
+                f"kernel, strides and dilations must be at least 1, pads and output padding at least 0: {self}"
+            )
+        extents = tuple(
+            self.full_extent(axis, extent) - self.pads[axis] - self.pads[rank + axis]
+            for axis, extent in enumerate(spatial)
+        )
+        if min(extents) < 1:
+            raise ProgramError(f"pads {self.pads} leave nothing of a transposed convolution over {spatial}")
+        return extents
+
+    def phases(self, axis: int, extent: int) -> tuple[Phase, ...]:
+        """The sub-convolutions of stride 1 that together make the outputs along `axis`, `extent` of them."""
+        stride, dilation, begin = self.strides[axis], self.dilations[axis], self.pads[axis]
+        phases = []
+        for first in range(min(stride, extent)):
+            reached = [t for t in range(self.kernel[axis]) if (first + begin - t * dilation) % stride == 0]
+            taps = tuple(reversed(reached))
+            offsets = tuple((first + begin - t * dilation) // stride for t in taps)
+            phases.append(Phase(first, (extent - first - 1) // stride + 1, taps, offsets))
+        return tuple(phases)

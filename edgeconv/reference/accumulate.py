@@ -1,4 +1,4 @@
-"""Exact integer sums: conv, matmul, mul, avg_pool."""
+"""Exact integer sums: conv, conv_transpose, matmul, mul, avg_pool."""
 
 from __future__ import annotations
 
@@ -32,6 +32,32 @@ def conv(context: Context, op: ops.Conv) -> Array:
     if op.bias is not None:
         acc += context.constant(op.bias).astype(np.int64).reshape(1, -1, *(1,) * window.rank)
     return fit(acc.reshape(samples, batch, *acc.shape[1:]), op)
+
+
+def conv_transpose(context: Context, op: ops.ConvTranspose) -> Array:
+    """Every input, minus its zero point and times the kernel, is added where it falls; then pads are cut."""
+    x = context.integers(op.x) - op.x_zero_point
+    samples, batch, channels, *spatial = x.shape
+    w = context.constant(op.w).astype(np.int64)
+    window, outputs, rank = op.window(context.type(op.w)), w.shape[0], len(spatial)
+    pixels = np.moveaxis(x.reshape(samples * batch, op.groups, channels // op.groups, *spatial), 2, -1)
+    kernels = w.reshape(op.groups, outputs // op.groups, *w.shape[1:])
+    extents = [window.full_extent(axis, extent) for axis, extent in enumerate(spatial)]
+    full = np.zeros((samples * batch, op.groups, outputs // op.groups, *extents), np.int64)
+    for tap in np.ndindex(*window.kernel):
+        # (groups, I, O): one matrix product for every input under this tap.
+        matrices = np.swapaxes(kernels[(slice(None), slice(None), slice(None), *tap)], 1, 2)
+        product = exact_matmul(pixels, matrices.reshape(op.groups, *(1,) * (rank - 1), *matrices.shape[1:]))
+        first = [t * dilation for t, dilation in zip(tap, window.dilations, strict=True)]
+        strided = zip(first, spatial, window.strides, strict=True)
+        reached = tuple(slice(f, f + (extent - 1) * stride + 1, stride) for f, extent, stride in strided)
+        full[(slice(None), slice(None), slice(None), *reached)] += np.moveaxis(product, -1, 2)
+    kept = tuple(slice(window.pads[axis], extents[axis] - window.pads[rank + axis]) for axis in range(rank))
+    acc = full[(slice(None), slice(None), slice(None), *kept)]
+    acc = acc.reshape(samples, batch, outputs, *acc.shape[3:])
+    if op.bias is not None:
+        acc = acc + context.constant(op.bias).astype(np.int64).reshape(-1, *(1,) * rank)
+    return fit(acc, op)
 
 
 def matmul(context: Context, op: ops.MatMul) -> Array:
@@ -97,7 +123,7 @@ def align(array: Integers, shape: tuple[int, ...]) -> Integers:
     return array.reshape(array.shape[0], *(1,) * missing, *array.shape[1:])
 
 
-def fit(acc: Integers, op: ops.Conv | ops.MatMul | ops.Mul | ops.AvgPool | ops.ReduceSum) -> Array:
+def fit(acc: Integers, op: ops.Conv | ops.ConvTranspose | ops.MatMul | ops.Mul | ops.AvgPool | ops.ReduceSum) -> Array:
     """The sums in their accumulator type.
 
     Raises:

@@ -19,6 +19,7 @@ _EVALUATE: dict[type[ops.Operator], Callable[..., Array]] = {
     ops.Cast: movement.cast,
     ops.Concat: movement.concat,
     ops.Conv: accumulate.conv,
+    ops.ConvTranspose: accumulate.conv_transpose,
     ops.Dequantize: ends.dequantize,
     ops.MatMul: accumulate.matmul,
     ops.MaxPool: movement.max_pool,

@@ -18,7 +18,7 @@ from edgeconv.ir import operators as ops
 from edgeconv.ir.forms import PANEL
 from edgeconv.ir.geometry import Window
 
-__all__ = ["accumulator_element", "conv_constants", "panel_blocks"]
+__all__ = ["accumulator_element", "conv_constants", "largest_sum", "panel_blocks"]
 
 _MOST_BLOCKS = 3  # of the widest vector
 
@@ -31,10 +31,10 @@ def _halo(operator: ops.Conv, program: Program) -> dict[str, Halo]:
 def conv_constants(step: Step) -> tuple[np.ndarray, np.ndarray]:
     """Weights (O, I, kernel…) and bias (O,), both int64."""
     operator = step.operator
-    assert isinstance(operator, (ops.Conv, ops.MatMul))
+    assert isinstance(operator, (ops.Conv, ops.ConvTranspose, ops.MatMul))
     constants = step.plan.program.constants
     w = constants[operator.w].array.astype(np.int64)
-    outputs = w.shape[0] if isinstance(operator, ops.Conv) else w.shape[-1]
+    outputs = w.shape[-1] if isinstance(operator, ops.MatMul) else w.shape[0]
     bias = np.zeros(outputs, np.int64) if operator.bias is None else constants[operator.bias].array.astype(np.int64)
     return w, bias
 
@@ -50,7 +50,8 @@ def accumulator_element(largest: int) -> str:
     return "int32" if largest < 1 << 31 else "int64"
 
 
-def _largest_sum(step: Step, operator: ops.Conv) -> int:
+def largest_sum(step: Step, operator: ops.Conv | ops.ConvTranspose) -> int:
+    """What no partial sum of a convolution exceeds in magnitude."""
     w, bias = conv_constants(step)
     x = step.type(operator.x).dtype
     reach = max(abs(x.lo - operator.x_zero_point), abs(x.hi - operator.x_zero_point))
@@ -62,7 +63,7 @@ def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Conv)
     w, bias = conv_constants(step)
-    element = accumulator_element(_largest_sum(step, operator))
+    element = accumulator_element(largest_sum(step, operator))
     weights = _Weights(build, step, operator, w)
     biases = build.constant(f"{step.output}/bias", bias.astype(element))
     finish = ScalarFinish(build, step)

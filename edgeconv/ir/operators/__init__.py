@@ -1,6 +1,6 @@
 """The operators of the integer program, one frozen dataclass each."""
 
-from edgeconv.ir.operators.accumulate import AvgPool, Cast, Conv, MatMul, Mul
+from edgeconv.ir.operators.accumulate import AvgPool, Cast, Conv, ConvTranspose, MatMul, Mul
 from edgeconv.ir.operators.base import OPERATORS, Operator
 from edgeconv.ir.operators.ends import Dequantize, Quantize
 from edgeconv.ir.operators.movement import Concat, MaxPool, Pad, Reshape, Resize, Slice, Transpose
@@ -15,6 +15,7 @@ __all__ = [
     "Cast",
     "Concat",
     "Conv",
+    "ConvTranspose",
     "Dequantize",
     "MatMul",
     "MaxPool",

@@ -1,4 +1,4 @@
-"""Operators that produce exact integer sums, to be rounded by a later requant: conv, matmul, mul, avg_pool, cast."""
+"""Operators that produce exact integer sums, to be rounded by a later requant: convolutions, products, averages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from edgeconv.ir.geometry import Window
+from edgeconv.ir.geometry import TransposedWindow, Window
 from edgeconv.ir.operators.base import Operator, require, require_accumulator, require_integer
 from edgeconv.ir.operators.scaling import broadcast
 from edgeconv.ir.types import DType, TensorType
@@ -37,16 +37,40 @@ class Conv(Operator):
         return Window(w.shape[2:], self.strides, self.dilations, self.pads)
 
     def infer(self, types: Mapping[str, TensorType]) -> TensorType:
+        out_channels = _check_convolution(self, types)
         x, w = types[self.x], types[self.w]
-        require_integer(self.x, x)
-        require_integer(self.w, w)
-        require_accumulator(self.dtype)
-        require(len(x.shape) in (3, 4), f"conv over a tensor of shape {x.shape}", "rank 3 (1-D) or 4 (2-D)")
-        require(len(w.shape) == len(x.shape), f"weights of shape {w.shape} for an input of shape {x.shape}")
-        out_channels, in_channels = w.shape[0], w.shape[1] * self.groups
-        require(in_channels == x.shape[1], f"weights read {in_channels} channels, the input has {x.shape[1]}")
-        require(out_channels % self.groups == 0, f"{out_channels} output channels in {self.groups} groups")
-        _check_bias(self.bias, types, out_channels)
+        return TensorType((x.shape[0], out_channels, *self.window(w).output_shape(x.shape[2:])), self.dtype)
+
+
+@dataclass(frozen=True)
+class ConvTranspose(Operator):
+    """Transposed convolution over 1 or 2 spatial axes: every input adds a scaled kernel to the outputs it reaches.
+
+    acc[n,o,p] = bias[o] + Σ w[o,i,t]·(x[n,g·I+i,q] - x_zero_point) over all q and t with q·stride + t·dilation - begin
+    = p. x is (N, C, spatial…), w a constant (O, C / groups, kernel…): the output channel comes first, as in conv. `pads`
+    cut begins and ends of the full result, `output_padding` lengthens its ends. The sum is exact in `dtype`.
+    """
+
+    keyword: ClassVar[str] = "conv_transpose"
+    operand_fields: ClassVar[tuple[str, ...]] = ("x", "w", "bias")
+    x: str
+    w: str
+    bias: str | None
+    dtype: DType
+    strides: tuple[int, ...]
+    dilations: tuple[int, ...]
+    pads: tuple[int, ...]
+    output_padding: tuple[int, ...]
+    groups: int = 1
+    x_zero_point: int = 0
+
+    def window(self, w: TensorType) -> TransposedWindow:
+        """The transposed window, given the type of the weights."""
+        return TransposedWindow(w.shape[2:], self.strides, self.dilations, self.pads, self.output_padding)
+
+    def infer(self, types: Mapping[str, TensorType]) -> TensorType:
+        out_channels = _check_convolution(self, types)
+        x, w = types[self.x], types[self.w]
         return TensorType((x.shape[0], out_channels, *self.window(w).output_shape(x.shape[2:])), self.dtype)
 
 
@@ -146,6 +170,21 @@ class Cast(Operator):
         require_integer(self.x, types[self.x])
         require(not self.dtype.is_float, "cast to f32", "an integer type (dequantize makes floats)")
         return TensorType(types[self.x].shape, self.dtype)
+
+
+def _check_convolution(operator: Conv | ConvTranspose, types: Mapping[str, TensorType]) -> int:
+    """What both kinds of convolution require; the number of output channels."""
+    x, w = types[operator.x], types[operator.w]
+    require_integer(operator.x, x)
+    require_integer(operator.w, w)
+    require_accumulator(operator.dtype)
+    require(len(x.shape) in (3, 4), f"{operator.keyword} over a tensor of shape {x.shape}", "rank 3 (1-D) or 4 (2-D)")
+    require(len(w.shape) == len(x.shape), f"weights of shape {w.shape} for an input of shape {x.shape}")
+    out_channels, in_channels = w.shape[0], w.shape[1] * operator.groups
+    require(in_channels == x.shape[1], f"weights read {in_channels} channels, the input has {x.shape[1]}")
+    require(out_channels % operator.groups == 0, f"{out_channels} output channels in {operator.groups} groups")
+    _check_bias(operator.bias, types, out_channels)
+    return out_channels
 
 
 def _check_bias(bias: str | None, types: Mapping[str, TensorType], channels: int) -> None:

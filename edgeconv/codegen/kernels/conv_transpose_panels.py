@@ -1,0 +1,215 @@
+"""Transposed convolution by its phases, each a convolution of stride 1 by panels of output channels.
+
+The outputs whose index is r modulo the stride read the same few taps at neighbouring inputs (`TransposedWindow.phases`);
+a phase computes them like any convolution and writes every stride-th position, so that no product with an inserted
+zero is ever formed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product as combinations
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeconv.codegen.builder import Builder, View, bind
+from edgeconv.codegen.isa.base import Dot, Isa
+from edgeconv.codegen.kernels.conv import conv_constants, panel_blocks
+from edgeconv.codegen.kernels.conv_transpose import transposed_halo
+from edgeconv.codegen.kernels.panels import Bucket, Panel, can_finish, make_buckets
+from edgeconv.codegen.kernels.product import (
+    REGISTER_TILE,
+    Product,
+    Runs,
+    choose_chains,
+    choose_dot,
+    cut_panels,
+    product_fits,
+    widened,
+)
+from edgeconv.codegen.kernels.registry import kernel
+from edgeconv.codegen.layout import Layout
+from edgeconv.codegen.plan import Step
+from edgeconv.codegen.tir import Expr, tirx
+from edgeconv.ir import operators as ops
+from edgeconv.ir.geometry import Phase
+
+_FEWEST_GROUP_CHANNELS = 4  # below, most lanes of a vector would be empty
+_MOST_PHASES = 16  # each has code of its own
+
+
+@dataclass(frozen=True)
+class _Phase:
+    """One phase of all spatial axes.
+
+    Attributes:
+        rows: (O, runs, run length) weights.
+        bias: what turns sums of stored activations into accumulators, (O,).
+        x_first, y_first: offsets of the first window and of the first output, in stored elements.
+        counts: output rows, and positions along one.
+    """
+
+    rows: NDArray[np.int64]
+    bias: NDArray[np.int64]
+    runs: Runs
+    x_first: int
+    y_first: int
+    counts: tuple[int, int]
+
+
+def _phases(step: Step, operator: ops.ConvTranspose) -> list[tuple[Phase, ...]]:
+    window = operator.window(step.type(operator.w))
+    axes = [window.phases(axis, extent) for axis, extent in enumerate(step.type(operator.output).shape[2:])]
+    return list(combinations(*axes))
+
+
+def _weights(step: Step, operator: ops.ConvTranspose, phases: tuple[Phase, ...]) -> NDArray[np.int64]:
+    """The weights of a phase (O, I, taps…); a phase without taps has one weight of zero."""
+    w, _ = conv_constants(step)
+    for axis, phase in enumerate(phases):
+        w = w.take(phase.taps or (0,), axis=2 + axis) * (1 if phase.taps else 0)
+    return w
+
+
+def _stored_bias(step: Step, operator: ops.ConvTranspose, w: NDArray[np.int64]) -> NDArray[np.int64]:
+    shift = operator.x_zero_point + step.layout(operator.x).storage.bias
+    return conv_constants(step)[1] - shift * w.reshape(len(w), -1).sum(1)
+
+
+def _make_phase(step: Step, operator: ops.ConvTranspose, phases: tuple[Phase, ...], x: Layout, y: Layout) -> _Phase:
+    w, rank = _weights(step, operator, phases), len(phases)
+    x_strides, y_strides = ([layout.stride(2 + axis) for axis in range(rank)] for layout in (x, y))
+    offsets = [phase.offsets or (0,) for phase in phases]
+    steps = [taken[1] - taken[0] if len(taken) > 1 else 1 for taken in offsets]
+    counts = tuple(map(len, offsets))
+    strides = tuple(step_ * stride for step_, stride in zip(steps, x_strides, strict=True))
+    channels = w.shape[1]
+    if steps[-1] == 1 and channels == x.shape[1]:
+        runs = Runs(counts[:-1], strides[:-1], counts[-1] * channels)
+    else:
+        runs = Runs(counts, strides, channels)
+    rows = np.moveaxis(w, 1, -1).reshape(len(w), runs.number, -1)
+    x_first = x.base + sum(taken[0] * stride for taken, stride in zip(offsets, x_strides, strict=True))
+    y_first = y.base + sum(phase.first * stride for phase, stride in zip(phases, y_strides, strict=True))
+    extents = [phase.count for phase in phases]
+    return _Phase(rows, _stored_bias(step, operator, w), runs, x_first, y_first, (prod(extents[:-1]), extents[-1]))
+
+
+def _panels(operator: ops.ConvTranspose, outputs: int, lanes: int) -> list[Panel]:
+    per_group = outputs // operator.groups
+    together = panel_blocks(per_group, lanes)
+    groups = [cut_panels(group * per_group, per_group, lanes, together) for group in range(operator.groups)]
+    return [panel for panels in groups for panel in panels]
+
+
+def _stored_range(step: Step, name: str) -> tuple[int, int]:
+    type_, bias = step.type(name).dtype, step.layout(name).storage.bias
+    return type_.lo + bias, type_.hi + bias
+
+
+def _can_handle(isa: Isa, step: Step) -> bool:
+    operator = step.operator
+    if isa.lanes == 1 or not isinstance(operator, ops.ConvTranspose) or str(operator.dtype) != "i32":
+        return False
+    x, y = step.layout(operator.x), step.layout(step.output)
+    if x.order != "channels_last" or y.order != "channels_last" or x.shape[0] != 1:
+        return False
+    needed = transposed_halo(operator.window(step.type(operator.w)), x.shape[2:])
+    if any(needed) and (x.halo is None or not x.halo.covers(needed, operator.x_zero_point)):
+        return False
+    phases = _phases(step, operator)
+    w, _ = conv_constants(step)
+    if len(phases) > _MOST_PHASES or (operator.groups > 1 and len(w) // operator.groups < _FEWEST_GROUP_CHANNELS):
+        return False
+    dot, stored = choose_dot(isa, x.storage.element, w), _stored_range(step, operator.x)
+    if dot is None:
+        return False
+    for phase in phases:
+        part = _weights(step, operator, phase)
+        if not product_fits(dot, part, _stored_bias(step, operator, part), stored):
+            return False
+    axis_fits = step.requant is None or step.requant.linear.channels == 1 or step.requant.linear.axis == 1
+    blocks = [p.first + b * isa.lanes for p in _panels(operator, len(w), isa.lanes) for b in range(p.blocks)]
+    return axis_fits and can_finish(isa, step, blocks)
+
+
+@kernel(ops.ConvTranspose, "conv_transpose.panels", can_handle=_can_handle, priority=10, fuses=True)
+def _emit(build: Builder, step: Step) -> str:
+    operator = step.operator
+    assert isinstance(operator, ops.ConvTranspose)
+    y, x, (w, _) = step.layout(step.output), build.view(operator.x), conv_constants(step)
+    dot = choose_dot(build.isa, x.layout.storage.element, w)
+    assert dot is not None
+    if dot.activation != x.layout.storage.element:
+        x = widened(build, x)
+    buckets = make_buckets(step, _panels(operator, len(w), build.isa.lanes), build.isa.lanes)
+    phases = [_make_phase(step, operator, phase, x.layout, y) for phase in _phases(step, operator)]
+    for number, phase in enumerate(phases):
+        for index, bucket in enumerate(buckets):
+            product = Product(
+                build, step, bucket, dot, phase.runs, x, phase.rows, phase.bias, f".phase{number}.{index}"
+            )
+            _Target(build, step, operator, bucket, product, phase, dot, x).emit()
+    most = max(phase.runs.number * phase.runs.groups(dot.group) for phase in phases)
+    return f"{dot.name}, {len(phases)} phases of at most {most} groups, panels of {buckets[0].blocks} vectors"
+
+
+@dataclass(frozen=True)
+class _Target:
+    """One bucket of panels of one phase."""
+
+    build: Builder
+    step: Step
+    operator: ops.ConvTranspose
+    bucket: Bucket
+    product: Product
+    phase: _Phase
+    dot: Dot
+    x: View
+
+    def emit(self) -> None:
+        """All outputs of the phase in the channels of the bucket."""
+        build, (rows, length) = self.build, self.phase.counts
+        height = min(max(1, REGISTER_TILE // self.bucket.blocks), length)
+        stored = _stored_range(self.step, self.operator.x)
+        groups = self.phase.runs.groups(self.dot.group)
+        chains = choose_chains(height * self.bucket.blocks, groups, self.phase.rows, self.phase.bias, stored)
+        # The last tile is moved back inside the row: computing a few positions twice is cheaper than a second tile.
+        with build.loop(rows) as row, build.loop(-(-length // height)) as tile:
+            whole = length % height == 0 or isinstance(tile, int)
+            start = tile * height if whole else bind(tirx.min(tile * height, length - height))
+            with build.loop(len(self.bucket.panels)) as panel:
+                self._tile(row, start, height, panel, chains)
+
+    def _tile(self, row: Expr, start: Expr, height: int, panel: Expr, chains: int) -> None:
+        x, y, strides = self.x.layout, self.step.layout(self.step.output), self.operator.strides
+        x_channel, y_channel = self._channels(panel)
+        x_start = self.phase.x_first + row * _row_stride(x) + start * x.stride(-1) + x_channel
+        position = strides[-1] * y.stride(-1)
+        y_start = bind(self.phase.y_first + row * (strides[0] * _row_stride(y)) + start * position + y_channel)
+        windows = [x_start + index * x.stride(-1) for index in range(height)]
+        outputs: Callable[[int], Expr] = lambda index: y_start + index * position  # noqa: E731
+        count = self.bucket.panels[0].count
+        dense = strides[-1] == 1 and count == y.shape[1] and count % self.build.isa.lanes == 0
+        self.product.tile(panel, windows, outputs, chains, dense)
+
+    def _channels(self, panel: Expr) -> tuple[Expr, Expr]:
+        """First input channel and first output channel of a panel."""
+        first = np.array([p.first for p in self.bucket.panels])
+        outputs, inputs = self.step.type(self.step.output).shape[1], self.x.layout.shape[1]
+        source = first // (outputs // self.operator.groups) * (inputs // self.operator.groups)
+        return self._looked_up(panel, source, "x"), self._looked_up(panel, first, "y")
+
+    def _looked_up(self, panel: Expr, values: NDArray[np.int64], label: str) -> Expr:
+        steps = np.unique(np.diff(values))
+        if len(values) == 1 or len(steps) == 1:
+            return int(values[0]) + (panel * int(steps[0]) if len(values) > 1 else 0)
+        table = self.build.constant(f"{self.step.output}/channels.{label}", values.astype(np.int32))
+        return bind(table.load([panel]))
+
+
+def _row_stride(layout: Layout) -> int:
+    return layout.stride(2) if len(layout.shape) == 4 else 0
