@@ -214,7 +214,7 @@ def _(operator: AvgPool, program: Program, ranges: Ranges) -> Range:
             lo, hi = min(lo, 0), max(hi, 0)
         return multiple * lo, multiple * hi
 
-    return ranges[operator.x].map(scaled)
+    return _without_positions(ranges[operator.x]).map(scaled)
 
 
 @range_of.register
@@ -241,10 +241,20 @@ def _(operator: ArgMax, program: Program, ranges: Ranges) -> Range:
     return Range(((0, program.types[operator.x].shape[operator.axis] - 1),))
 
 
-@range_of.register(Cast)
-@range_of.register(MaxPool)
-def _(operator: Cast | MaxPool, program: Program, ranges: Ranges) -> Range:
+@range_of.register
+def _(operator: Cast, program: Program, ranges: Ranges) -> Range:
     return ranges[operator.x]
+
+
+@range_of.register(MaxPool)
+@range_of.register(Resize)
+def _(operator: MaxPool | Resize, program: Program, ranges: Ranges) -> Range:
+    return _without_positions(ranges[operator.x])
+
+
+def _without_positions(found: Range) -> Range:
+    """A range of what takes values from several positions: pairs along a spatial axis become one."""
+    return found if found.axis in (None, 0, 1) else Range((found.whole,))
 
 
 @range_of.register(Requant)
@@ -339,12 +349,6 @@ def _(operator: Reshape, program: Program, ranges: Ranges) -> Range:
 def _(operator: Transpose, program: Program, ranges: Ranges) -> Range:
     found = ranges[operator.x]
     return found if found.axis is None else Range(found.bounds, operator.permutation.index(found.axis))
-
-
-@range_of.register
-def _(operator: Resize, program: Program, ranges: Ranges) -> Range:
-    found = ranges[operator.x]
-    return found if found.axis in (None, 0, 1) else Range((found.whole,))
 
 
 @range_of.register

@@ -12,6 +12,7 @@ from edgeconv.ir import Grid, dtype
 from edgeconv.ir import operators as ops
 from tests.generate.builder import Builder
 from tests.generate.scales import random_grid, random_linear, spread_values
+from tests.generate.transposed import conv_transpose
 
 _MAX_BIAS = 4000
 
@@ -297,6 +298,7 @@ def requant(b: Builder) -> None:
 
 LAYERS: dict[str, Callable[[Builder], None]] = {
     "conv": conv,
+    "conv_transpose": conv_transpose,
     "matmul": matmul,
     "dynamic_matmul": dynamic_matmul,
     "flatten": flatten,
@@ -320,7 +322,8 @@ LAYERS: dict[str, Callable[[Builder], None]] = {
 """Every layer by name."""
 
 USUAL = (
-    *("conv",) * 8,
+    *("conv",) * 7,
+    *("conv_transpose",) * 2,
     *("matmul", "flatten", "mul", "avg_pool", "max_pool", "table", "requant") * 2,
     *("add",) * 4,
     *("dynamic_matmul", "concat", "slice", "pad", "transpose", "reshape", "resize", "cast"),

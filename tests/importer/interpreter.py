@@ -163,6 +163,28 @@ def _conv(node: Node, x: Array, w: Array, bias: Array | None = None) -> Array:
     return y if bias is None else y + _along(tuple(bias), 1, y.ndim)
 
 
+def _conv_transpose(node: Node, x: Array, w: Array, bias: Array | None = None) -> Array:
+    strides, dilations, pads, longer = (_ints(node, n) for n in ("strides", "dilations", "pads", "output_padding"))
+    groups, rank = node.attributes["groups"], x.ndim - 2
+    assert isinstance(groups, int)
+    extents = [
+        (x.shape[2 + i] - 1) * strides[i] + (w.shape[2 + i] - 1) * dilations[i] + 1 + longer[i] for i in range(rank)
+    ]
+    full = np.zeros((x.shape[0], w.shape[1] * groups, *extents))
+    for c, place in np.ndindex(x.shape[1], x[0, 0].size):
+        at = np.unravel_index(place, x.shape[2:])
+        reached = tuple(
+            slice(at[i] * strides[i], at[i] * strides[i] + (w.shape[2 + i] - 1) * dilations[i] + 1, dilations[i])
+            for i in range(rank)
+        )
+        group = c // (x.shape[1] // groups)
+        outputs = slice(group * w.shape[1], (group + 1) * w.shape[1])
+        full[(slice(None), outputs, *reached)] += np.multiply.outer(x[(slice(None), c, *at)], w[c])
+    kept = tuple(slice(pads[i], extents[i] - pads[rank + i]) for i in range(rank))
+    y = full[(slice(None), slice(None), *kept)]
+    return y if bias is None else y + _along(tuple(bias), 1, y.ndim)
+
+
 def _average_pool(node: Node, x: Array) -> Array:
     pads, counted, kernel = (_ints(node, name) for name in ("pads", "counted_pads", "kernel"))
     rank = len(kernel)
@@ -208,6 +230,7 @@ _OTHERS: dict[str, Callable[..., Array]] = {
     "Quantize": _quantize,
     "Dequantize": _dequantize,
     "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
     "BatchNormalization": _batch_normalization,
     "Gelu": _gelu,
     "PRelu": lambda node, x: np.where(x < 0, x * _along(node.attributes["slope"], node.attributes["axis"], x.ndim), x),

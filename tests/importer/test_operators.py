@@ -45,6 +45,7 @@ def check_meaning(tmp_path: Path, proto: Any, *, exact: bool = True, positive: f
 
 W1, W2 = whole(4, 3, 3), whole(4, 3, 3, 2)
 IMAGE = {"x": (1, 3, 7, 6)}
+FOUR = {"x": (1, 4, 3, 4)}
 WINDOWS = [
     ("y = Conv(x, w)", {"w": W1}, None),
     ("y = Conv<pads=[1, 2], strides=[2], dilations=[2]>(x, w, b)", {"w": W1, "b": whole(4)}, None),
@@ -54,6 +55,21 @@ WINDOWS = [
     ("y = Conv<group=3>(x, w)", {"w": whole(6, 1, 3)}, None),
     ("y = Conv<pads=[0, 1, 2, 0], strides=[2, 1], kernel_shape=[3, 2]>(x, w)", {"w": W2}, IMAGE),
     ('y = Conv<auto_pad="SAME_LOWER", strides=[2, 3]>(x, w)', {"w": W2}, IMAGE),
+    ("y = ConvTranspose(x, w)", {"w": whole(3, 2, 3)}, None),
+    ("y = ConvTranspose<strides=[2], pads=[1, 2], dilations=[3]>(x, w, b)", {"w": whole(3, 2, 3), "b": whole(2)}, None),
+    ("y = ConvTranspose<strides=[3], output_padding=[2]>(x, w)", {"w": whole(3, 4, 2)}, None),
+    ("y = ConvTranspose<strides=[2], output_shape=[15]>(x, w)", {"w": whole(3, 4, 4)}, None),
+    ('y = ConvTranspose<strides=[2], output_shape=[15], auto_pad="SAME_UPPER">(x, w)', {"w": whole(3, 4, 4)}, None),
+    ('y = ConvTranspose<strides=[2], auto_pad="SAME_UPPER">(x, w)', {"w": whole(3, 4, 3)}, None),
+    ('y = ConvTranspose<strides=[3], auto_pad="SAME_LOWER">(x, w)', {"w": whole(3, 4, 4)}, None),
+    ('y = ConvTranspose<strides=[3], auto_pad="VALID">(x, w)', {"w": whole(3, 4, 2)}, None),
+    ("y = ConvTranspose<group=3, strides=[2]>(x, w)", {"w": whole(3, 2, 3)}, None),
+    ("y = ConvTranspose<group=2, strides=[2, 1], pads=[0, 1, 1, 0]>(x, w)", {"w": whole(4, 3, 3, 2)}, FOUR),
+    (
+        "y = ConvTranspose<strides=[2, 3], dilations=[2, 1], output_padding=[1, 2]>(x, w)",
+        {"w": whole(4, 3, 3, 2)},
+        FOUR,
+    ),
     ("y = MaxPool<kernel_shape=[3], strides=[2], pads=[1, 0]>(x)", {}, None),
     ("y = MaxPool<kernel_shape=[3, 2], strides=[2, 2], ceil_mode=1>(x)", {}, IMAGE),
     ("y = MaxPool<kernel_shape=[2, 2], dilations=[2, 1]>(x)", {}, IMAGE),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edgeconv.importer.graph import GraphInput, Node, QuantizedGraph, Quantizer, Scale
 from edgeconv.ir import DType, Rounding, dtype
 from edgeconv.ir import operators as ops
-from edgeconv.ir.geometry import Window
+from edgeconv.ir.geometry import TransposedWindow, Window
 from edgeconv.ir.operators.scaling import broadcast
 from edgeconv.ir.types import TensorType
 
@@ -101,6 +101,11 @@ def _shape(op: str, shapes: list[tuple[int, ...]], attributes: dict[str, object]
         x, w = shapes[:2]
         window = Window(w[2:], given["strides"], given["dilations"], given["pads"])
         return (x[0], w[0], *window.output_shape(x[2:]))
+    if op == "ConvTranspose":
+        x, w = shapes[:2]
+        fields = (given[name] for name in ("strides", "dilations", "pads", "output_padding"))
+        outputs = w[1] * int(attributes["groups"])  # type: ignore[call-overload]
+        return (x[0], outputs, *TransposedWindow(w[2:], *fields).output_shape(x[2:]))
     if op == "MatMul":
         return (*broadcast([shapes[0][:-2], shapes[1][:-2]]), shapes[0][-2], shapes[1][-1])
     if op in ("Add", "Sub", "Mul", "Div", "Pow"):

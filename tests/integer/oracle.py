@@ -152,6 +152,30 @@ def _conv(node: Node, x: Array, w: Array, bias: Array | None = None) -> Array:
     return result
 
 
+def _conv_transpose(node: Node, x: Array, w: Array, bias: Array | None = None) -> Array:
+    a: dict[str, tuple[int, ...]] = node.attributes  # type: ignore[assignment]
+    groups, rank = int(node.attributes["groups"]), x.ndim - 2  # type: ignore[call-overload]
+    inner, per_group = x.shape[1] // groups, w.shape[1]
+    extents = [
+        (x.shape[2 + i] - 1) * a["strides"][i] + (w.shape[2 + i] - 1) * a["dilations"][i] + 1 + a["output_padding"][i]
+        - a["pads"][i] - a["pads"][rank + i]
+        for i in range(rank)
+    ]  # fmt: skip
+    result = np.full((x.shape[0], groups * per_group, *extents), Fraction(0), object)
+    if bias is not None:
+        result += bias.reshape(-1, *(1,) * rank)
+    for index in np.ndindex(x.shape):
+        for o, *tap in np.ndindex(*w.shape[1:]):
+            place = [
+                p * s + t * d - b
+                for p, s, t, d, b in zip(index[2:], a["strides"], tap, a["dilations"], a["pads"], strict=False)
+            ]
+            if all(0 <= p < extent for p, extent in zip(place, extents, strict=True)):
+                target = (index[0], index[1] // inner * per_group + o, *place)
+                result[target] += x[index] * w[(index[1], o, *tap)]
+    return result
+
+
 def _pool(node: Node, x: Array) -> Array:
     a: dict[str, tuple[int, ...]] = node.attributes  # type: ignore[assignment]
     kernel, rank = a["kernel"], len(a["kernel"])
@@ -307,6 +331,7 @@ _OPERATORS: dict[str, Callable[..., Array]] = {
     "Quantize": _quantize,
     "Dequantize": _dequantize,
     "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
     "MatMul": lambda node, a, b: np.matmul(a, b),
     "Add": lambda node, a, b: a + b,
     "Sub": lambda node, a, b: a - b,

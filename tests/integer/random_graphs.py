@@ -51,10 +51,10 @@ class Composer:
     def pick(self, names: list[str]) -> str:
         return names[int(self.rng.integers(0, len(names)))]
 
-    def weights(self, shape: tuple[int, ...]) -> str:
-        scales = tuple(self.scale() / 8 for _ in range(shape[0]))
+    def weights(self, shape: tuple[int, ...], axis: int = 0) -> str:
+        scales = tuple(self.scale() / 8 for _ in range(shape[axis]))
         integers = self.writer.constant(self.rng.integers(-8, 8, shape).astype(np.int8), "i4")
-        return self.writer.dequantize(integers, scales, int(self.rng.integers(-1, 2)), 0)
+        return self.writer.dequantize(integers, scales, int(self.rng.integers(-1, 2)), axis)
 
     def float_constant(self, shape: tuple[int, ...]) -> str:
         return self.writer.constant((self.rng.integers(-12, 13, shape) / 4).astype(np.float32))
@@ -70,6 +70,19 @@ class Composer:
         return self.writer.conv(
             x, w, bias, stride=int(self.rng.integers(1, 3)), pads=pads, groups=channels if grouped else 1
         )
+
+    def convolve_transposed(self) -> str:
+        x = self.pick(self.grids)
+        channels = self.writer.shapes[x][1]
+        groups = channels if self.rng.random() < 0.3 else 1
+        per_group, taps = (int(n) for n in self.rng.integers(1, 4, 2))
+        w = self.weights((channels, per_group, taps), axis=0 if groups == channels else 1)
+        bias = self.float_constant((per_group * groups,)) if self.rng.random() < 0.7 else ""
+        return self.writer.node(
+            "ConvTranspose", *(x, w, bias) if bias else (x, w), groups=groups,
+            strides=(int(self.rng.integers(1, 4)),), dilations=(int(self.rng.integers(1, 3)),),
+            pads=(int(self.rng.integers(0, 2)), 0), output_padding=(int(self.rng.integers(0, 2)),),
+        )  # fmt: skip
 
     def combine(self) -> str:
         a = self.pick(self.reals)
@@ -120,7 +133,16 @@ class Composer:
         return self.writer.node("BatchNormalization", x, *columns, variance, epsilon=0.0)
 
     def step(self) -> None:
-        actions = [self.convolve, self.combine, self.combine, self.apply, self.apply, self.move, self.normalize]
+        actions = [
+            self.convolve,
+            self.convolve_transposed,
+            self.combine,
+            self.combine,
+            self.apply,
+            self.apply,
+            self.move,
+            self.normalize,
+        ]
         value = actions[int(self.rng.integers(0, len(actions)))]()
         shape = self.writer.shapes[value]
         if shape[1] * shape[2] > 96:

@@ -84,7 +84,19 @@ def two_dimensional(m: ModelWriter) -> tuple[str, tuple[int, ...]]:
     return m.quantized(m.node("Mul", d, p), -2), (1, 2, 8, 8)
 
 
-@pytest.mark.parametrize("build", [one_dimensional, two_dimensional], ids=lambda build: build.__name__)
+def transposed(m: ModelWriter) -> tuple[str, tuple[int, ...]]:
+    x = m.quantized("x", -4)
+    y = m.node("ConvTranspose", x, m.weights((3, 6, 4), axis=1), m.bias(6), strides=[2], pads=[1, 1])
+    y = m.quantized(m.node("Relu", y), -3)
+    z = m.node(
+        "ConvTranspose", y, m.weights((6, 2, 3), axis=1), group=3, strides=[3], output_padding=[1], dilations=[2]
+    )
+    parameters = [m.constant((m.rng.integers(1, 9, 6) / 4).astype(np.float32)) for _ in range(3)]
+    z = m.node("BatchNormalization", z, *parameters, m.constant(np.full(6, 4, np.float32)), epsilon=0.0)
+    return m.quantized(z, -2), (1, 3, 5)
+
+
+@pytest.mark.parametrize("build", [one_dimensional, two_dimensional, transposed], ids=lambda build: build.__name__)
 @pytest.mark.parametrize("signed", [True, False], ids=["s8", "u8"])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_power_of_two_model_equals_onnxruntime(build, signed: bool, seed: int, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

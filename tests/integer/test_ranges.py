@@ -72,6 +72,28 @@ def test_padding_counts_as_zero() -> None:
     assert padded[0] <= 200  # two taps inside, one in the padding
 
 
+def test_outputs_of_a_transposed_convolution_sum_the_taps_of_one_phase() -> None:
+    weights, bias = np.array([[[1, 20, 300, 4000]]]), np.array([5])
+    constants = {"w": Constant(dtype("i16"), weights), "b": Constant(dtype("i32"), bias)}
+    conv = ops.ConvTranspose("y", "x", "w", "b", dtype("i32"), (2,), (1,), (0, 0), (0,), 1, 1)
+    program = Program({"x": TensorType((1, 1, 8), dtype("u1"))}, ("y",), (conv,), constants)
+    assert program_ranges(program)["y"].bounds == ((5 - 4020, 5),)  # taps 0 and 2, or 1 and 3; each 0 or -1
+
+
+def test_pools_reach_over_the_positions_that_a_range_tells_apart() -> None:
+    """After a matmul each column has its own range; a pool along the columns mixes them."""
+    weights = Constant(dtype("i8"), np.diag([1, 100, 1, 1]))
+    matmul = ops.MatMul("m", "x", "w", None, dtype("i32"))
+    requant = ops.Requant("q", "m", Linear(((Fraction(1),),), axis=2), Grid.full(dtype("i16")))
+    window = ((3,), (1,), (1,), (1, 1))
+    pools = (ops.MaxPool("y", "q", *window), ops.AvgPool("z", "q", dtype("i32"), *window, (0, 0)))
+    program = Program({"x": TensorType((1, 2, 4), dtype("u4"))}, ("y", "z"), (matmul, requant, *pools), {"w": weights})
+    ranges = program_ranges(program)
+    assert ranges["m"].bounds == ((0, 15), (0, 1500), (0, 15), (0, 15))
+    assert ranges["y"].bounds == ((0, 1500),)
+    assert ranges["z"].bounds == ((0, 6 * 1500),)
+
+
 def test_groups_read_their_own_channels() -> None:
     weights = np.array([[[1]], [[2]], [[3]], [[4]]])
     grid = Grid.full(dtype("u8"))

@@ -57,7 +57,7 @@ class RandomModel:
 
     def layer(self) -> None:
         """Append a layer and quantize what it gives."""
-        kinds = [self.conv, self.conv, self.add, self.concat, self.max_pool, self.clip, self.mul]
+        kinds = [self.conv, self.conv, self.conv_transpose, self.add, self.concat, self.max_pool, self.clip, self.mul]
         exponent = self.choose.pick(kinds if len(self.shape) > 2 else [self.gemm])()
         if self.choose.chance(30):
             self.value = self.node("Relu", self.value)
@@ -81,6 +81,24 @@ class RandomModel:
         self.value = self.node("Conv", self.value, weights, *extra, group=groups, strides=stride, pads=pads)
         spatial = [(n + pads[i] + pads[rank + i] - kernel[i]) // stride[i] + 1 for i, n in enumerate(self.shape[2:])]
         self.shape = (1, out, *spatial)
+        return choose.integer(-4, -1)
+
+    def conv_transpose(self) -> int:
+        """Transposed convolution: plain or in as many groups as channels, with stride, padding and output padding."""
+        choose, channels, rank = self.choose, self.shape[1], len(self.shape) - 2
+        groups, per_group = (channels, choose.pick((1, 2))) if choose.chance(25) else (1, choose.pick((1, 3, 8, 17)))
+        kernel = tuple(choose.pick((2, 3, 4)) for _ in range(rank))
+        stride = tuple(choose.pick((1, 2, 3)) for _ in range(rank))
+        pads = [choose.integer(0, k // 2) for k in (*kernel, *kernel)]
+        longer = [choose.integer(0, s - 1) for s in stride]
+        weights = self.weights((channels, per_group, *kernel), axis=1)
+        self.value = self.node(
+            "ConvTranspose", self.value, weights, group=groups, strides=stride, pads=pads, output_padding=longer
+        )
+        spatial = [
+            (n - 1) * stride[i] + kernel[i] + longer[i] - pads[i] - pads[rank + i] for i, n in enumerate(self.shape[2:])
+        ]
+        self.shape = (1, per_group * groups, *spatial)
         return choose.integer(-4, -1)
 
     def gemm(self) -> int:

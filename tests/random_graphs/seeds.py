@@ -6,7 +6,7 @@ from edgeconv.runtime.cpu_features import supported_isas
 from tests.generate import LAYERS, Choices, random_case
 from tests.random_graphs.compare import Graph
 
-_FIRST = (*LAYERS, *("mul", "avg_pool", "reduce_sum", "cast", "requant") * 2, *("conv", "matmul") * 4)
+_FIRST = (*LAYERS, *("mul", "avg_pool", "reduce_sum", "cast", "requant") * 2, *("conv", "conv_transpose", "matmul") * 4)
 _CHEAP = ("mul", "avg_pool", "reduce_sum", "cast", "requant", "add")
 
 

@@ -45,6 +45,20 @@ def test_convolution_follows_its_definition() -> None:
     assert np.array_equal(got, expected)
 
 
+def test_transposed_convolution_follows_its_definition() -> None:
+    rng = np.random.default_rng(2)
+    x, w, bias = rng.integers(0, 256, (2, 1, 4, 3, 5)), rng.integers(-128, 128, (6, 2, 3, 2)), rng.integers(-9, 9, 6)
+    op = ops.ConvTranspose("y", "x", "w", "b", dtype("i32"), (2, 3), (1, 2), (1, 0, 0, 2), (1, 0), 2, 7)
+    got = run_one(op, {"x": ("u8", x)}, {"w": Constant(dtype("i8"), w), "b": Constant(dtype("i32"), bias)})
+    assert got.shape == (2, 1, 6, 2 * 2 + 3 + 1 - 1, 4 * 3 + 3 - 2)
+    expected = np.zeros_like(got) + bias[:, None, None]
+    for n, o, c, i, j, ky, kx in np.ndindex(2, 6, 2, 3, 5, 3, 2):
+        y_at, x_at = 2 * i + ky - 1, 3 * j + 2 * kx
+        if 0 <= y_at < got.shape[3] and 0 <= x_at < got.shape[4]:
+            expected[n, 0, o, y_at, x_at] += w[o, c, ky, kx] * (x[n, 0, o // 3 * 2 + c, i, j] - 7)
+    assert np.array_equal(got, expected)
+
+
 @pytest.mark.parametrize("rounding", list(Rounding))
 @pytest.mark.parametrize("radicand", [Fraction(1), Fraction(2), Fraction(9, 4)])
 @pytest.mark.parametrize("factor", [Fraction(3, 128), Fraction(-3, 10), Fraction(float(np.float32(0.0173))) / 3])

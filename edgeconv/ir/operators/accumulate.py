@@ -46,9 +46,9 @@ class Conv(Operator):
 class ConvTranspose(Operator):
     """Transposed convolution over 1 or 2 spatial axes: every input adds a scaled kernel to the outputs it reaches.
 
-    acc[n,o,p] = bias[o] + Σ w[o,i,t]·(x[n,g·I+i,q] - x_zero_point) over all q and t with q·stride + t·dilation - begin
-    = p. x is (N, C, spatial…), w a constant (O, C / groups, kernel…): the output channel comes first, as in conv. `pads`
-    cut begins and ends of the full result, `output_padding` lengthens its ends. The sum is exact in `dtype`.
+    acc[n,o,p] = bias[o] + Σ w[o,i,t]·(x[n,g·I+i,q] - x_zero_point), over all q and t that meet there: q·stride +
+    t·dilation - begin = p. x is (N, C, spatial…), w a constant (O, C / groups, kernel…), output channels first as in
+    conv. `pads` cut begins and ends off the full result, `output_padding` lengthens its ends. The sum is exact.
     """
 
     keyword: ClassVar[str] = "conv_transpose"
