@@ -1,6 +1,6 @@
 """Transposed convolution by its phases, each a convolution of stride 1 by panels of output channels.
 
-The outputs whose index is r modulo the stride read the same few taps at neighbouring inputs (`TransposedWindow.phases`);
+The outputs whose index is r modulo the stride read the same taps at neighbouring inputs (`TransposedWindow.phases`);
 a phase computes them like any convolution and writes every stride-th position, so that no product with an inserted
 zero is ever formed.
 """
