@@ -21,7 +21,6 @@ from edgeconv.codegen.kernels.conv import conv_constants, panel_blocks
 from edgeconv.codegen.kernels.conv_transpose import transposed_halo
 from edgeconv.codegen.kernels.panels import Bucket, Panel, can_finish, make_buckets
 from edgeconv.codegen.kernels.product import (
-    REGISTER_TILE,
     Product,
     Runs,
     choose_chains,
@@ -173,10 +172,10 @@ class _Target:
     def emit(self) -> None:
         """All outputs of the phase in the channels of the bucket."""
         build, (rows, length) = self.build, self.phase.counts
-        height = min(max(1, REGISTER_TILE // self.bucket.blocks), length)
+        height = min(max(1, build.isa.accumulators // self.bucket.blocks), length)
         stored = _stored_range(self.step, self.operator.x)
         groups = self.phase.runs.groups(self.dot.group)
-        chains = choose_chains(height * self.bucket.blocks, groups, self.phase.rows, self.phase.bias, stored)
+        chains = choose_chains(self.dot, height * self.bucket.blocks, groups, self.phase.rows, self.phase.bias, stored)
         # The last tile is moved back inside the row: computing a few positions twice is cheaper than a second tile.
         with build.loop(rows) as row, build.loop(-(-length // height)) as tile:
             whole = length % height == 0 or isinstance(tile, int)
