@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +104,7 @@ def _convolution(
     if len(node.inputs) > 2 and node.inputs[2]:
         bias, offset = fold_bias(state, scales, integers.shape[0], state.values[node.inputs[2]])
     bounds = weight_bounds(integers, deviations(state.builder, x), bias)
-    geometry = {key: integer_tuple(node, key) for key in _GEOMETRY[kind]}
+    geometry: dict[str, Any] = {key: integer_tuple(node, key) for key in _GEOMETRY[kind]}
     operator = kind(
         "", x.tensor, weights, bias_constant(state.builder, node, bias), accumulator_dtype(*bounds),
         groups=groups, x_zero_point=x.zero_point, **geometry,
