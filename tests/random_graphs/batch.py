@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from edgeconv.runtime.cpu_features import supported_isas
 from tests.generate import count_ties
 from tests.random_graphs.compare import Compared, compare_graphs
 from tests.random_graphs.coverage import Cell, cells, missing, table
+from tests.random_graphs.machines import HOST, Machine
 from tests.random_graphs.seeds import graph_of
 
 BATCH = 10
@@ -24,6 +24,7 @@ class Findings:
         graphs, ties, refused: how many graphs there were, how many held exact ties, how many the proof refused.
         counts: graphs by operator, instruction set and form.
         reports: each graph with a difference, with everything that reproduces it.
+        isas: instruction sets that the coverage table shows.
     """
 
     graphs: int = 0
@@ -31,6 +32,7 @@ class Findings:
     refused: int = 0
     counts: Counter[Cell] = field(default_factory=Counter)
     reports: list[str] = field(default_factory=list)
+    isas: tuple[str, ...] = HOST.isas
 
     def add(self, compared: Compared) -> None:
         """Count one graph."""
@@ -53,21 +55,21 @@ class Findings:
         """The coverage table and the totals."""
         tied = 100 * self.ties / max(1, self.graphs)
         return (
-            f"{table(self.counts, supported_isas())}\n"
+            f"{table(self.counts, self.isas)}\n"
             f"{self.graphs} graphs, {len(self.reports)} with differences, {tied:.0f} % with ties, "
             f"{self.refused} refused by the proof"
         )
 
     def missing(self, least: int) -> list[str]:
         """What occurred in fewer than `least` graphs."""
-        return missing(self.counts, supported_isas(), least)
+        return missing(self.counts, self.isas, least)
 
 
-def run_seeds(seeds: Iterable[int]) -> Findings:
+def run_seeds(seeds: Iterable[int], machine: Machine = HOST) -> Findings:
     """Compare the graphs of all seeds."""
-    findings = Findings()
+    findings = Findings(isas=machine.isas)
     for batch in batches(list(seeds)):
-        for compared in compare_graphs([graph_of(seed) for seed in batch]):
+        for compared in compare_graphs([graph_of(seed, machine) for seed in batch]):
             findings.add(compared)
     return findings
 

@@ -15,6 +15,8 @@ from edgeconv.ir import from_text, to_text
 from edgeconv.ir.forms import ProvedForms
 from tests.generate import Case
 from tests.random_graphs.forms import proved_forms
+from tests.random_graphs.emulated import run_emulated
+from tests.random_graphs.machines import HOST, Machine
 from tests.random_graphs.native import Arrays, Call, Outcome, run_calls
 
 
@@ -27,6 +29,7 @@ class Graph:
         turn: which kinds of forms are asked for first (`forms.proved_forms`), or None for the usual order.
         fuse: requants fused into the operators before them.
         at_start, odd: where the user's arrays lie against their guard pages.
+        machine: what it is compiled for and run on; the same for all graphs that are compared together.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Graph:
     fuse: bool = True
     at_start: bool = False
     odd: int = 0
+    machine: Machine = HOST
 
 
 @dataclass
@@ -68,7 +72,8 @@ def compare_graphs(graphs: Sequence[Graph]) -> list[Compared]:
         for call in _compile(compared):
             calls.append(call)
             owners.append(compared)
-    outcomes = run_calls(calls) if calls else []
+    run = run_emulated if graphs and graphs[0].machine.emulated else run_calls
+    outcomes = run(calls) if calls else []
     for compared, call, outcome in zip(owners, calls, outcomes, strict=True):
         wanted = reference.run(compared.graph.case.program, compared.graph.case.inputs)
         compared.differences += [f"{call.code.isa}: {problem}" for problem in difference(outcome, wanted)]
@@ -87,7 +92,9 @@ def _compile(compared: Compared) -> list[Call]:
             if policy not in proved:
                 proved[policy] = proved_forms(program, isa, graph.turn)
             compared.forms[isa] = proved[policy]
-            code = generate(program, proved[policy], isa, fuse=graph.fuse)
+            code = generate(
+                program, proved[policy], isa, fuse=graph.fuse, architecture=graph.machine.architecture
+            )
             calls.append(Call(program, code, graph.case.inputs, at_start=graph.at_start, odd=graph.odd))
         except ProgramError as error:
             compared.refusals.append(f"{isa}: {error}")

@@ -36,6 +36,21 @@ class Call:
     at_start: bool = False
     odd: int = 0
 
+    @property
+    def samples(self) -> int:
+        """How many samples the inputs hold."""
+        return len(next(iter(self.inputs.values()))) if self.inputs else 1
+
+    def output_bytes(self, name: str) -> int:
+        """Bytes of an output."""
+        type_ = self.program.types[name]
+        return self.samples * type_.size * type_.dtype.container.itemsize
+
+    def output_array(self, name: str, content: bytes) -> NDArray[np.generic]:
+        """An output from its bytes."""
+        type_ = self.program.types[name]
+        return np.frombuffer(content, type_.dtype.container).reshape((self.samples, *type_.shape))
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -50,7 +65,6 @@ class _Frame:
 
     def __init__(self, call: Call) -> None:
         self.call = call
-        self.samples = len(next(iter(call.inputs.values()))) if call.inputs else 1
         self.inputs = [self._input(call.inputs[name]) for name in call.program.inputs]
         self.outputs = [self._output(name) for name in call.program.outputs]
         self.blob, self.scratch = Guarded.aligned(len(call.code.blob)), Guarded.aligned(call.code.scratch_bytes)
@@ -63,9 +77,7 @@ class _Frame:
         return memory
 
     def _output(self, name: str) -> Guarded:
-        type_ = self.call.program.types[name]
-        size = self.samples * type_.size * type_.dtype.container.itemsize
-        return Guarded(size, at_start=self.call.at_start, odd=self.call.odd)
+        return Guarded(self.call.output_bytes(name), at_start=self.call.at_start, odd=self.call.odd)
 
     def invoke(self, function: Callable[..., None]) -> None:
         """Call the generated function."""
@@ -78,7 +90,7 @@ class _Frame:
             pointers(self.outputs),
             ctypes.c_void_p(self.blob.address),
             ctypes.c_void_p(self.scratch.address),
-            ctypes.c_int64(self.samples),
+            ctypes.c_int64(self.call.samples),
         )
 
     def outcome(self) -> Outcome:
@@ -98,9 +110,7 @@ class _Frame:
             return Outcome(failure=f"written outside of its memory: {', '.join(broken)}")
         arrays = {}
         for name, memory in zip(self.call.program.outputs, self.outputs, strict=True):
-            type_ = self.call.program.types[name]
-            array = np.frombuffer(memory.bytes.tobytes(), type_.dtype.container)
-            arrays[name] = array.reshape((self.samples, *type_.shape))
+            arrays[name] = self.call.output_array(name, memory.bytes.tobytes())
         return Outcome(arrays)
 
 
@@ -125,6 +135,14 @@ def _task(frame: _Frame, symbol: str) -> Callable[[ctypes.CDLL], None]:
 
 def _link(calls: Sequence[Call], folder: Path) -> tuple[Path, list[str]]:
     """One shared library of all objects; each call's symbol in it."""
+    sources, symbols = unique_objects(calls, folder)
+    library = folder / "all.so"
+    subprocess.run(["gcc", "-shared", "-o", library, *sources], check=True)
+    return library, symbols
+
+
+def unique_objects(calls: Sequence[Call], folder: Path) -> tuple[list[str], list[str]]:
+    """Object files that define a symbol of their own each, and each call's symbol."""
     sources, symbols, known = [], [], {}
     for index, call in enumerate(calls):
         if id(call.code) not in known:
@@ -135,6 +153,4 @@ def _link(calls: Sequence[Call], folder: Path) -> tuple[Path, list[str]]:
             sources.append(str(path))
             known[id(call.code)] = call.code.symbol.replace(_STEM, unique)
         symbols.append(known[id(call.code)])
-    library = folder / "all.so"
-    subprocess.run(["gcc", "-shared", "-o", library, *sources], check=True)
-    return library, symbols
+    return sources, symbols

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from edgeconv.runtime.cpu_features import supported_isas
 from tests.generate import LAYERS, Choices, random_case
 from tests.random_graphs.compare import Graph
+from tests.random_graphs.machines import HOST, Machine
 
 _FIRST = (*LAYERS, *("mul", "avg_pool", "reduce_sum", "cast", "requant") * 2, *("conv", "conv_transpose", "matmul") * 4)
 _CHEAP = ("mul", "avg_pool", "reduce_sum", "cast", "requant", "add")
 
 
-def graph_of(seed: int) -> Graph:
+def graph_of(seed: int, machine: Machine = HOST, isas: tuple[str, ...] | None = None) -> Graph:
     """The random graph of a seed.
+
+    Args:
+        isas: instruction sets to compare, all of the machine's when None.
 
     Seeds go round the layers, so that each comes often enough; every fifth takes the forms that a compilation takes,
     the others ask for every kind of form in turn. Layers that are quickly compiled come several times.
@@ -21,9 +24,10 @@ def graph_of(seed: int) -> Graph:
     return Graph(
         name=f"seed {seed}",
         case=case,
-        isas=supported_isas(),
+        isas=machine.isas if isas is None else isas,
         turn=None if seed % 5 == 0 else seed // len(_FIRST),
         fuse=seed % 4 != 1,
         at_start=seed % 2 == 0,
         odd=(0, 0, 1, 2, 3, 7)[seed % 6],
+        machine=machine,
     )

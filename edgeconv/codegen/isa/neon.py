@@ -73,10 +73,10 @@ class _PairDot(Dot):
     def activations(self, view: View, offset: Expr) -> Expr:
         return _signed_bytes(view, offset)
 
-    def member(self, loaded: Expr, index: int) -> tuple[Expr, Expr]:
-        words = tirx.reinterpret("int16x8", loaded)
-        first, second = (shuffle([words], [2 * index + half] * 4) for half in range(2))
-        return bind(tirx.reinterpret("int8x8", first)), bind(tirx.reinterpret("int8x8", second))
+    def member(self, loaded: Expr, index: int) -> Expr:
+        places = [4 * index + 2 * half + byte for half in range(2) for _ in range(4) for byte in range(2)]
+        table = tirx.Shuffle([tirx.const(place, "uint8") for place in places], list(range(16)))
+        return bind(tirx.call_llvm_pure_intrin("int8x16", "llvm.aarch64.neon.tbl1.v16i8", loaded, table))
 
     def arranged(self, weights: NDArray[np.int64]) -> NDArray[np.int64]:
         halves = weights.reshape(*weights.shape[:-1], 2, 2)
@@ -85,9 +85,8 @@ class _PairDot(Dot):
     def weights(self, memory: Memory, element: str, offset: Expr) -> Expr:
         return bind(memory.load(element, offset, 16))
 
-    def accumulate(self, acc: Expr, activations: tuple[Expr, Expr], weights: Expr) -> Expr:
-        low, high = shuffle([weights], _LOW), shuffle([weights], _HIGH)
-        return _add_pairs(acc, _long_product(activations[0], low) + _long_product(activations[1], high))
+    def accumulate(self, acc: Expr, activations: Expr, weights: Expr) -> Expr:
+        return _add_pairs(acc, _long_product(activations, weights, _LOW) + _long_product(activations, weights, _HIGH))
 
 
 @dataclass(frozen=True)
@@ -97,14 +96,16 @@ class _SingleDot(_PairDot):
     name: str = "smull, sadalp"
     least_weight: int = -128
 
-    def accumulate(self, acc: Expr, activations: tuple[Expr, Expr], weights: Expr) -> Expr:
-        for half, lanes in zip(activations, (_LOW, _HIGH), strict=True):
-            acc = _add_pairs(acc, _long_product(half, shuffle([weights], lanes)))
+    def accumulate(self, acc: Expr, activations: Expr, weights: Expr) -> Expr:
+        for half in (_LOW, _HIGH):
+            acc = _add_pairs(acc, _long_product(activations, weights, half))
         return acc
 
 
-def _long_product(a: Expr, b: Expr) -> Expr:
-    return tirx.call_llvm_pure_intrin("int16x8", "llvm.aarch64.neon.smull.v8i16", a, b)
+def _long_product(a: Expr, b: Expr, half: range) -> Expr:
+    return tirx.call_llvm_pure_intrin(
+        "int16x8", "llvm.aarch64.neon.smull.v8i16", shuffle([a], half), shuffle([b], half)
+    )
 
 
 def _add_pairs(acc: Expr, products: Expr) -> Expr:
