@@ -92,9 +92,7 @@ def _compile(compared: Compared) -> list[Call]:
             if policy not in proved:
                 proved[policy] = proved_forms(program, isa, graph.turn)
             compared.forms[isa] = proved[policy]
-            code = generate(
-                program, proved[policy], isa, fuse=graph.fuse, architecture=graph.machine.architecture
-            )
+            code = generate(program, proved[policy], isa, fuse=graph.fuse, architecture=graph.machine.architecture)
             calls.append(Call(program, code, graph.case.inputs, at_start=graph.at_start, odd=graph.odd))
         except ProgramError as error:
             compared.refusals.append(f"{isa}: {error}")

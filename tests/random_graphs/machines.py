@@ -22,3 +22,4 @@ class Machine:
 
 HOST = Machine(host_architecture(), supported_isas())
 ARM = Machine("aarch64", ("generic", "neon", "neon+dotprod"), emulated=True)
+MACHINES = {"host": HOST, "arm": ARM}

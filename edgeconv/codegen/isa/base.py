@@ -74,6 +74,7 @@ class Isa:
         lanes: 32-bit lanes of a vector; 1 where only scalar kernels are to be used.
         accumulators: vectors of sums that a register tile holds: enough to hide the latency of a dot product, and to
             use what was loaded often; more only delay the epilogue.
+        panel_blocks: most vectors of output channels that a tile spans.
         has_fma: fused multiply-add in float32 and float64. Without it requantizations use integers alone.
         llvm_options: command-line options of LLVM's passes.
         dots: dot products; of those that fit activations and weights the first is taken.
@@ -86,6 +87,7 @@ class Isa:
     llvm_options: tuple[str, ...] = ()
     lanes: int = 1
     accumulators: int = 8
+    panel_blocks: int = 16
     has_fma: bool = False
     dots: tuple[Dot, ...] = ()
 

@@ -155,6 +155,7 @@ NEON = _Neon(
     "cortex-a53",
     lanes=_LANES,
     accumulators=16,
+    panel_blocks=4,
     has_fma=True,
     dots=(_PairDot(), _SingleDot(), _WordDot()),
 )
@@ -165,6 +166,7 @@ NEON_DOTPROD = _Neon(
     ("+dotprod",),
     lanes=_LANES,
     accumulators=16,
+    panel_blocks=4,
     has_fma=True,
     dots=(_ByteDot(), _WordDot()),
 )

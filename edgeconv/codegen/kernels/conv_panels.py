@@ -62,9 +62,9 @@ def _stored_range(step: Step, name: str) -> tuple[int, int]:
     return type_.lo + bias, type_.hi + bias
 
 
-def _panels(operator: ops.Conv, outputs: int, lanes: int) -> list[Panel]:
-    per_group = outputs // operator.groups
-    together = panel_blocks(per_group, lanes)
+def _panels(operator: ops.Conv, outputs: int, isa: Isa) -> list[Panel]:
+    per_group, lanes = outputs // operator.groups, isa.lanes
+    together = min(isa.panel_blocks, panel_blocks(per_group, lanes))
     panels: list[Panel] = []
     for group in range(operator.groups):
         panels += cut_panels(group * per_group, per_group, lanes, together)
@@ -87,7 +87,7 @@ def _can_handle(isa: Isa, step: Step) -> bool:
     if dot is None or not product_fits(dot, w, bias, _stored_range(step, operator.x)):
         return False
     axis_fits = step.requant is None or step.requant.linear.channels == 1 or step.requant.linear.axis == 1
-    blocks = [p.first + b * isa.lanes for p in _panels(operator, len(w), isa.lanes) for b in range(p.blocks)]
+    blocks = [p.first + b * isa.lanes for p in _panels(operator, len(w), isa) for b in range(p.blocks)]
     return axis_fits and can_finish(isa, step, blocks)
 
 
@@ -129,7 +129,7 @@ def _emit(build: Builder, step: Step) -> str:
     geometry = _geometry(step, operator, x.layout, y, w.shape[1])
     # (O, run, element of the run): taps outermost first, channels innermost.
     rows = np.moveaxis(w, 1, -1).reshape(len(w), geometry.runs.number, -1)
-    buckets = make_buckets(step, _panels(operator, len(w), isa.lanes), isa.lanes)
+    buckets = make_buckets(step, _panels(operator, len(w), isa), isa.lanes)
     targets = []
     for number, bucket in enumerate(buckets):
         product = Product(build, step, bucket, dot, geometry.runs, x, rows, bias, f".{number}")

@@ -96,7 +96,7 @@ def _emit(build: Builder, step: Step) -> str:
     if dot.activation != x.layout.storage.element:
         x = widened(build, x)
     rows, columns = _rows(step, operator), len(stored)
-    blocks = panel_blocks(rows, columns, isa.lanes)
+    blocks = min(isa.panel_blocks, panel_blocks(rows, columns, isa.lanes))
     height = min(rows, max(1, isa.accumulators // blocks))
     runs = Runs((), (), stored.shape[1])
     chains = choose_chains(dot, blocks * height, runs.groups(dot.group), stored, bias, _stored_range(step, operator))
