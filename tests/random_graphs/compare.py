@@ -14,8 +14,8 @@ from edgeconv.integer import POLICY_OF_ISA, Policy
 from edgeconv.ir import from_text, to_text
 from edgeconv.ir.forms import ProvedForms
 from tests.generate import Case
-from tests.random_graphs.forms import proved_forms
 from tests.random_graphs.emulated import run_emulated
+from tests.random_graphs.forms import proved_forms
 from tests.random_graphs.machines import HOST, Machine
 from tests.random_graphs.native import Arrays, Call, Outcome, run_calls
 
