@@ -9,7 +9,7 @@ from edgeconv.codegen.builder import Builder, View, const
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.kernels.registry import select
 from edgeconv.codegen.layout import Layout
-from edgeconv.codegen.plan import Plan, Store
+from edgeconv.codegen.plan import Plan, Step, Store
 from edgeconv.codegen.tir import Expr, IRBuilder, T
 
 __all__ = ["Emitted", "KernelReport", "emit_function"]
@@ -37,8 +37,12 @@ class Emitted:
     report: tuple[KernelReport, ...]
 
 
-def emit_function(plan: Plan, blob: Blob, isa: Isa, symbol: str) -> Emitted:
-    """void symbol(const void *const *in, void *const *out, const uint8_t *weights, uint8_t *scratch, int64_t n)."""
+def emit_function(plan: Plan, blob: Blob, isa: Isa, symbol: str, only: Step | None = None) -> Emitted:
+    """void symbol(const void *const *in, void *const *out, const uint8_t *weights, uint8_t *scratch, int64_t n).
+
+    Args:
+        only: the one step that the function is to hold, run n times on the first sample, for measurements.
+    """
     report: list[KernelReport] = []
     with IRBuilder() as ir, T.prim_func(s_tir=False):
         T.func_name(symbol)
@@ -48,8 +52,8 @@ def emit_function(plan: Plan, blob: Blob, isa: Isa, symbol: str) -> Emitted:
         samples = T.arg("n", T.int64())
         build = Builder(isa, plan, blob, parameters, const(0, "int64"))
         with T.serial(0, samples) as sample:
-            build.set_sample(sample)
-            for step in plan.steps:
+            build.set_sample(const(0, "int64") if only else sample)
+            for step in [only] if only else plan.steps:
                 chosen = select(isa, step)
                 before = set(blob.sections)
                 detail = chosen.emit(build, step)
