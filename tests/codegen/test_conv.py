@@ -73,6 +73,10 @@ CASES = (
     Case("one_way", 16, (6, 8), 16, (5, 1), (), (), (2, 0, 2, 0), w="i4", y="u2"),
     Case("wide_weights", 4, (12,), 16, (3,), (1,), (), (1, 1), w="i10"),
     Case("one_position", 4, (3,), 5, (3,)),
+    Case("half_vectors_for_two_positions", 24, (5, 9), 24, (5, 1), (), (), (2, 0, 2, 0)),
+    Case("half_vectors_at_an_odd_end", 8, (27,), 40, (3,), (1,), (), (1, 1), x="i8", y="i8"),
+    Case("few_channels_for_two_positions", 24, (4, 7), 1, (1, 1), y="i16", zero_point=0),
+    Case("half_vectors_of_words", 5, (2, 6), 6, (1, 3), (), (), (0, 1, 0, 1), x="i16", zero_point=-9),
     Case("large_window", 2, (12, 12), 18, (9, 2), (3, 1), (1, 3), (4, 0, 4, 3)),
 )
 

@@ -39,6 +39,15 @@ KERNEL_BUGS = (
         "conv",
         VNNI,
     ),
+    Bug(
+        "of a vector for two positions both halves hold the first",
+        "codegen.isa.vectors",
+        "join_halves",
+        "range(lanes + half, 2 * lanes)",
+        "range(half, lanes)",
+        "conv",
+        VNNI,
+    ),
     Bug("strides and dilations swapped", f"{_K}.conv", "_emit", "p * s + t * d - b", "p * d + t * s - b", "conv"),
     Bug("every group reads the first channels", f"{_K}.conv", "_emit", "group * w.shape[1] + i", "i", "conv"),
     Bug(

@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgeconv.codegen.builder import Memory, View, bind, const
-from edgeconv.codegen.isa.base import NO_LOOP_VECTORIZER, Dot, Isa
-from edgeconv.codegen.isa.vectors import broadcast_group, load_weights, shuffle
+from edgeconv.codegen.isa.base import NO_LOOP_VECTORIZER, Cost, Dot, Isa
+from edgeconv.codegen.isa.vectors import broadcast_group, join_halves, load_weights, shuffle
 from edgeconv.codegen.tir import Expr, tirx
 
 __all__ = ["AVX2"]
 
 _LANES = 8
+_BYTES_COST = Cost(step=1, latency=2, activations=0.5, weights=0.75)  # two multiplications and four others a cycle
+_WORDS_COST = Cost(step=0.5, latency=1, weights=0.25)
 # The saturating packs work inside each half of the register: their pieces come out half by half.
 _BYTES_ORDER = [4 * half + vector for vector in range(4) for half in range(2)]
 _WORDS_ORDER = [2 * half + vector for vector in range(2) for half in range(2)]
@@ -30,9 +32,14 @@ class _ByteDot(Dot):
     activation: str = "uint8"
     group: int = 4
     wraps: bool = False
+    joins: bool = True
+    cost: Cost = _BYTES_COST
 
     def activations(self, view: View, offset: Expr) -> Expr:
         return broadcast_group(view, offset, 4, _LANES, "uint8x32")
+
+    def joined(self, low: Expr, high: Expr) -> Expr:
+        return join_halves(low, high, _LANES, "uint8x32")
 
     def weights(self, memory: Memory, element: str, offset: Expr) -> Expr:
         return bind(memory.load(element, offset, 32))
@@ -60,9 +67,14 @@ class _WordDot(Dot):
     wraps: bool = False
     least_weight: int = -32767
     most_weight: int = 32767
+    joins: bool = True
+    cost: Cost = _WORDS_COST
 
     def activations(self, view: View, offset: Expr) -> Expr:
         return broadcast_group(view, offset, 2, _LANES, "int16x16")
+
+    def joined(self, low: Expr, high: Expr) -> Expr:
+        return join_halves(low, high, _LANES, "int16x16")
 
     def weights(self, memory: Memory, element: str, offset: Expr) -> Expr:
         return load_weights(memory, element, offset, 16)
@@ -91,6 +103,7 @@ AVX2 = _Avx2(
     "x86-64-v3",
     llvm_options=NO_LOOP_VECTORIZER,
     lanes=_LANES,
+    accumulators=12,
     has_fma=True,
     dots=(_ByteDot(), _WordDot()),
 )

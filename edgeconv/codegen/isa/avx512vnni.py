@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgeconv.codegen.builder import Memory, View, bind
-from edgeconv.codegen.isa.base import NO_LOOP_VECTORIZER, Dot, Isa
-from edgeconv.codegen.isa.vectors import broadcast_group, load_weights, shuffle
+from edgeconv.codegen.isa.base import NO_LOOP_VECTORIZER, Cost, Dot, Isa
+from edgeconv.codegen.isa.vectors import broadcast_group, join_halves, load_weights, shuffle
 from edgeconv.codegen.tir import Expr, tirx
 
 __all__ = ["AVX512VNNI"]
 
 _LANES = 16
+_COST = Cost(step=0.5, latency=4)  # Zen 5 starts two a cycle, so does Cascade Lake; Zen 4 one
 # The saturating packs work inside each quarter of the register: their 32-bit pieces come out quarter by quarter.
 _BYTES_ORDER = [4 * quarter + vector for vector in range(4) for quarter in range(4)]
 _WORDS_ORDER = [2 * quarter + vector for vector in range(2) for quarter in range(4)]
@@ -26,9 +27,14 @@ class _ByteDot(Dot):
     activation: str = "uint8"
     group: int = 4
     wraps: bool = True
+    joins: bool = True
+    cost: Cost = _COST
 
     def activations(self, view: View, offset: Expr) -> Expr:
         return broadcast_group(view, offset, 4, _LANES, "uint8x64")
+
+    def joined(self, low: Expr, high: Expr) -> Expr:
+        return join_halves(low, high, _LANES, "uint8x64")
 
     def weights(self, memory: Memory, element: str, offset: Expr) -> Expr:
         return bind(memory.load(element, offset, 64))
@@ -48,9 +54,14 @@ class _WordDot(Dot):
     wraps: bool = True
     least_weight: int = -32767
     most_weight: int = 32767
+    joins: bool = True
+    cost: Cost = _COST
 
     def activations(self, view: View, offset: Expr) -> Expr:
         return broadcast_group(view, offset, 2, _LANES, "int16x32")
+
+    def joined(self, low: Expr, high: Expr) -> Expr:
+        return join_halves(low, high, _LANES, "int16x32")
 
     def weights(self, memory: Memory, element: str, offset: Expr) -> Expr:
         return load_weights(memory, element, offset, 32)
@@ -80,6 +91,7 @@ AVX512VNNI = _Avx512(
     ("+avx512vnni",),
     NO_LOOP_VECTORIZER,
     lanes=_LANES,
+    accumulators=24,
     has_fma=True,
     dots=(_ByteDot(), _WordDot()),
 )

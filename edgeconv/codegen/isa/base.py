@@ -9,7 +9,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NO_LOOP_VECTORIZER", "Dot", "Isa"]
+__all__ = ["NO_LOOP_VECTORIZER", "Cost", "Dot", "Isa"]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cycles of a dot product on the fastest core of its kind that was measured; only their proportions matter much.
+
+    Attributes:
+        step: one `accumulate`, many independent ones in flight.
+        latency: from one step of an accumulator to its next.
+        activations, weights: what `activations` and `weights` compute besides their loads.
+    """
+
+    step: float
+    latency: float
+    activations: float = 0.0
+    weights: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -26,6 +42,8 @@ class Dot:
         span: groups that one load of activations covers; 1 where the load puts a group into every lane.
         offset: what is taken off a stored activation before it is multiplied.
         least_weight, most_weight: the weights it is right for.
+        joins: whether `joined` works: a vector may serve two output positions, one in each half.
+        cost: for the choice of tiles; where None, tiles take all accumulators of the instruction set.
     """
 
     name: str
@@ -36,6 +54,8 @@ class Dot:
     offset: int = 0
     least_weight: int = -128
     most_weight: int = 127
+    joins: bool = False
+    cost: Cost | None = None
 
     def activations(self, view: Any, offset: Any) -> Any:
         """The `span` groups from `offset` of a view on; binds them. Reads whole vectors, so possibly past them."""
@@ -44,6 +64,10 @@ class Dot:
     def member(self, loaded: Any, index: int) -> Any:
         """Group `index` of what `activations` gave, as `accumulate` takes it; binds it."""
         return loaded
+
+    def joined(self, low: Any, high: Any) -> Any:
+        """Activations with the group of `low` in the lower half of the lanes and that of `high` in the upper half."""
+        raise NotImplementedError
 
     def arranged(self, weights: NDArray[np.int64]) -> NDArray[np.int64]:
         """Weights (…, lanes, group) in the order of memory, in the same shape."""
@@ -72,8 +96,8 @@ class Isa:
         name: as in target files and artifacts.
         triple, cpu, attributes: what LLVM compiles for.
         lanes: 32-bit lanes of a vector; 1 where only scalar kernels are to be used.
-        accumulators: vectors of sums that a register tile holds: enough to hide the latency of a dot product, and to
-            use what was loaded often; more only delay the epilogue.
+        accumulators: most vectors of sums that a register tile holds: enough to hide the latency of a dot product and
+            to use what was loaded often; the other registers hold operands.
         panel_blocks: most vectors of output channels that a tile spans.
         has_fma: fused multiply-add in float32 and float64. Without it requantizations use integers alone.
         llvm_options: command-line options of LLVM's passes.

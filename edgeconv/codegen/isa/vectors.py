@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from edgeconv.codegen.builder import Memory, View, bind
 from edgeconv.codegen.tir import Expr, tirx
 
-__all__ = ["broadcast_group", "load_weights", "shuffle"]
+__all__ = ["broadcast_group", "join_halves", "load_weights", "shuffle"]
 
 
 def shuffle(vectors: Sequence[Expr], order: Sequence[int]) -> Expr:
@@ -25,3 +25,11 @@ def load_weights(memory: Memory, element: str, offset: Expr, count: int) -> Expr
     """`count` weights as int16, whatever they are stored as."""
     weights = memory.load(element, offset, count)
     return bind(weights if element == "int16" else weights.astype(f"int16x{count}"))
+
+
+def join_halves(low: Expr, high: Expr, lanes: int, vector: str) -> Expr:
+    """The lower 32-bit lanes of `low` and the upper ones of `high`, both of type `vector`; binds it."""
+    half = lanes // 2
+    order = [*range(half), *range(lanes + half, 2 * lanes)]
+    words = [tirx.reinterpret(f"int32x{lanes}", value) for value in (low, high)]
+    return bind(tirx.reinterpret(vector, shuffle(words, order)))

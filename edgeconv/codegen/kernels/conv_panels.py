@@ -22,6 +22,7 @@ from edgeconv.codegen.kernels.product import (
     widened,
 )
 from edgeconv.codegen.kernels.registry import kernel
+from edgeconv.codegen.kernels.tiles import choose_rows, pairs_rows
 from edgeconv.codegen.layout import Layout
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
@@ -131,19 +132,21 @@ def _emit(build: Builder, step: Step) -> str:
     rows = np.moveaxis(w, 1, -1).reshape(len(w), geometry.runs.number, -1)
     buckets = make_buckets(step, _panels(operator, len(w), isa), isa.lanes)
     targets = []
+    groups = geometry.runs.groups(dot.group)
     for number, bucket in enumerate(buckets):
+        paired = dot.joins and pairs_rows(bucket.panels[0].count, isa.lanes, geometry.row_length)
+        bucket = replace(bucket, paired=paired)
+        height = choose_rows(isa, dot, bucket.blocks, paired, groups * geometry.runs.number, geometry.row_length)
         product = Product(build, step, bucket, dot, geometry.runs, x, rows, bias, f".{number}")
-        target = _Target(build, step, bucket, product, operator, geometry, y, w.shape[1])
-        accumulators, groups = target.rows * bucket.blocks, geometry.runs.groups(dot.group)
-        chains = choose_chains(dot, accumulators, groups, w, bias, _stored_range(step, operator.x))
-        targets.append(replace(target, chains=chains))
+        chains = choose_chains(dot, height * bucket.blocks, groups, w, bias, _stored_range(step, operator.x))
+        targets.append(_Target(build, step, bucket, product, operator, geometry, y, w.shape[1], height, chains))
     with build.loop(geometry.rows) as row:
         tiles = {target.rows for target in targets}
         for height in sorted(tiles, reverse=True):
             members = [target for target in targets if target.rows == height]
             _emit_row(build, geometry, row, height, members)
-    tile = ", ".join(sorted({f"{target.rows}×{target.bucket.blocks}" for target in targets}))
-    return f"{dot.name}, tile {tile}, {geometry.runs.number} runs of {geometry.runs.groups(dot.group)} groups"
+    tile = ", ".join(sorted({target.tile for target in targets}))
+    return f"{dot.name}, tile {tile}, {geometry.runs.number} runs of {groups} groups"
 
 
 def _emit_row(build: Builder, geometry: _Geometry, row: Expr, height: int, targets: list[_Target]) -> None:
@@ -160,7 +163,7 @@ def _emit_row(build: Builder, geometry: _Geometry, row: Expr, height: int, targe
 
 @dataclass(frozen=True)
 class _Target:
-    """One bucket of a convolution: where its panels read and write."""
+    """One bucket of a convolution: where its panels read and write; `rows` output positions are a tile."""
 
     build: Builder
     step: Step
@@ -170,16 +173,14 @@ class _Target:
     geometry: _Geometry
     y: Layout
     group_channels: int
-    chains: int = 1
+    rows: int
+    chains: int
 
     @property
-    def rows(self) -> int:
-        """Output positions of a tile."""
-        fitting = max(1, self.build.isa.accumulators // self.bucket.blocks)
-        return min(
-            4 if self.bucket.blocks == 3 and fitting < 4 and self.build.isa.lanes == 16 else fitting,
-            self.geometry.row_length,
-        )
+    def tile(self) -> str:
+        """Output positions × vectors of channels, for reports."""
+        whole = self.bucket.blocks - self.bucket.paired
+        return f"{self.rows}×{whole or ''}{'½' if self.bucket.paired else ''}"
 
     def emit(self, row: Expr, start: Expr) -> None:
         """All panels of the bucket at output positions start … start + rows - 1 of a row."""

@@ -22,6 +22,7 @@ from edgeconv.codegen.kernels.product import (
     widened,
 )
 from edgeconv.codegen.kernels.registry import kernel
+from edgeconv.codegen.kernels.tiles import choose_rows
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir import operators as ops
@@ -97,8 +98,8 @@ def _emit(build: Builder, step: Step) -> str:
         x = widened(build, x)
     rows, columns = _rows(step, operator), len(stored)
     blocks = min(isa.panel_blocks, panel_blocks(rows, columns, isa.lanes))
-    height = min(rows, max(1, isa.accumulators // blocks))
     runs = Runs((), (), stored.shape[1])
+    height = choose_rows(isa, dot, blocks, False, runs.groups(dot.group), rows)
     chains = choose_chains(dot, blocks * height, runs.groups(dot.group), stored, bias, _stored_range(step, operator))
     buckets = make_buckets(step, cut_panels(0, columns, isa.lanes, blocks), isa.lanes)
     weights = stored[:, None, :]

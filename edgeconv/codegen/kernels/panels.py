@@ -45,10 +45,17 @@ class Panel:
 
 @dataclass(frozen=True)
 class Bucket:
-    """Panels of equal shape and equal kinds of forms; `kinds` holds one key per block."""
+    """Panels of equal shape and equal kinds of forms.
+
+    Attributes:
+        kinds: one key per block.
+        paired: the last block has channels for half a vector at most, and its vectors hold them for two output
+            positions, one in each half.
+    """
 
     panels: tuple[Panel, ...]
     kinds: tuple[tuple[str, int], ...]
+    paired: bool = False
 
     @property
     def blocks(self) -> int:
@@ -147,6 +154,8 @@ class Finish:
         lanes = build.isa.lanes
         for block in range(bucket.blocks):
             rows = [_block_forms(step, panel, block, lanes) for panel in bucket.panels]
+            if bucket.paired and block == bucket.blocks - 1:
+                rows = [row[: lanes // 2] * 2 for row in rows]
             kind, number = bucket.kinds[block]
             arrays = COLUMNS[kind](rows, number, self._out.layout.storage.bias)
             views = {
@@ -204,6 +213,29 @@ class Finish:
                 piece = range(at * lanes, at * lanes + total)
                 self._store_pieces(places[start + at], packed, piece, step * lanes)
                 at += run
+
+    def store_halves(self, offsets: Sequence[tuple[Expr, Expr]], vectors: Sequence[Expr], count: int) -> None:
+        """Clip, narrow and store vectors that hold channels of two positions, one in each half.
+
+        Args:
+            offsets: element offsets of the two in the output's memory.
+            count: how many lanes of each half are real.
+        """
+        element, lanes = self._out.layout.storage.element, self._isa.lanes
+        half = lanes // 2
+        step = {"uint8": 4, "int16": 2}.get(element, 1)
+        for start in range(0, len(vectors), step):
+            members = list(vectors[start : start + step])
+            if step == 1:
+                packed = bind(members[0])
+            else:
+                pack = self._isa.pack_bytes if step == 4 else self._isa.pack_words
+                padded = members + [members[-1]] * (step - len(members))
+                packed = bind(self._clipped(pack(padded), step * lanes, element))
+            for index, places in enumerate(offsets[start : start + step]):
+                for side, place in enumerate(places):
+                    first = index * lanes + side * half
+                    self._store_pieces(place, packed, range(first, first + count), step * lanes)
 
     def _clipped(self, packed: Expr, lanes: int, element: str) -> Expr:
         assert self._grid is not None

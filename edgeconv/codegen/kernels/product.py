@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from edgeconv.codegen.builder import Builder, Memory, View, bind, const
 from edgeconv.codegen.isa.base import Dot, Isa
 from edgeconv.codegen.kernels.panels import Bucket, Finish, Panel
+from edgeconv.codegen.kernels.tiles import UNROLLED_STEPS
 from edgeconv.codegen.layout import Storage
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, T
@@ -25,7 +26,6 @@ from edgeconv.codegen.tir import Expr, T
 __all__ = ["Product", "Runs", "choose_chains", "choose_dot", "cut_panels", "product_fits", "widened"]
 
 _HIDING = 8  # independent sums that hide the latency of a dot product
-_UNROLLED_STEPS = 24  # dot products of a window that are written out instead of looped over
 _UNROLLED_RUNS = 7
 
 
@@ -151,6 +151,7 @@ class Product:
         self._groups = runs.groups(dot.group)
         narrow = weights.min(initial=0) >= -128 and weights.max(initial=0) <= 127
         self._element = "int8" if narrow else "int16"
+        self._full = bucket.blocks - bucket.paired
         packed = np.stack([self._packed(panel, weights) for panel in bucket.panels])
         bias = bias + dot.offset * weights.reshape(len(weights), -1).sum(1)
         starts = np.stack([self._padded(bias[panel.first : panel.first + panel.count]) for panel in bucket.panels])
@@ -160,8 +161,13 @@ class Product:
         self.finish = Finish(build, step, bucket, f"requant{label}")
 
     def _padded(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rows for all lanes of a panel; those of a block for two positions stand in both of its halves."""
         size = self._bucket.blocks * self._lanes
-        return np.concatenate([values, np.zeros((size - len(values), *values.shape[1:]), np.int64)])
+        padded = np.concatenate([values, np.zeros((size - len(values), *values.shape[1:]), np.int64)])
+        if self._bucket.paired:
+            half = self._lanes // 2
+            padded[size - half :] = padded[size - 2 * half : size - half]
+        return padded
 
     def _packed(self, panel: Panel, weights: NDArray[np.int64]) -> NDArray[np.int64]:
         group = self._dot.group
@@ -178,33 +184,38 @@ class Product:
 
         Args:
             panel: index inside the bucket.
-            windows: element offset in x of each row's window.
+            windows: element offset in x of each row's window; an even number where the bucket is paired.
             outputs: element offset in the output of a row's first channel of this panel.
             chains: independent sums per accumulator.
             dense: the rows of the tile follow one another without gap in the output.
         """
-        rows, blocks, lanes = len(windows), self._bucket.blocks, self._lanes
-        acc = self._build.local("int32", chains * rows * blocks * lanes)
+        blocks, lanes = self._bucket.blocks, self._lanes
+        cells = self._cells(len(windows))
+        acc = self._build.local("int32", chains * len(cells) * lanes)
         windows = [bind(window) if not isinstance(window, int) else window for window in windows]
-        for block in range(blocks):
-            start = bind(self._bias.vload((panel * blocks + block) * lanes, lanes))
-            for row in range(rows):
-                self._put(acc, self._slot(0, row, block, rows), start)
-                for chain in range(1, chains):
-                    self._put(acc, self._slot(chain, row, block, rows), const(0, "int32", lanes))
+        starts = [bind(self._bias.vload((panel * blocks + block) * lanes, lanes)) for block in range(blocks)]
+        for index, (_, block) in enumerate(cells):
+            self._put(acc, index * lanes, starts[block])
+            for chain in range(1, chains):
+                self._put(acc, (chain * len(cells) + index) * lanes, const(0, "int32", lanes))
         self._sum(acc, panel, windows, chains)
-        self._write(acc, panel, rows, outputs, chains, dense)
+        self._write(acc, panel, len(windows), outputs, chains, dense)
 
-    def _slot(self, chain: int, row: int, block: int, rows: int) -> int:
-        return ((chain * rows + row) * self._bucket.blocks + block) * self._lanes
+    def _cells(self, rows: int) -> list[tuple[tuple[int, ...], int]]:
+        """(rows, block) of every accumulator of a tile: one row, or two that share a vector of the last block."""
+        cells: list[tuple[tuple[int, ...], int]] = []
+        for row in range(rows):
+            cells += [((row,), block) for block in range(self._full)]
+            if self._bucket.paired and row % 2:
+                cells.append(((row - 1, row), self._full))
+        return cells
 
     def _put(self, acc: Memory, slot: int, value: Expr) -> None:
         acc.store("int32", slot, value, self._lanes)
 
     def _sum(self, acc: Memory, panel: Expr, windows: Sequence[Expr], chains: int) -> None:
         per_run, number = self._groups, self._runs.number
-        blocks = self._bucket.blocks
-        if number * per_run * blocks * len(windows) <= _UNROLLED_STEPS:
+        if number * per_run * len(self._cells(len(windows))) <= UNROLLED_STEPS:
             for run in range(number):
                 self._groups_of(acc, panel, windows, self._place(run), run * per_run, range(per_run), chains)
             return
@@ -286,32 +297,46 @@ class Product:
             offset = ((panel * steps + weight) * blocks + block) * lanes * size
             memory, origin = self._weights.memory, self._weights.origin
             vectors.append(self._dot.weights(memory, self._element, origin + offset))
+        rows: list[Expr] = []
         for row, place in enumerate(places):
             if len(loaded) == row:
                 loaded.append(self._dot.activations(self._x, place))
-            activations = self._dot.member(loaded[row], index)
-            for block in range(blocks):
-                slot = self._slot(chain, row, block, len(places))
-                value = self._dot.accumulate(acc.load("int32", slot, lanes), activations, vectors[block])
-                self._put(acc, slot, value)
+            rows.append(self._dot.member(loaded[row], index))
+        cells = self._cells(len(places))
+        for number, (members, block) in enumerate(cells):
+            activations = rows[members[0]]
+            if len(members) > 1:
+                activations = self._dot.joined(activations, rows[members[1]])
+            slot = (chain * len(cells) + number) * lanes
+            self._put(acc, slot, self._dot.accumulate(acc.load("int32", slot, lanes), activations, vectors[block]))
 
     def _write(
         self, acc: Memory, panel: Expr, rows: int, outputs: Callable[[int], Expr], chains: int, dense: bool
     ) -> None:
-        blocks, lanes = self._bucket.blocks, self._lanes
-        count = self._bucket.panels[0].count
-        counts = [min(lanes, count - block * lanes) for block in range(blocks)]
-        by_block = []
-        for block in range(blocks):
-            sums = []
+        lanes, count = self._lanes, self._bucket.panels[0].count
+        cells = self._cells(rows)
+        values: dict[tuple[int, int], Expr] = {}
+        for block in range(self._bucket.blocks):
+            members = [index for index, cell in enumerate(cells) if cell[1] == block]
+            sums = [self._total(acc, index, len(cells), chains) for index in members]
+            for index, value in zip(members, self.finish.values(panel, block, sums), strict=True):
+                values[cells[index][0][0], block] = value
+        if self._full:
+            # Whole rows one behind the other are narrowed and stored together.
+            together = dense and not self._bucket.paired
+            offsets: list[Expr] = []
             for row in range(rows):
-                total = acc.load("int32", self._slot(0, row, block, rows), lanes)
-                for chain in range(1, chains):
-                    total = total + acc.load("int32", self._slot(chain, row, block, rows), lanes)
-                sums.append(total)
-            by_block.append(self.finish.values(panel, block, sums))
-        offsets: list[Expr] = []
-        for row in range(rows):
-            offsets += [None if dense and row else outputs(row), *[None] * (blocks - 1)]
-        vectors = [by_block[block][row] for row in range(rows) for block in range(blocks)]
-        self.finish.store(offsets, vectors, counts * rows)
+                offsets += [None if together and row else outputs(row), *[None] * (self._full - 1)]
+            counts = [min(lanes, count - block * lanes) for block in range(self._full)]
+            vectors = [values[row, block] for row in range(rows) for block in range(self._full)]
+            self.finish.store(offsets, vectors, counts * rows)
+        if self._bucket.paired:
+            done = self._full * lanes
+            places = [(outputs(row) + done, outputs(row + 1) + done) for row in range(0, rows, 2)]
+            self.finish.store_halves(places, [values[row, self._full] for row in range(0, rows, 2)], count - done)
+
+    def _total(self, acc: Memory, index: int, cells: int, chains: int) -> Expr:
+        total = acc.load("int32", index * self._lanes, self._lanes)
+        for chain in range(1, chains):
+            total = total + acc.load("int32", (chain * cells + index) * self._lanes, self._lanes)
+        return total

@@ -1,0 +1,63 @@
+"""Register tiles of the dense kernels: how many output positions a tile holds, by a small model of its cycles.
+
+A tile of `rows` positions × the blocks of a panel keeps one accumulator vector for each pair. The model counts, for the
+loop over the groups, the dot products and what prepares their operands, never less than the latency of one accumulator,
+and a penalty where the loads of operands come close to two a cycle; for the end of a tile, the requantization of its
+accumulators, of which large tiles can overlap less with the loop that follows. docs/performance.md has the measurements
+behind the constants; the cost of a dot product is what its instruction set says (`Dot.cost`).
+"""
+
+from __future__ import annotations
+
+from edgeconv.codegen.isa.base import Dot, Isa
+
+__all__ = ["UNROLLED_STEPS", "choose_rows", "pairs_rows", "tile_cycles"]
+
+UNROLLED_STEPS = 24
+"""Dot products of a tile that are written out instead of looped over: one tile then overlaps with the next."""
+_LOADS_A_CYCLE = 1.2  # up to here loads do not disturb
+_LOAD_PENALTY = 0.35  # cycles of each load beyond
+_TILE_CYCLES, _LOOP_CYCLES = 2.0, 4.0  # addresses and constants; a branch that is not foreseen
+_ACCUMULATOR_CYCLES, _CROWDING = 0.6, 0.02  # the end of a tile of n accumulators: n·(0.6 + 0.02·n)
+_PACK, _PACK_CYCLES = 4, 1.6  # accumulators that are narrowed and stored together
+_NEGLIGIBLE = 1.02  # of tiles so close to the best one the smallest is taken
+
+
+def tile_cycles(dot: Dot, rows: int, blocks: int, paired: bool, groups: int) -> float:
+    """Estimated cycles of one tile.
+
+    Args:
+        blocks: vectors of output channels; with `paired` the last one holds half as many channels for two positions.
+        groups: dot products in the window of one output.
+    """
+    cost = dot.cost
+    assert cost is not None
+    number = (blocks - paired) * rows + (rows // 2 if paired else 0)
+    work = number * cost.step + rows * cost.activations + blocks * cost.weights
+    end = number * (_ACCUMULATOR_CYCLES + _CROWDING * number) + -(-number // _PACK) * _PACK_CYCLES + _TILE_CYCLES
+    if groups * number <= UNROLLED_STEPS:
+        return groups * work + end
+    loop = max(work, cost.latency)
+    loop += _LOAD_PENALTY * max(0.0, rows + blocks - _LOADS_A_CYCLE * loop)
+    return groups * loop + end + _LOOP_CYCLES
+
+
+def pairs_rows(members: int, lanes: int, positions: int) -> bool:
+    """Whether the last vector of a panel of `members` channels is to hold its channels for two positions at once."""
+    return 0 < members % lanes <= lanes // 2 and positions > 1
+
+
+def choose_rows(isa: Isa, dot: Dot, blocks: int, paired: bool, groups: int, positions: int) -> int:
+    """Positions of a tile: the fewest among those that cost hardly more than the best, for a row of `positions`."""
+    if dot.cost is None:
+        rows = max(1 + paired, isa.accumulators // blocks)
+        return min(rows - rows % (1 + paired), positions - positions % (1 + paired))
+    most = isa.accumulators
+    candidates = range(2 if paired else 1, min(positions, 2 * most) + 1, 2 if paired else 1)
+    costs: dict[int, float] = {}
+    for rows in candidates:
+        number = (blocks - paired) * rows + (rows // 2 if paired else 0)
+        if number <= most or not costs:
+            costs[rows] = -(-positions // rows) * tile_cycles(dot, rows, blocks, paired, groups)
+    best = min(costs.values())
+    return next(rows for rows, cost in costs.items() if cost <= best * _NEGLIGIBLE)
