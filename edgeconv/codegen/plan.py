@@ -172,7 +172,7 @@ def _choose_layouts(plan: Plan) -> None:
 _SPATIAL = (ops.Conv, ops.ConvTranspose, ops.MaxPool, ops.AvgPool, ops.Resize)
 _SAME_ORDER = (
     *(ops.Requant, ops.Add, ops.Mul, ops.Table, ops.Threshold, ops.Cast, ops.Concat, ops.Slice, ops.Pad),
-    *(ops.ReduceSum, ops.ReduceMax, ops.ReduceMin, ops.ArgMax),
+    *(ops.ReduceSum, ops.ReduceMax, ops.ReduceMin, ops.ArgMax, ops.Softmax, ops.Normalize),
 )
 
 

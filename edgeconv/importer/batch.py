@@ -61,7 +61,8 @@ def check_samples_apart(one: QuantizedGraph, many: QuantizedGraph, batch: int, s
         shape, wide = one.shapes[node.output], many.shapes[node.output]
         if wide != (batch, *shape[1:]) or shape[:1] != (1,):
             shown = tuple(symbol if extent == batch else extent for extent in wide)
-            raise mixing_error(f"node '{node.name}' ({node.op}) gives shape {shown}".replace("'", ""), symbol)
+            text = str(shown).replace("'", "")
+            raise mixing_error(f"node '{node.name}' ({node.op}) gives shape {text}", symbol)
         _check_ranks(one, node, dependent, symbol)
     if one.outputs != many.outputs:
         raise mixing_error("which value an output is depends on its extent", symbol)
@@ -74,6 +75,8 @@ def _check_ranks(graph: QuantizedGraph, node: Node, dependent: set[str], symbol:
         for name in dependent.intersection(node.inputs):
             if len(graph.shapes[name]) != rank:
                 raise mixing_error(f"node '{node.name}' ({node.op}) broadcasts it against another axis", symbol)
+    if node.op in ("Softmax", "Normalization") and 0 in (node.attributes.get("axes") or (node.attributes["axis"],)):  # type: ignore[operator]
+        raise mixing_error(f"node '{node.name}' ({node.op}) works along it", symbol)
     if node.op == "Slice":
         starts, steps = node.attributes["starts"], node.attributes["steps"]
         assert isinstance(starts, tuple)

@@ -17,6 +17,7 @@ from edgeconv.importer.graph import GraphInput, Node, QuantizedGraph, Quantizer
 from edgeconv.importer.inputs import InputShape, bind, declared_inputs
 from edgeconv.importer.node import OnnxNode, label
 from edgeconv.importer.operators import KEEP_INTEGERS, QUANTIZERS, handler, refusal
+from edgeconv.importer.patterns import fuse_normalizations
 from edgeconv.importer.values import Constant, QuantizedConstant, Tensor, Unknown, Value
 
 # Operators that make constants from shapes and attributes alone.
@@ -90,7 +91,7 @@ class _Walk:
             raise _together(self._problems)
         outputs = tuple(self._output(value.name) for value in self._model.graph.output)
         build = self._build
-        nodes = _needed(build.nodes, outputs)
+        nodes = _needed(fuse_normalizations(build.nodes, build.constants, build.shapes), outputs)
         used = {name for node in nodes for name in node.inputs} | {node.output for node in nodes} | set(outputs)
         used |= {graph_input.name for graph_input in build.inputs}
         return QuantizedGraph(

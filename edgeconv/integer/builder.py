@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
 
@@ -20,11 +20,29 @@ Bounds = tuple[int, int]
 _UNREADABLE = re.compile(r"[^A-Za-z0-9_.]+")
 
 
+@dataclass(frozen=True)
+class RowFunction:
+    """A function of whole rows that waits for the grid of the next rounding (`edgeconv.integer.rows`).
+
+    Attributes:
+        operator: all but its rescale, grid and output.
+        bits: fractional bits of its fixed-point number.
+        error: bound of the error of that number, as a real value.
+        negated: the value is the negative of what the operator computes.
+    """
+
+    operator: ops.Softmax | ops.Normalize
+    bits: int
+    error: Fraction
+    negated: bool = False
+
+
 class Builder:
     """The program under construction.
 
     Attributes:
         bounds: smallest and largest integer of each tensor, narrower than its type where a clip says so.
+        promised: row functions by the name of a tensor that stands for them; no operator can read it.
         origin: the ONNX node at work, written into every operator that names none itself.
     """
 
@@ -34,6 +52,7 @@ class Builder:
         self.bounds: dict[str, Bounds] = {}
         self.constants: dict[str, Constant] = {}
         self.operators: list[Operator] = []
+        self.promised: dict[str, RowFunction] = {}
         self.origin = ""
         self._emitted: dict[Operator, str] = {}
         self._producers: dict[str, Operator] = {}
@@ -70,6 +89,9 @@ class Builder:
         Raises:
             ProgramError: the operator does not fit its operands.
         """
+        for operand in operator.operands:
+            if operand in self.promised:
+                self._refuse_promised(operand)
         key = replace(operator, output="", origin="")
         if key in self._emitted:
             return self._emitted[key]
@@ -80,6 +102,20 @@ class Builder:
         if not type_.dtype.is_float:
             self.bounds[name] = bounds or (type_.dtype.lo, type_.dtype.hi)
         self._emitted[key] = name
+        return name
+
+    def _refuse_promised(self, name: str) -> None:
+        function = self.promised[name].operator
+        raise ProgramError(
+            f"reads the {function.keyword} {function.origin!r}, which no quantizer covers",
+            advice="put a quantizer between the two",
+        )
+
+    def promise(self, function: RowFunction, shape: tuple[int, ...], hint: str) -> str:
+        """The name of a tensor that stands for a row function until a rounding gives it a grid."""
+        name = self._unused(f"{hint}.row")
+        self.promised[name] = function
+        self.types[name], self.bounds[name] = TensorType(shape, dtype("f32")), (0, 0)
         return name
 
     def _append(self, operator: Operator) -> None:
@@ -118,7 +154,7 @@ class Builder:
             return tensor
         kept = (min(max(bounds[0], lo), hi), min(max(bounds[1], lo), hi))
         producer = self.producer(tensor)
-        if isinstance(producer, (ops.Quantize, ops.Requant, ops.Add)):
+        if isinstance(producer, (ops.Quantize, ops.Requant, ops.Add, ops.Softmax, ops.Normalize)):
             grid = replace(producer.grid, lo=kept[0], hi=kept[1])
             return self.emit(replace(producer, grid=grid), hint, kept)
         grid = Grid(self.types[tensor].dtype, *kept)

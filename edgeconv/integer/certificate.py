@@ -63,8 +63,8 @@ class Certificate:
         policy: name of the policy (`edgeconv.integer.policy`).
         ranges: reachable [lo, hi] of every integer tensor.
         operators: one proof per requant and add, in execution order.
-        defined: (operator, output) of each quantize, table, threshold and dequantize: their constants are their
-            definition, so there is nothing to prove.
+        defined: (operator, output) of each quantize, table, threshold, softmax, normalize and dequantize: their
+            constants are their definition, so there is nothing to prove.
     """
 
     arithmetic: int

@@ -18,7 +18,7 @@ from edgeconv.integer.ranges import Ranges, operand_ranges, program_ranges
 from edgeconv.integer.search import Channel, find_forms
 from edgeconv.integer.sums import SumChannel, find_sum_forms
 from edgeconv.ir.forms import Form
-from edgeconv.ir.operators import Add, Dequantize, Quantize, Requant, Table, Threshold
+from edgeconv.ir.operators import Add, Dequantize, Normalize, Quantize, Requant, Softmax, Table, Threshold
 from edgeconv.ir.program import ARITHMETIC_VERSION, Program, describe
 
 
@@ -44,8 +44,8 @@ def whole_ranges(ranges: Ranges) -> dict[str, tuple[int, int]]:
 
 
 def defined_operators(program: Program) -> tuple[tuple[str, str], ...]:
-    """(keyword, output) of the operators whose constants are their definition."""
-    defined = (Quantize, Table, Threshold, Dequantize)
+    """(keyword, output) of the operators whose constants and integer forms are their definition."""
+    defined = (Quantize, Table, Threshold, Softmax, Normalize, Dequantize)
     return tuple((operator.keyword, operator.output) for operator in program.operators if isinstance(operator, defined))
 
 

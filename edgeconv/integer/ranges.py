@@ -30,6 +30,7 @@ from edgeconv.ir.operators import (
     MatMul,
     MaxPool,
     Mul,
+    Normalize,
     Operator,
     Pad,
     Quantize,
@@ -40,6 +41,7 @@ from edgeconv.ir.operators import (
     Reshape,
     Resize,
     Slice,
+    Softmax,
     Table,
     Threshold,
     Transpose,
@@ -135,8 +137,10 @@ def range_of(operator: Operator, program: Program, ranges: Ranges) -> Range:
     raise ProgramError(f"{describe(operator)}: no rule for the range of its values")
 
 
-@range_of.register
-def _(operator: Quantize, program: Program, ranges: Ranges) -> Range:
+@range_of.register(Quantize)
+@range_of.register(Softmax)
+@range_of.register(Normalize)
+def _(operator: Quantize | Softmax | Normalize, program: Program, ranges: Ranges) -> Range:
     return Range(((operator.grid.lo, operator.grid.hi),))
 
 

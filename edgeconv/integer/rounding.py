@@ -13,6 +13,7 @@ from edgeconv.integer.algebra import add, divide, number
 from edgeconv.integer.builder import Builder
 from edgeconv.integer.functions import direction
 from edgeconv.integer.movements import EXTREMES, join_tensors, moved_tensor, settle
+from edgeconv.integer.rows import round_rows
 from edgeconv.integer.state import (
     Handler,
     State,
@@ -46,6 +47,8 @@ from edgeconv.ir import DType, Grid, Linear, dtype
 from edgeconv.ir import operators as ops
 from edgeconv.ir.exact import quantize_exact, round_fraction
 
+FLOAT_ROW_BITS = 16
+"""Fractional bits of a softmax or normalization that leaves as float32 without a quantizer."""
 ADVICE_NON_MONOTONE = "put a quantizer before that function, so that it becomes a table"
 
 
@@ -150,6 +153,8 @@ def round_to_grid(state: State, expression: Expression, grid: Grid, node: Node) 
     if axis is None:
         raise unsupported("combines constants along different axes", "a quantizer between the two operations")
     tensor = names[0]
+    if tensor in builder.promised:
+        raise uncovered(f"is a function of a {builder.promised[tensor].operator.keyword} that no quantizer covers")
     if builder.is_narrow(tensor):
         values = grid_table(expression, builder.types[tensor].dtype, grid)
         name = builder.constant(f"{node.output}.table", values, grid.dtype)
@@ -173,6 +178,8 @@ def _clamped_grid(grid: Grid, found: list[tuple[str, Number]]) -> Grid:
 
 def _requantize(builder: Builder, affine: Affine, grid: Grid, node: Node) -> str:
     bounds = (grid.lo, grid.hi)
+    if affine.tensors[0] in builder.promised and len(affine.tensors) == 1:
+        return round_rows(builder, affine, grid, node.output)
     if len(affine.tensors) > 1:
         return builder.emit(ops.Add("", affine.tensors, affine.linear, grid), node.output, bounds)
     (tensor,) = affine.tensors
@@ -256,6 +263,8 @@ def output(state: State, value: Value, node: Node) -> str:
     names = sources(expression)
     if isinstance(inner, Affine) and all(len(bound.values) == 1 for _, bound in found):
         lo, hi = _real_bounds(found)
+        if inner.tensors[0] in state.builder.promised and len(names) == 1:
+            inner = _on_fine_grid(state.builder, inner, node)
         return state.builder.emit(ops.Dequantize("", inner.tensors, inner.linear, lo, hi), node.output)
     axis, _ = channel_axis(expression)
     if len(names) != 1 or axis is None or not state.builder.is_narrow(names[0]):
@@ -263,6 +272,15 @@ def output(state: State, value: Value, node: Node) -> str:
     values = float_table(expression, state.builder.types[names[0]].dtype)
     name = state.builder.constant(f"{node.output}.table", values, dtype("f32"))
     return state.builder.emit(ops.Table("", names[0], name, axis), node.output)
+
+
+def _on_fine_grid(builder: Builder, affine: Affine, node: Node) -> Affine:
+    """A row function that leaves as float32, rounded to a fine grid first (docs/arithmetic.md, "Whole rows")."""
+    step = number(Fraction(1, 1 << FLOAT_ROW_BITS))
+    scaled = divide(affine, step)
+    assert isinstance(scaled, Affine)
+    tensor = round_rows(builder, scaled, Grid.full(dtype("i32")), node.output)
+    return Affine((tensor,), make_linear((step.values,)), affine.shape)
 
 
 def _real_bounds(found: list[tuple[str, Number]]) -> tuple[Fraction | None, Fraction | None]:

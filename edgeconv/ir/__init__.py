@@ -2,6 +2,7 @@
 
 from edgeconv.ir.exact import ChannelLinear, Grid, Linear, Rounding
 from edgeconv.ir.program import ARITHMETIC_VERSION, Constant, Program, describe
+from edgeconv.ir.rescale import Rescale
 from edgeconv.ir.storage import load_program, save_program
 from edgeconv.ir.text import from_text, to_text
 from edgeconv.ir.types import DType, TensorType, dtype, smallest_dtype
@@ -14,6 +15,7 @@ __all__ = [
     "Grid",
     "Linear",
     "Program",
+    "Rescale",
     "Rounding",
     "TensorType",
     "describe",

@@ -22,10 +22,11 @@ from edgeconv.errors import ProgramError
 from edgeconv.ir.exact import Grid, Linear, Rounding
 from edgeconv.ir.operators import OPERATORS, Operator
 from edgeconv.ir.program import Constant, Program
+from edgeconv.ir.rescale import Rescale
 from edgeconv.ir.types import DType, TensorType, dtype
 
 VERSION = 1
-_RECORDS: dict[str, type[Linear] | type[Grid]] = {"linear": Linear, "grid": Grid}
+_RECORDS: dict[str, type[Linear] | type[Grid] | type[Rescale]] = {"linear": Linear, "grid": Grid, "rescale": Rescale}
 _WORDS: dict[str, object] = {"true": True, "false": False, "none": None} | {str(r): r for r in Rounding}
 _TOKEN = re.compile(
     r"""\s*(?:(?P<string>"(?:[^"\\]|\\.)*")|(?P<float>[-+]?0x[0-9a-f.]+p[-+]?\d+)|(?P<fraction>-?\d+/\d+)|(?P<integer>-?\d+)

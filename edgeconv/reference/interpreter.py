@@ -9,7 +9,7 @@ import numpy as np
 from edgeconv.errors import InputError
 from edgeconv.ir import Program
 from edgeconv.ir import operators as ops
-from edgeconv.reference import accumulate, ends, movement, reduce, scaling
+from edgeconv.reference import accumulate, ends, movement, reduce, rows, scaling
 from edgeconv.reference.context import Array, Context
 
 _EVALUATE: dict[type[ops.Operator], Callable[..., Array]] = {
@@ -24,6 +24,7 @@ _EVALUATE: dict[type[ops.Operator], Callable[..., Array]] = {
     ops.MatMul: accumulate.matmul,
     ops.MaxPool: movement.max_pool,
     ops.Mul: accumulate.mul,
+    ops.Normalize: rows.normalize,
     ops.Pad: movement.pad,
     ops.Quantize: ends.quantize,
     ops.ReduceMax: reduce.reduce_max,
@@ -33,6 +34,7 @@ _EVALUATE: dict[type[ops.Operator], Callable[..., Array]] = {
     ops.Reshape: movement.reshape,
     ops.Resize: movement.resize,
     ops.Slice: movement.slice_,
+    ops.Softmax: rows.softmax,
     ops.Table: scaling.table,
     ops.Threshold: scaling.threshold,
     ops.Transpose: movement.transpose,

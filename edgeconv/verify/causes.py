@@ -17,7 +17,8 @@ CAUSES = ("tie", "near-tie", "inherited", "saturation", "float accumulation", "d
 
 tie: the exact value lies half-way between two integers. near-tie: so close to it that a few float32 roundings decide.
 inherited: an operand already differs in this sample. saturation: one side is clipped. float accumulation: a sum longer
-than a float32 holds exactly. defined differently: none of these (a table against a float function, for instance).
+than a float32 holds exactly. defined differently: none of these (a table, softmax or normalization against a float
+function, for instance).
 """
 
 _FLOAT32_STEP = 2.0**-24

@@ -16,7 +16,8 @@ from edgeconv.verify.results import LayerComparison
 
 Array = NDArray[np.generic]
 Integers = NDArray[np.int64]
-ROUNDING = (ops.Quantize, ops.Requant, ops.Add, ops.Table, ops.Threshold)
+ROUNDING = (ops.Quantize, ops.Requant, ops.Add, ops.Table, ops.Threshold, ops.Softmax, ops.Normalize)
+_ON_GRID = (ops.Quantize, ops.Requant, ops.Add, ops.Softmax, ops.Normalize)
 
 
 @dataclass
@@ -82,7 +83,7 @@ class LayerTable:
         lo, hi = _bounds(operator, self._program)
         tally.values += values.size
         # A bound that means real zero is where a ReLU puts its values, not saturation.
-        zero = operator.grid.zero_point if isinstance(operator, ops.Quantize | ops.Requant | ops.Add) else None
+        zero = operator.grid.zero_point if isinstance(operator, _ON_GRID) else None
         tally.saturated += sum(int((values == bound).sum()) for bound in {lo, hi} - {zero})
         peer = np.clip(other.reshape(values.shape).astype(np.int64), lo, hi)
         different = values != peer
@@ -122,7 +123,7 @@ class LayerTable:
 
 
 def _bounds(operator: ops.Operator, program: Program) -> tuple[int, int]:
-    if isinstance(operator, ops.Quantize | ops.Requant | ops.Add):
+    if isinstance(operator, _ON_GRID):
         return operator.grid.lo, operator.grid.hi
     type_ = program.types[operator.output].dtype
     return type_.lo, type_.hi

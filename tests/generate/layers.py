@@ -11,6 +11,7 @@ from edgeconv.errors import ProgramError
 from edgeconv.ir import Grid, dtype
 from edgeconv.ir import operators as ops
 from tests.generate.builder import Builder
+from tests.generate.rows import normalize, softmax
 from tests.generate.scales import random_grid, random_linear, spread_values
 from tests.generate.transposed import conv_transpose
 
@@ -188,8 +189,8 @@ def reduce_extreme(b: Builder) -> None:
     """Largest and smallest value over axes."""
     name = b.latest()
     if name is not None:
-        kind = b.choose.pick((ops.ReduceMax, ops.ReduceMin))
-        b.apply(kind(b.name("best"), name, reduced_axes(b, len(b.types[name].shape))))
+        for kind in (ops.ReduceMax, ops.ReduceMin):
+            b.apply(kind(b.name("best"), name, reduced_axes(b, len(b.types[name].shape))))
 
 
 def argmax(b: Builder) -> None:
@@ -309,6 +310,8 @@ LAYERS: dict[str, Callable[[Builder], None]] = {
     "reduce_sum": reduce_sum,
     "reduce_extreme": reduce_extreme,
     "argmax": argmax,
+    "softmax": softmax,
+    "normalize": normalize,
     "table": table,
     "concat": concat,
     "slice": slice_,
@@ -327,6 +330,6 @@ USUAL = (
     *("matmul", "flatten", "mul", "avg_pool", "max_pool", "table", "requant") * 2,
     *("add",) * 4,
     *("dynamic_matmul", "concat", "slice", "pad", "transpose", "reshape", "resize", "cast"),
-    *("reduce_sum", "reduce_extreme", "argmax"),
+    *("reduce_sum", "reduce_extreme", "argmax", "softmax", "normalize"),
 )
 """Layers as often as they are drawn."""

@@ -208,6 +208,25 @@ def _batch_normalization(node: Node, x: Array, *parameters: Array) -> Array:
     return (x - mean) / np.sqrt(variance + node.attributes["epsilon"]) * scale + bias
 
 
+def _softmax(node: Node, x: Array) -> Array:
+    axis = node.attributes["axis"]
+    assert isinstance(axis, int)
+    powers = np.exp(x - x.max(axis, keepdims=True))
+    return powers / powers.sum(axis, keepdims=True)
+
+
+def _normalization(node: Node, x: Array) -> Array:
+    axes, groups = _ints(node, "axes"), node.attributes["groups"]
+    assert isinstance(groups, int)
+    rows = x.astype(np.float64).reshape(
+        *x.shape[: axes[0]], groups, x.shape[axes[0]] // groups, *x.shape[axes[0] + 1 :]
+    )
+    inside = tuple(axis + 1 for axis in axes)
+    if node.attributes["centered"]:
+        rows = rows - rows.mean(inside, keepdims=True)
+    return (rows / np.sqrt((rows * rows).mean(inside, keepdims=True) + node.attributes["epsilon"])).reshape(x.shape)
+
+
 def _slice(node: Node, x: Array) -> Array:
     starts, sizes, steps = (_ints(node, name) for name in ("starts", "sizes", "steps"))
     axes = [s + step * np.arange(size) for s, size, step in zip(starts, sizes, steps, strict=True)]
@@ -232,6 +251,8 @@ _OTHERS: dict[str, Callable[..., Array]] = {
     "Conv": _conv,
     "ConvTranspose": _conv_transpose,
     "BatchNormalization": _batch_normalization,
+    "Softmax": _softmax,
+    "Normalization": _normalization,
     "Gelu": _gelu,
     "PRelu": lambda node, x: np.where(x < 0, x * _along(node.attributes["slope"], node.attributes["axis"], x.ndim), x),
     "MaxPool": lambda node, x: _windows(x, node, _ints(node, "kernel"), -np.inf).max(-1),

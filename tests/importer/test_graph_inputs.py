@@ -128,7 +128,7 @@ def test_a_constant_output_is_refused(tmp_path: Path) -> None:
 
 
 def test_everything_unsupported_is_listed_at_once(tmp_path: Path) -> None:
-    nodes = """a = Softmax<axis=1>(x)
+    nodes = """a = LogSoftmax<axis=1>(x)
 b = com.microsoft.FusedConv(a, w)
 c = NonMaxSuppression(b, b)
 d = Resize<mode="linear">(x, , scales)
@@ -138,7 +138,7 @@ y = QuantizeLinear(x, scale)"""
         read(tmp_path, nodes, None, constants, outputs=("c", "y"))
     message = str(caught.value)
     assert "the model has 5 problems" in message
-    assert "1. node 'Softmax -> a': operator Softmax" in message
+    assert "1. node 'LogSoftmax -> a': operator LogSoftmax" in message
     assert "2. node 'FusedConv -> b': operator FusedConv of domain 'com.microsoft': onnxruntime's optimiser" in message
     assert "3. node 'NonMaxSuppression -> c': operator NonMaxSuppression: not supported" in message
     assert "4. node 'Resize -> d' (Resize): mode 'linear'" in message
@@ -170,9 +170,14 @@ REFUSED = [
     ("y = Gather<axis=1>(x, i)", {"i": np.array([0, 2, 1], INT)}, "indices [0, 2, 1]"),
     ("y = Squeeze(x, a)", {"a": np.array([1], INT)}, "squeezes axes [1]"),
     ("y = Transpose<perm=[0, 1, 1]>(x)", {}, "permutation (0, 1, 1)"),
-    ("y = ReduceMean<axes=[0, 2]>(x)", {}, "reduces axes (0, 2)"),
+    ("y = ReduceMean<axes=[3]>(x)", {}, "axis 3 of a tensor of rank 3"),
     ("y = Max(x, x)", {}, "compares tensors element by element"),
-    ("y = Softmax<axis=7>(x)", {}, "operator Softmax"),
+    ("y = Softmax<axis=7>(x)", {}, "axis 7 of a tensor of rank 3"),
+    ("y = LogSoftmax(x)", {}, "it has no integer form here"),
+    ("y = GroupNormalization<num_groups=2>(x, b, b)", {"b": np.ones(3, np.float32)}, "2 groups for an input of shape"),
+    ("y = InstanceNormalization(x, b, b)", {"b": np.ones(4, np.float32)}, "input 1 holds 4 values"),
+    ("y = LayerNormalization(x, b)", {"b": np.ones(7, np.float32)}, "input 1 of shape (7,)"),
+    ("y = ArgMax<axis=3>(x)", {}, "axis 3 of a tensor of rank 3"),
 ]  # fmt: skip
 
 

@@ -172,14 +172,14 @@ def test_a_float_network_is_refused_with_every_operator_that_lacks_a_quantizer()
 def test_all_unsupported_operators_are_listed_at_once() -> None:
     g = GraphWriter()
     x = g.fake_quantize(g.input((1, 2, 8)), 0.25)
-    a = g.quantize(g.node("Softmax", x), 0.01)
-    b = g.node("LayerNormalization", g.dequantize(a, 0.01))
+    a = g.quantize(g.node("LogSoftmax", x), 0.01)
+    b = g.node("LpNormalization", g.dequantize(a, 0.01))
     c = g.conv(g.dequantize(a, 0.01), g.constant(np.ones((2, 2, 1), np.float32)))
     with pytest.raises(UnsupportedModelError) as caught:
         lower(g.graph(g.quantize(b, 1.0), g.quantize(c, 1.0)))
     text = str(caught.value)
-    assert "Softmax '/softmax2' has no integer form yet" in text
-    assert "LayerNormalization '/layernormalization5'" in text
+    assert "LogSoftmax '/logsoftmax2' has no integer form yet" in text
+    assert "LpNormalization '/lpnormalization5'" in text
     assert "Conv '/conv7' has float weights 'k0'" in text
 
 

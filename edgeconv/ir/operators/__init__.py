@@ -5,6 +5,7 @@ from edgeconv.ir.operators.base import OPERATORS, Operator
 from edgeconv.ir.operators.ends import Dequantize, Quantize
 from edgeconv.ir.operators.movement import Concat, MaxPool, Pad, Reshape, Resize, Slice, Transpose
 from edgeconv.ir.operators.reduce import ArgMax, ReduceMax, ReduceMin, ReduceSum
+from edgeconv.ir.operators.rows import Normalize, Softmax
 from edgeconv.ir.operators.scaling import Add, Requant, Table, Threshold
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "MatMul",
     "MaxPool",
     "Mul",
+    "Normalize",
     "Operator",
     "Pad",
     "Quantize",
@@ -30,6 +32,7 @@ __all__ = [
     "Reshape",
     "Resize",
     "Slice",
+    "Softmax",
     "Table",
     "Threshold",
     "Transpose",
