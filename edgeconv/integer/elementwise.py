@@ -119,7 +119,8 @@ def _quotient(state: State, node: Node, a: Value, b: Value) -> Value:
     y = as_expression(state, b, node)
     x = _constant(state, node, a) or as_expression(state, a, node)
     if len(set(sources(x)) | set(sources(y))) > 1:
-        raise unsupported("divides one activation by another", "a product with its quantized Reciprocal")
+        advice = "a product with its quantized Reciprocal; a normalization exported as one node (operator set 17)"
+        raise unsupported("divides one activation by another", advice)
     return divide(x, y)
 
 
