@@ -11,6 +11,7 @@ import numpy as np
 from edgeconv.importer.builder import Builder
 from edgeconv.importer.node import OnnxNode
 from edgeconv.importer.values import Constant, QuantizedConstant, Tensor, Value
+from edgeconv.ir.geometry import BORDERS
 
 
 def reshape(node: OnnxNode, build: Builder) -> list[Value]:
@@ -223,15 +224,13 @@ def gather(node: OnnxNode, build: Builder) -> list[Value]:
 
 
 def pad(node: OnnxNode, build: Builder) -> list[Value]:
-    """Pad with a constant; negative pads become a Slice."""
+    """Pad with a constant, or with what is inside; negative pads become a Slice."""
     x = node.tensor(0)
     mode = node.attribute("mode", "constant")
-    if mode != "constant":
-        raise node.error(
-            f"mode {mode!r}", expected="constant padding", advice="use zero padding, or Slice and Concat the border"
-        )
+    if mode not in ("constant", *BORDERS):
+        raise node.error(f"mode {mode!r}", expected=f"constant, {', '.join(BORDERS)}")
     pads = list(_full_pads(node, len(x.shape)))
-    value = float(node.constant(2, "the value").reshape(-1)[0]) if node.has(2) else 0.0
+    value = float(node.constant(2, "the value").reshape(-1)[0]) if node.has(2) and mode == "constant" else 0.0
     if not np.isfinite(value):
         raise node.error(f"pads with {value}", expected="a finite number")
     rank = len(x.shape)
@@ -246,7 +245,7 @@ def pad(node: OnnxNode, build: Builder) -> list[Value]:
         return [x]
     shape = tuple(extent + pads[i] + pads[rank + i] for i, extent in enumerate(x.shape))
     fill = value if x.dtype is None else int(value)
-    return [build.like(x, build.emit("Pad", node, (x.name,), shape, pads=tuple(pads), value=fill))]
+    return [build.like(x, build.emit("Pad", node, (x.name,), shape, pads=tuple(pads), value=fill, mode=mode))]
 
 
 def _full_pads(node: OnnxNode, rank: int) -> tuple[int, ...]:

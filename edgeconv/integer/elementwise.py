@@ -52,7 +52,8 @@ def apply(state: State, value: Value, function: Function, node: Node, *, rises: 
     """
     if isinstance(value, Joined) and rises:
         return replace(value, parts=tuple(apply(state, part, function, node, rises=rises) for part in value.parts))
-    if isinstance(value, Moved) and not isinstance(value.movement, ops.Pad) and rises:
+    fills = isinstance(value, Moved) and isinstance(value.movement, ops.Pad) and value.movement.fills
+    if isinstance(value, Moved) and not fills and rises:
         inner = apply(state, value.inner, function, node, rises=rises)
         return replace(value, inner=inner)  # type: ignore[arg-type]
     return function(as_expression(state, value, node))

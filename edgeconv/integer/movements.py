@@ -60,9 +60,13 @@ def moved_tensor(builder: Builder, movement: Operator, tensor: str, hint: str) -
     if operator.infer(builder.types) == builder.types[tensor] and _is_identity(movement, builder.types[tensor]):
         return tensor
     lo, hi = builder.bounds[tensor]
-    if isinstance(movement, ops.Pad):
+    if _fills(movement):
         lo, hi = min(lo, movement.value), max(hi, movement.value)
     return builder.emit(operator, hint, (lo, hi))
+
+
+def _fills(movement: Operator) -> bool:
+    return isinstance(movement, ops.Pad) and movement.fills
 
 
 def _is_identity(movement: Operator, type_: TensorType) -> bool:
@@ -88,7 +92,7 @@ _ON_ARRAYS: dict[type[Operator], Callable[..., NDArray[np.generic]]] = {
 
 def output_shape(movement: Operator, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape a movement makes of `shape`."""
-    if isinstance(movement, ops.Pad):
+    if isinstance(movement, ops.Pad):  # until the grid is known, its value is a real number
         movement = replace(movement, value=0)
     return movement.infer({"": TensorType(shape, dtype("i8"))}).shape
 
@@ -139,7 +143,7 @@ def push(state: State, expression: Expression, movement: Operator, node: Node) -
         return None
     if isinstance(movement, EXTREMES) and (len(names) != 1 or not _increasing(expression)):
         return None
-    if isinstance(movement, ops.Pad):
+    if isinstance(movement, ops.Pad) and movement.fills:
         return _push_pad(state, expression, movement, node)
     result_shape = output_shape(movement, shape)
     try:
@@ -187,6 +191,8 @@ def move_channels(linear: Linear, movement: Operator, shape: tuple[int, ...]) ->
         axis = movement.permutation.index(axis)
     elif isinstance(movement, ops.Slice):
         order = movement.starts[axis] + np.arange(movement.sizes[axis]) * movement.steps[axis]
+    elif isinstance(movement, ops.Pad):
+        order = np.array(movement.sources(axis, linear.channels))
     elif isinstance(movement, ops.Reshape):
         axis, order = _reshape_channels(shape, movement.shape, axis)
     elif axis in getattr(movement, "axes", range(2, len(shape))):
@@ -269,7 +275,8 @@ def _slice(node: Node) -> Operator:
 
 def _pad(node: Node) -> Operator:
     # Until the grid is known the value is the real one.
-    return ops.Pad("", "", integer_tuple(node, "pads"), node.attributes["value"], origin=node.name)  # type: ignore[arg-type]
+    value, mode = node.attributes["value"], node.attributes["mode"]
+    return ops.Pad("", "", integer_tuple(node, "pads"), value, mode, origin=node.name)  # type: ignore[arg-type]
 
 
 def reduced_handler(kind: type[ops.ReduceMax] | type[ops.ReduceMin]) -> Handler:

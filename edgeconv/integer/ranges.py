@@ -328,6 +328,11 @@ def _(operator: Slice, program: Program, ranges: Ranges) -> Range:
 @range_of.register
 def _(operator: Pad, program: Program, ranges: Ranges) -> Range:
     found, rank = ranges[operator.x], len(operator.pads) // 2
+    if not operator.fills:
+        if found.axis is None:
+            return found
+        sources = operator.sources(found.axis, len(found.bounds))
+        return Range(tuple(found.bounds[source] for source in sources), found.axis)
     if found.axis is not None and (operator.pads[found.axis] or operator.pads[rank + found.axis]):
         found = Range((found.whole,))
     if not any(operator.pads):

@@ -113,7 +113,7 @@ def _round_moved(state: State, value: Moved, quantizer: Quantizer, node: Node) -
     if len(quantizer.scale) > 1 and not stays:
         return round_real(state, settle(state, value, node), quantizer, node)
     movement = value.movement
-    if isinstance(movement, ops.Pad):
+    if isinstance(movement, ops.Pad) and movement.fills:
         border = Fraction(movement.value) / Fraction(quantizer.scale[0])
         border += quantizer.zero_point if quantizer.zero_point_inside else 0
         grid = grid_of(quantizer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import lcm
 
@@ -176,3 +177,24 @@ class TransposedWindow:
             offsets = tuple((first + begin - t * dilation) // stride for t in taps)
             phases.append(Phase(first, (extent - first - 1) // stride + 1, taps, offsets))
         return tuple(phases)
+
+
+BORDERS: dict[str, Callable[[int, int], int]] = {
+    "edge": lambda position, extent: min(max(position, 0), extent - 1),
+    "wrap": lambda position, extent: position % extent,
+    "reflect": lambda position, extent: _reflected(position, extent),
+}
+"""Borders that repeat what is inside: the element that stands at a position before 0 or from `extent` on."""
+
+
+def _reflected(position: int, extent: int) -> int:
+    """Mirrored at the first and at the last element, which are not repeated, as often as it takes."""
+    if extent == 1:
+        return 0
+    period = 2 * (extent - 1)
+    return min(position % period, period - position % period)
+
+
+def border_sources(mode: str, extent: int, begin: int, end: int) -> tuple[int, ...]:
+    """The input position that each output position reads along an axis padded in a mode of `BORDERS`."""
+    return tuple(BORDERS[mode](position, extent) for position in range(-begin, extent + end))

@@ -34,11 +34,13 @@ def slice_(context: Context, op: ops.Slice) -> Array:
 
 
 def pad(context: Context, op: ops.Pad) -> Array:
-    """A constant border."""
+    """A border."""
     x = context[op.x]
     rank = x.ndim - 1
     widths = [(0, 0), *((op.pads[axis], op.pads[rank + axis]) for axis in range(rank))]
-    return np.pad(x, widths, constant_values=op.value)
+    if op.fills:
+        return np.pad(x, widths, constant_values=op.value)
+    return np.pad(x, widths, mode=op.mode)  # type: ignore[call-overload, no-any-return]
 
 
 def reshape(context: Context, op: ops.Reshape) -> Array:

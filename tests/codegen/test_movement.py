@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,10 @@ def test_movement(isa: str, tmp_path: Path) -> None:
     parts.add(ops.Slice(parts.fresh, image(1, 9, 8), (0, 8, 0), (1, 3, 8), (1, -4, 1)))
     parts.add(ops.Pad(parts.fresh, image(1, 6, 5, 4), (0, 0, 1, 2, 0, 0, 3, 0), 2))
     parts.add(ops.Pad(parts.fresh, image(1, 6, 5), (0, 2, 0, 0, 1, 0), 1))
+    parts.add(ops.Pad(parts.fresh, image(1, 17, 5, 4), (0, 0, 1, 2, 0, 0, 3, 0), 0, "reflect"))
+    parts.add(ops.Pad(parts.fresh, image(1, 6, 5), (0, 2, 0, 0, 1, 4), 0, "edge"))
+    parts.add(ops.Pad(parts.fresh, image(1, 3, 2, 3), (0, 1, 5, 0, 0, 2, 0, 7), 0, "wrap"))
+    parts.add(ops.Pad(parts.fresh, image(1, 2, 1), (0, 0, 3, 0, 0, 2), 0, "reflect"))
     parts.add(ops.Transpose(parts.fresh, image(1, 6, 5, 4), (0, 2, 3, 1)))
     parts.add(ops.Transpose(parts.fresh, image(3, 8), (1, 0)))
     parts.add(ops.Reshape(parts.fresh, image(1, 6, 5, 4), (1, 120)))
@@ -39,3 +44,16 @@ def test_movement(isa: str, tmp_path: Path) -> None:
     code = assert_agrees(parts, isa, tmp_path)
     fast = {"concat.boxes", "slice.boxes", "pad.boxes", "resize.rows"}
     assert fast <= kernels(code) if isa != "generic" else not fast & kernels(code)
+
+
+def test_slices_with_steps(isa: str, tmp_path: Path) -> None:
+    """Along the innermost axis, where elements are picked out of vectors, from end to end and from inside."""
+    parts = Parts(seed=12)
+    for element, step, extent in product(("u8", "i16", "i32"), (-1, 2, -2, 3, -4, 5), (97, 40, 6)):
+        margin = len(parts.inputs) % 2
+        start, size = extent - 1 - margin if step < 0 else margin, (extent - 1) // abs(step) + 1 - margin
+        x = parts.input(element, 1, 1, 2, extent)
+        parts.add(ops.Slice(parts.fresh, x, (0, 0, 0, start), (1, 1, 2, size), (1, 1, 1, step)))
+    x = parts.input("u8", 1, 40, 3)
+    parts.add(ops.Slice(parts.fresh, x, (0, 39, 2), (1, 40, 3), (1, -1, -1)))
+    assert_agrees(parts, isa, tmp_path)

@@ -233,7 +233,7 @@ def slice_(b: Builder) -> None:
     choose, x = b.choose, b.types[name]
     starts, sizes, steps = [], [], []
     for extent in x.shape:
-        start, step = choose.integer(0, extent - 1), choose.pick((1, 1, 2, -1))
+        start, step = choose.integer(0, extent - 1), choose.pick((1, 1, 2, -1, -2))
         room = (start if step < 0 else extent - 1 - start) // abs(step)
         starts.append(start)
         sizes.append(choose.integer(1, room + 1))
@@ -242,13 +242,15 @@ def slice_(b: Builder) -> None:
 
 
 def pad(b: Builder) -> None:
-    """A constant border on any axis but the first."""
+    """A border on any axis but the first: a constant, or what is inside."""
     name = b.latest()
     if name is not None:
         x = b.types[name]
         rank = len(x.shape)
         pads = tuple(0 if axis % rank == 0 else b.choose.integer(0, 2) for axis in range(2 * rank))
-        b.apply(ops.Pad(b.name("p"), name, pads, b.choose.integer(x.dtype.lo, x.dtype.hi)))
+        mode = b.choose.pick(("constant", "constant", "reflect", "edge", "wrap"))
+        value = b.choose.integer(x.dtype.lo, x.dtype.hi) if mode == "constant" else 0
+        b.apply(ops.Pad(b.name("p"), name, pads, value, mode))
 
 
 def transpose(b: Builder) -> None:

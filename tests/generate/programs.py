@@ -16,13 +16,16 @@ from tests.generate.scales import random_grid, random_linear, spread_values
 _MAX_ELEMENTS = 6000
 
 
-def random_case(choose: Choices, size: int | None = None, first: str | None = None, repeat: int = 1) -> Case:
+def random_case(
+    choose: Choices, size: int | None = None, first: str | None = None, repeat: int = 1, last: str | None = None
+) -> Case:
     """A random program of about `size` layers with inputs.
 
     Every tensor that nothing reads is an output, so each operator's result is compared.
 
     Args:
         first: name of the layer that comes first, `repeat` times (`layers.LAYERS`), or None for any.
+        last: name of one more layer at the end.
     """
     builder = Builder(choose)
     add_input(builder)
@@ -32,6 +35,8 @@ def random_case(choose: Choices, size: int | None = None, first: str | None = No
         LAYERS[first if first and index < repeat else choose.pick(USUAL)](builder)
         if builder.types[list(builder.types)[-1]].size > _MAX_ELEMENTS:
             break
+    if last is not None:
+        LAYERS[last](builder)
     if choose.chance(35):
         _dequantize(builder)
     if not builder.operators:

@@ -236,7 +236,8 @@ def _slice(node: Node, x: Array) -> Array:
 def _pad(node: Node, x: Array) -> Array:
     pads = _ints(node, "pads")
     border = [(pads[i], pads[x.ndim + i]) for i in range(x.ndim)]
-    return np.pad(x, border, constant_values=node.attributes["value"])
+    mode = node.attributes["mode"]
+    return np.pad(x, border, mode, **({"constant_values": node.attributes["value"]} if mode == "constant" else {}))
 
 
 def _resize(node: Node, x: Array) -> Array:

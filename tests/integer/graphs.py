@@ -117,7 +117,7 @@ def _shape(op: str, shapes: list[tuple[int, ...]], attributes: dict[str, object]
         axis = int(attributes["axis"])  # type: ignore[call-overload]
         return tuple(sum(s[i] for s in shapes) if i == axis else extent for i, extent in enumerate(shapes[0]))
     if op == "Pad":
-        pad = ops.Pad("", "", given["pads"], 0)
+        pad = ops.Pad("", "", given["pads"], 0, str(given["mode"]))
         return pad.infer({"": TensorType(shapes[0], dtype("i8"))}).shape
     if op == "Reshape":
         return given["shape"]

@@ -295,7 +295,9 @@ def _pad(node: Node, x: Array) -> Array:
     a: dict[str, Any] = dict(node.attributes)
     rank = x.ndim
     pads = [(a["pads"][i], a["pads"][rank + i]) for i in range(rank)]
-    return np.pad(x, pads, constant_values=Fraction(a["value"]))
+    if a["mode"] == "constant":
+        return np.pad(x, pads, constant_values=Fraction(a["value"]))
+    return np.pad(x, pads, a["mode"])
 
 
 def _slice(node: Node, x: Array) -> Array:

@@ -171,10 +171,10 @@ def per_channel_moved(g: GraphWriter, rng: Rng) -> str:
 
 
 def padded_and_resized(g: GraphWriter, rng: Rng) -> str:
-    x = g.node("Pad", image(g), pads=(0, 0, 1, 0, 0, 2), value=0.0)
+    x = g.node("Pad", image(g), pads=(0, 0, 1, 0, 0, 2), value=0.0, mode="constant")
     x = g.node("Resize", x, indices=(tuple(i // 2 for i in range(18)),))
     y = g.conv(x, weights(g, rng, (2, 3, 2)))
-    return g.quantize(g.node("Pad", y, pads=(0, 0, 0, 0, 0, 1), value=1.7), 2.9, 6)
+    return g.quantize(g.node("Pad", y, pads=(0, 0, 0, 0, 0, 1), value=1.7, mode="constant"), 2.9, 6)
 
 
 def clip_off_the_grid(g: GraphWriter, rng: Rng) -> str:

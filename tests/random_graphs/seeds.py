@@ -7,6 +7,7 @@ from tests.random_graphs.compare import Graph
 from tests.random_graphs.machines import HOST, Machine
 
 _FIRST = (*LAYERS, *("mul", "avg_pool", "reduce_sum", "cast", "requant") * 2, *("conv", "conv_transpose", "matmul") * 4)
+_LAST = ("avg_pool", "requant", "conv_transpose", "cast", "reduce_sum", "add", "reduce_sum", "reduce_extreme", "mul")
 _CHEAP = ("mul", "avg_pool", "reduce_sum", "cast", "requant", "add")
 
 
@@ -17,10 +18,16 @@ def graph_of(seed: int, machine: Machine = HOST, isas: tuple[str, ...] | None = 
         isas: instruction sets to compare, all of the machine's when None.
 
     Seeds go round the layers, so that each comes often enough; every fifth takes the forms that a compilation takes,
-    the others ask for every kind of form in turn. Layers that are quickly compiled come several times.
+    the others ask for every kind of form in turn. Layers that are quickly compiled come several times, or at the end.
     """
     first = _FIRST[seed % len(_FIRST)]
-    case = random_case(Choices.seeded(seed), size=1 + seed % 3, first=first, repeat=5 if first in _CHEAP else 2)
+    case = random_case(
+        Choices.seeded(seed),
+        size=1 + seed % 3,
+        first=first,
+        repeat=5 if first in _CHEAP else 2,
+        last=_LAST[seed % len(_LAST)],
+    )
     return Graph(
         name=f"seed {seed}",
         case=case,

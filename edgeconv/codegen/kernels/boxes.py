@@ -1,13 +1,17 @@
-"""Boxes of elements copied between tensors of equal storage, in runs that are contiguous in both."""
+"""Boxes of elements copied between tensors of equal storage, in runs as long as both allow."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from edgeconv.codegen.builder import Builder, View, bind
 from edgeconv.codegen.emit import fill
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.kernels.registry import kernel
+from edgeconv.codegen.kernels.strided_runs import copy_strided
 from edgeconv.codegen.layout import Layout
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr
@@ -44,12 +48,17 @@ def _copy_box(
     run = 1
     while axes and axes[0][:2] == (run, run):
         run *= axes.pop(0)[2]
+    # Where single elements lie behind each other in y alone, the run has a step.
+    stepped = axes.pop(0) if run == 1 and axes and axes[0][0] == 1 else None
     with build.nest([size for _, _, size in reversed(axes)]) as indices:
         source: Expr = first[0]
         target: Expr = first[1]
         for index, (y_stride, x_stride, _) in zip(indices, reversed(axes), strict=True):
             source, target = source + index * x_stride, target + index * y_stride
-        copy_run(build, x, source, y, target, run)
+        if stepped is None:
+            copy_run(build, x, source, y, target, run)
+        else:
+            copy_strided(build, x, source, y, target, stepped[2], stepped[1])
 
 
 def _strides(layout: Layout) -> list[int]:
@@ -97,9 +106,67 @@ def _pad(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Pad)
     x, y = build.view(operator.x), build.view(step.output)
+    if not operator.fills:
+        return _pad_from_inside(build, step, operator, x, y)
     fill(build, y, 0, y.layout.size, operator.value + y.layout.storage.bias)
     y_strides = _strides(y.layout)
     start = y.layout.base + sum(a * b for a, b in zip(operator.pads, y_strides, strict=False))
     pairs = list(zip(_strides(x.layout), y_strides, strict=True))
     _copy_box(build, x, y, step.type(operator.x).shape, pairs, (x.layout.base, start))
     return "filled, then contiguous runs"
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """One axis of a tensor that is padded from inside: strides in y and x, extent of x, sources where it is padded."""
+
+    y_stride: int
+    x_stride: int
+    extent: int
+    sources: tuple[int, ...] | None
+    begin: int
+
+    @property
+    def size(self) -> int:
+        """Extent in y."""
+        return self.extent if self.sources is None else len(self.sources)
+
+
+def _pad_from_inside(build: Builder, step: Step, operator: ops.Pad, x: View, y: View) -> str:
+    """Row by row: outer positions by tables, then the interior of the innermost padded axis as one run, its border."""
+    shape, rank = step.type(operator.x).shape, len(operator.pads) // 2
+    axes = []
+    for axis, (y_stride, x_stride, extent) in enumerate(
+        zip(_strides(y.layout), _strides(x.layout), shape, strict=True)
+    ):
+        padded = operator.pads[axis] or operator.pads[rank + axis]
+        sources = operator.sources(axis, extent) if padded else None
+        axes.append(_Axis(y_stride, x_stride, extent, sources, operator.pads[axis]))
+    axes = sorted((axis for axis in axes if axis.size > 1), key=lambda axis: axis.y_stride)
+    run = 1
+    while axes and axes[0].sources is None and (axes[0].y_stride, axes[0].x_stride) == (run, run):
+        run *= axes.pop(0).extent
+    inner = axes.pop(0) if axes and (axes[0].y_stride, axes[0].x_stride) == (run, run) else None
+    tables = [_table(build, step, axis, number) for number, axis in enumerate(axes)]
+    with build.nest([axis.size for axis in reversed(axes)]) as indices:
+        source: Expr = x.layout.base
+        target: Expr = y.layout.base
+        for index, axis, table in zip(indices, reversed(axes), reversed(tables), strict=True):
+            source = source + (index * axis.x_stride if table is None else bind(table.load([index])))
+            target = target + index * axis.y_stride
+        if inner is None or inner.sources is None:
+            copy_run(build, x, source, y, target, run)
+        else:
+            source, target = bind(source + 0), bind(target + 0)
+            copy_run(build, x, source, y, target + inner.begin * run, inner.extent * run)
+            border = [*range(inner.begin), *range(inner.begin + inner.extent, inner.size)]
+            for position in border:
+                copy_run(build, x, source + inner.sources[position] * run, y, target + position * run, run)
+    return "contiguous runs, then their borders"
+
+
+def _table(build: Builder, step: Step, axis: _Axis, number: int) -> View | None:
+    if axis.sources is None:
+        return None
+    offsets = np.array(axis.sources, np.int32) * axis.x_stride
+    return build.constant(f"{step.output}/sources{number}", offsets.astype(np.int32))

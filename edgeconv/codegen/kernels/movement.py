@@ -110,6 +110,8 @@ def _concat(build: Builder, step: Step) -> str:
 def _pad(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Pad)
+    if not operator.fills:
+        return _pad_from_inside(build, step, operator)
     x, y = build.view(operator.x), build.view(step.output)
     source = step.type(operator.x).shape
     with each_element(build, y.layout) as indices:
@@ -124,6 +126,19 @@ def _pad(build: Builder, step: Step) -> str:
                 with T.Else():
                     y.store(indices, tirx.const(operator.value, "int64"))
     return _DETAIL
+
+
+def _pad_from_inside(build: Builder, step: Step, operator: ops.Pad) -> str:
+    tables = {
+        axis: build.constant(f"{step.output}/sources{axis}", np.array(operator.sources(axis, extent), np.int32))
+        for axis, extent in enumerate(step.type(operator.x).shape)
+        if operator.pads[axis] or operator.pads[len(operator.pads) // 2 + axis]
+    }
+
+    def position(indices: Sequence[Expr]) -> list[Expr]:
+        return [tables[axis].load([index]) if axis in tables else index for axis, index in enumerate(indices)]
+
+    return _gather(build, step, operator.x, position)
 
 
 def _inside(own: Sequence[Expr], shape: Sequence[int], pads: Sequence[int]) -> Expr | None:

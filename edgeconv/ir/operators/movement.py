@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
-from edgeconv.ir.geometry import Window
+from edgeconv.ir.geometry import BORDERS, Window, border_sources
 from edgeconv.ir.operators.base import Operator, require, require_integer
 from edgeconv.ir.types import TensorType
 
@@ -86,18 +86,35 @@ class Slice(Operator):
 
 @dataclass(frozen=True)
 class Pad(Operator):
-    """A constant border: `pads` gives begins of all axes, then ends; `value` is the integer written."""
+    """A border: `pads` gives begins of all axes, then ends.
+
+    `mode` is "constant", where `value` is the integer written, or "reflect", "edge" or "wrap" as in numpy, where value
+    is 0. Axis after axis is padded, so a corner reads what both axes say.
+    """
 
     keyword: ClassVar[str] = "pad"
     operand_fields: ClassVar[tuple[str, ...]] = ("x",)
     x: str
     pads: tuple[int, ...]
     value: int
+    mode: str = "constant"
+
+    @property
+    def fills(self) -> bool:
+        """Whether the border is a constant."""
+        return self.mode == "constant"
+
+    def sources(self, axis: int, extent: int) -> tuple[int, ...]:
+        """The input position that each output position along `axis` reads, where the border is no constant."""
+        return border_sources(self.mode, extent, self.pads[axis], self.pads[len(self.pads) // 2 + axis])
 
     def infer(self, types: Mapping[str, TensorType]) -> TensorType:
         x = types[self.x]
         require_integer(self.x, x)
         rank = len(x.shape)
+        modes = ("constant", *BORDERS)
+        require(self.mode in modes, f"pad mode {self.mode!r}", ", ".join(modes))
+        require(self.fills or self.value == 0, f"value {self.value} with mode {self.mode}", "0: it has no meaning")
         require(len(self.pads) == 2 * rank, f"{len(self.pads)} pad entries over rank {rank}", f"{2 * rank}")
         require(min(self.pads) >= 0, f"negative padding {self.pads}", "a slice")
         require(x.dtype.holds(self.value, self.value), f"pad value {self.value} is not a value of {x.dtype}")
