@@ -60,13 +60,9 @@ def moved_tensor(builder: Builder, movement: Operator, tensor: str, hint: str) -
     if operator.infer(builder.types) == builder.types[tensor] and _is_identity(movement, builder.types[tensor]):
         return tensor
     lo, hi = builder.bounds[tensor]
-    if _fills(movement):
+    if isinstance(movement, ops.Pad) and movement.fills:
         lo, hi = min(lo, movement.value), max(hi, movement.value)
     return builder.emit(operator, hint, (lo, hi))
-
-
-def _fills(movement: Operator) -> bool:
-    return isinstance(movement, ops.Pad) and movement.fills
 
 
 def _is_identity(movement: Operator, type_: TensorType) -> bool:
