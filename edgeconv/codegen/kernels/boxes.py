@@ -136,12 +136,10 @@ def _pad_from_inside(build: Builder, step: Step, operator: ops.Pad, x: View, y: 
     """Row by row: outer positions by tables, then the interior of the innermost padded axis as one run, its border."""
     shape, rank = step.type(operator.x).shape, len(operator.pads) // 2
     axes = []
-    for axis, (y_stride, x_stride, extent) in enumerate(
-        zip(_strides(y.layout), _strides(x.layout), shape, strict=True)
-    ):
-        padded = operator.pads[axis] or operator.pads[rank + axis]
-        sources = operator.sources(axis, extent) if padded else None
-        axes.append(_Axis(y_stride, x_stride, extent, sources, operator.pads[axis]))
+    for number, (y_stride, x_stride) in enumerate(zip(_strides(y.layout), _strides(x.layout), strict=True)):
+        padded = operator.pads[number] or operator.pads[rank + number]
+        sources = operator.sources(number, shape[number]) if padded else None
+        axes.append(_Axis(y_stride, x_stride, shape[number], sources, operator.pads[number]))
     axes = sorted((axis for axis in axes if axis.size > 1), key=lambda axis: axis.y_stride)
     run = 1
     while axes and axes[0].sources is None and (axes[0].y_stride, axes[0].x_stride) == (run, run):
@@ -151,9 +149,9 @@ def _pad_from_inside(build: Builder, step: Step, operator: ops.Pad, x: View, y: 
     with build.nest([axis.size for axis in reversed(axes)]) as indices:
         source: Expr = x.layout.base
         target: Expr = y.layout.base
-        for index, axis, table in zip(indices, reversed(axes), reversed(tables), strict=True):
-            source = source + (index * axis.x_stride if table is None else bind(table.load([index])))
-            target = target + index * axis.y_stride
+        for index, outer, table in zip(indices, reversed(axes), reversed(tables), strict=True):
+            source = source + (index * outer.x_stride if table is None else bind(table.load([index])))
+            target = target + index * outer.y_stride
         if inner is None or inner.sources is None:
             copy_run(build, x, source, y, target, run)
         else:
