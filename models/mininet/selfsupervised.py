@@ -1,0 +1,151 @@
+"""Learning depth from video alone: a picture must be what its neighbours look like from its own place.
+
+Depth and camera motion together predict where each pixel of a picture lies in the pictures before and after; the error
+of that prediction trains both (Zhou et al., CVPR 2017). The error is the smaller one of the two neighbours, and pixels
+that a neighbour explains better unmoved are left out (Godard et al., ICCV 2019, sections 3.1 and 3.2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgeconv.models.mininet.network import disparity_to_depth
+
+__all__ = ["LossWeights", "PoseNet", "Projector", "dissimilarity", "motion_matrix", "smoothness", "triplet_loss"]
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """How the parts of the loss count.
+
+    Attributes:
+        ssim: share of structural dissimilarity in the photometric error; the rest is the absolute difference.
+        smooth: weight of the smoothness of disparity, halved at each coarser scale.
+    """
+
+    ssim: float = 0.85
+    smooth: float = 1e-3
+
+
+class PoseNet(nn.Module):
+    """Two pictures (N, 6, H, W) to the motion (N, 6) from the first camera to the second: rotation, translation."""
+
+    def __init__(self, widths: tuple[int, ...] = (16, 32, 64, 96, 128)) -> None:
+        super().__init__()
+        blocks: list[nn.Module] = []
+        previous = 6
+        for number, width in enumerate(widths):
+            size = 7 if number == 0 else 3
+            blocks += [nn.Conv2d(previous, width, size, 2, size // 2), nn.ReLU(inplace=True)]
+            previous = width
+        self.body = nn.Sequential(*blocks)
+        self.head = nn.Conv2d(previous, 6, 1)
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        pair = torch.cat([first, second], 1) - 0.45
+        # Motions between frames are small numbers; the factor starts them there (Zhou et al.).
+        return 0.01 * self.head(self.body(pair)).mean((2, 3))
+
+
+def motion_matrix(motion: Tensor) -> Tensor:
+    """(N, 6) rotation vector (radians) and translation as (N, 3, 4) matrices (Rodrigues' formula)."""
+    rotation, translation = motion[:, :3], motion[:, 3:]
+    angle = rotation.norm(dim=1, keepdim=True).clamp_min(1e-8)
+    x, y, z = (rotation / angle).unbind(1)
+    zero = torch.zeros_like(x)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], 1).reshape(-1, 3, 3)
+    sine, cosine = angle.sin()[..., None], angle.cos()[..., None]
+    matrix = torch.eye(3, dtype=motion.dtype) + sine * cross + (1 - cosine) * cross @ cross
+    return torch.cat([matrix, translation[..., None]], 2)
+
+
+class Projector:
+    """Warps neighbours into a camera's view.
+
+    Args:
+        intrinsics: 3 × 3, of pictures of height × width pixels; pixel centres have integer coordinates.
+    """
+
+    def __init__(self, intrinsics: Tensor, height: int, width: int) -> None:
+        self._matrix, self._size = intrinsics.float(), (height, width)
+        row, column = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+        pixels = torch.stack([column, row, torch.ones_like(row)]).reshape(3, -1).float()
+        self._rays = torch.linalg.inv(self._matrix) @ pixels
+
+    def warp(self, source: Tensor, depth: Tensor, motion: Tensor) -> Tensor:
+        """What the camera should see, taken from `source` (N, C, H, W).
+
+        Args:
+            depth: (N, 1, H, W) of the camera's own view.
+            motion: (N, 3, 4) from the camera's axes to the source's.
+        """
+        height, width = self._size
+        points = self._rays * depth.flatten(2)
+        matrix = self._matrix @ motion
+        projected = matrix[:, :, :3] @ points + matrix[:, :, 3:]
+        pixels = projected[:, :2] / projected[:, 2:].clamp_min(1e-3)
+        # grid_sample counts from -1 at the left edge of the first pixel to 1 at the right edge of the last.
+        scale = torch.tensor([2 / width, 2 / height])[:, None]
+        grid = (pixels + 0.5) * scale - 1
+        grid = grid.transpose(1, 2).reshape(-1, height, width, 2)
+        return F.grid_sample(source, grid, padding_mode="border", align_corners=False)
+
+
+def dissimilarity(one: Tensor, other: Tensor, weights: LossWeights) -> Tensor:
+    """Photometric error (N, 1, H, W) of two pictures: SSIM over 3 × 3 windows (Wang et al. 2004), and difference."""
+    difference = (one - other).abs().mean(1, keepdim=True)
+    a, b = (F.pad(picture, (1, 1, 1, 1), mode="reflect") for picture in (one, other))
+    mean_a, mean_b = F.avg_pool2d(a, 3, 1), F.avg_pool2d(b, 3, 1)
+    var_a = F.avg_pool2d(a * a, 3, 1) - mean_a**2
+    var_b = F.avg_pool2d(b * b, 3, 1) - mean_b**2
+    covariance = F.avg_pool2d(a * b, 3, 1) - mean_a * mean_b
+    c1, c2 = 0.01**2, 0.03**2
+    ssim = (2 * mean_a * mean_b + c1) * (2 * covariance + c2) / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
+    structure = ((1 - ssim) / 2).clamp(0, 1).mean(1, keepdim=True)
+    return weights.ssim * structure + (1 - weights.ssim) * difference
+
+
+def smoothness(disparity: Tensor, picture: Tensor) -> Tensor:
+    """Mean slope of the normalized disparity, less where the picture has edges (Godard et al., CVPR 2017)."""
+    normal = disparity / (disparity.mean((2, 3), keepdim=True) + 1e-7)
+    total = torch.zeros(())
+    for axis in (2, 3):
+        slope = normal.diff(dim=axis).abs()
+        edge = picture.diff(dim=axis).abs().mean(1, keepdim=True)
+        total = total + (slope * torch.exp(-edge)).mean()
+    return total
+
+
+def triplet_loss(
+    logits: list[Tensor], motions: list[Tensor], target: Tensor, sources: list[Tensor], projector: Projector,
+    weights: LossWeights,
+) -> Tensor:  # fmt: skip
+    """Loss of one batch of triplets.
+
+    Args:
+        logits: disparity before the sigmoid at several scales, finest first; each is judged at full size, which keeps
+            coarse scales from copying texture.
+        motions: for each source (N, 3, 4), from the target's axes.
+        target: (N, 3, H, W); sources: the pictures before and after.
+    """
+    unmoved = torch.cat([dissimilarity(source, target, weights) for source in sources], 1)
+    # Equal errors, as in a picture without texture, must not count as unmoved: a little noise breaks the tie.
+    unmoved = unmoved + 1e-5 * torch.randn_like(unmoved)
+    still = unmoved.amin(1, keepdim=True)
+    total = torch.zeros(())
+    for scale, level in enumerate(logits):
+        disparity = torch.sigmoid(F.interpolate(level, target.shape[2:], mode="bilinear", align_corners=False))
+        depth = disparity_to_depth(disparity)
+        errors = [
+            dissimilarity(projector.warp(source, depth, motion), target, weights)
+            for source, motion in zip(sources, motions, strict=True)
+        ]
+        best = torch.cat(errors, 1).amin(1, keepdim=True)
+        coarse = F.interpolate(target, level.shape[2:], mode="area")
+        smooth = smoothness(torch.sigmoid(level), coarse)
+        total = total + torch.minimum(best, still).mean() + weights.smooth / 2**scale * smooth
+    return total / len(logits)
