@@ -176,7 +176,7 @@ def _require_native(artifact: Artifact) -> None:
         raise DeviceError(
             f"{artifact.path} is for {architecture} and this machine is {host_architecture()}: under emulation time "
             "says nothing about the board",
-            advice="copy the artifact to the board and run: edge-run --bench 200",
+            advice="count instructions (edgeconv.bench.count_instructions), or run edge-run --bench 200 on the board",
         )
 
 

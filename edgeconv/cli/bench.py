@@ -12,7 +12,7 @@ from edgeconv.cli.formatting import readable_count, readable_time
 from edgeconv.cli.options import common_options
 
 if TYPE_CHECKING:
-    from edgeconv.bench import BenchReport
+    from edgeconv.bench import BenchReport, EmulatedBench
 
 
 @click.command()
@@ -29,9 +29,18 @@ def command(
 
     Medians with the 5th and 95th percentile. The ways to run take turns in shuffled order, so with --model the
     comparison with onnxruntime is made in the same minute on the same core.
-    """
-    from edgeconv.bench import bench
 
+    An artifact for another architecture runs under emulation, where time means nothing: the instructions of one
+    inference are counted instead.
+    """
+    from edgeconv.artifact import read
+    from edgeconv.bench import bench, count_instructions
+    from edgeconv.runtime.cpu_features import host_architecture
+
+    if read(artifact).manifest.architecture != host_architecture():
+        counted = count_instructions(artifact, isa)
+        console.result(counted, text=_counts_text(counted))
+        return
     sizes = batches or (1, 256)
     turns = passes * len(sizes) * (4 if model else 3)
     with console.progress("measuring", turns) as advance:
@@ -39,6 +48,18 @@ def command(
             artifact, model=model, batches=sizes, passes=passes, isa=isa, seed=console.seed, progress=advance
         )
     console.result(report, text=_text(report))
+
+
+def _counts_text(report: EmulatedBench) -> str:
+    rows = [
+        (count.isa, count.cpu, f"{count.instructions:,}", f"{report.macs / count.instructions:.1f}")
+        for count in report.counts
+    ]
+    table = format_table(rows, header=("instruction set", "emulated CPU", "instructions", "MACs each"))
+    return (
+        f"{table}\n\n{readable_count(report.macs)} MACs a sample; instructions that one inference retires under qemu, "
+        "its reading and\nwriting included. Time was not measured: under emulation it says nothing about a board."
+    )
 
 
 def _text(report: BenchReport) -> str:

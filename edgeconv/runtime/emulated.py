@@ -59,7 +59,11 @@ def open_runner(artifact: Artifact, isa: str | None = None) -> Runner:
 
 
 class EmulatedRunner(Runner):
-    """An artifact under qemu; used like any `Runner`."""
+    """An artifact under qemu; used like any `Runner`.
+
+    Attributes:
+        cpu: the processor that is emulated: the one the code was scheduled for, or all that qemu knows ("max").
+    """
 
     def __init__(self, artifact: Artifact, isa: str | None = None) -> None:
         manifest = artifact.manifest
@@ -82,8 +86,8 @@ class EmulatedRunner(Runner):
         self._threads = threading.local()
         self._fast, self._alive = never, None
         compiled = next(entry for entry in manifest.isas if entry.name == self.isa)
-        cpu = compiled.cpu if compiled.cpu in _MODELLED_CPUS else "max"
-        self.command = (command, "-cpu", cpu, str(artifact.executable.absolute()), "--isa", self.isa)
+        self.cpu = compiled.cpu if compiled.cpu in _MODELLED_CPUS else "max"
+        self._command = (command, "-cpu", self.cpu, str(artifact.executable.absolute()), "--isa", self.isa)
 
     def _run(self, arrays: list[NDArray[np.generic]], results: list[NDArray[np.generic]], samples: int) -> None:
         if samples == 0:
@@ -92,16 +96,20 @@ class EmulatedRunner(Runner):
             raise self._out_of_range(arrays)
         with tempfile.TemporaryDirectory(prefix="edgeconv-") as name:
             folder = Path(name)
-            options: list[str] = ["--allow-nan", "--input-format", "raw", "--format", "raw"]
-            for index, (tensor, array) in enumerate(zip(self.inputs, arrays, strict=True)):
-                (folder / f"in{index}").write_bytes(array.tobytes())
-                options += ["-i", f"{tensor.name}={folder / f'in{index}'}"]
-            for index, tensor in enumerate(self.outputs):
-                options += ["-o", f"{tensor.name}={folder / f'out{index}'}"]
-            self._start([*self.command, *options])
+            self._start(self.command_for(arrays, folder))
             for index, result in enumerate(results):
                 data = np.fromfile(folder / f"out{index}", result.dtype)
                 result[...] = data.reshape(result.shape)
+
+    def command_for(self, arrays: Sequence[NDArray[np.generic]], folder: Path) -> list[str]:
+        """Write inputs into a folder; the command that reads them and writes the outputs beside them."""
+        options = ["--allow-nan", "--input-format", "raw", "--format", "raw"]
+        for index, (tensor, array) in enumerate(zip(self.inputs, arrays, strict=True)):
+            (folder / f"in{index}").write_bytes(array.tobytes())
+            options += ["-i", f"{tensor.name}={folder / f'in{index}'}"]
+        for index, tensor in enumerate(self.outputs):
+            options += ["-o", f"{tensor.name}={folder / f'out{index}'}"]
+        return [*self._command, *options]
 
     def _start(self, command: Sequence[str]) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False)

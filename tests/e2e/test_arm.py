@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import edgeconv
 from edgeconv import reference
 from edgeconv.api import verify
 from edgeconv.artifact import compilers, read
+from edgeconv.bench import bench, count_instructions
 from edgeconv.cli import main
 from edgeconv.errors import DeviceError, ToolError
 from edgeconv.runtime import emulated
@@ -50,9 +53,28 @@ def test_verify_names_the_emulation(compiled: Path) -> None:
 
 
 @pytest.mark.needs_qemu
-def test_time_is_not_measured_under_emulation(compiled: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", str(compiled)]) == 4
-    assert "under emulation time says nothing" in capsys.readouterr().err
+def test_bench_counts_instructions_instead_of_time(compiled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", str(compiled), "--json"]) == 0
+    counts = json.loads(capsys.readouterr().out)["counts"]
+    assert [count["isa"] for count in counts] == ["neon", "neon+dotprod"]
+    with pytest.raises(DeviceError, match="under emulation time says nothing"):
+        bench(compiled)
+
+
+@pytest.mark.needs_qemu
+def test_instructions_are_counted_one_by_one(compiled: Path, tmp_path: Path) -> None:
+    """qemu in steps of one instruction logs a line for each: the same sum."""
+    (count,) = count_instructions(compiled, "neon").counts
+    runner = open_runner(read(compiled), "neon")
+    assert isinstance(runner, EmulatedRunner)
+    golden, _ = read(compiled).golden()
+    lines = []
+    for samples in (1, 2):
+        command = runner.command_for([np.repeat(golden["x"][:1], samples, axis=0)], tmp_path)
+        command[1:1] = ["-singlestep", "-d", "exec,nochain"]
+        done = subprocess.run(command, capture_output=True, check=True)
+        lines.append(sum(line.startswith(b"Trace") for line in done.stderr.splitlines()))
+    assert count.instructions == lines[1] - lines[0] > 100
 
 
 @pytest.mark.needs_qemu
