@@ -10,9 +10,11 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from edgeconv.errors import ArtifactError, UsageError
+from edgeconv.runtime.cpu_features import host_architecture
 
 if TYPE_CHECKING:
     from edgeconv.artifact import Artifact
+    from edgeconv.codegen.c_source import GeneratedSource
     from edgeconv.codegen.emit import KernelReport
     from edgeconv.integer import Certificate
     from edgeconv.ir import Program
@@ -186,7 +188,8 @@ def _compile(
     seed: int,
     clock: _Clock,
 ) -> CompileReport:
-    from edgeconv.artifact.build import generate_all, toolchain
+    from edgeconv.artifact.build import Generated, generate_all, toolchain
+    from edgeconv.artifact.c_target.write import write_sources
     from edgeconv.artifact.write import Contents, write
     from edgeconv.targets import load_target
 
@@ -196,13 +199,17 @@ def _compile(
     clock.enter("prove")
     certificates = prove_all(program, chosen.isa_names)
     clock.enter("generate")
-    generated = generate_all(
-        program,
-        certificates,
-        chosen.isa_names,
-        fuse=fuse,
-        architecture=chosen.architecture,
-        cpus={isa.name: isa.cpu for isa in chosen.isas},
+    code = (
+        _generate_source(program, certificates, fuse)
+        if chosen.family == "c"
+        else generate_all(
+            program,
+            certificates,
+            chosen.isa_names,
+            fuse=fuse,
+            architecture=chosen.architecture,
+            cpus={isa.name: isa.cpu for isa in chosen.isas},
+        )
     )
     clock.enter("golden")
     inputs, outputs = golden_samples(program, seed)
@@ -213,14 +220,14 @@ def _compile(
         triple=chosen.triple or "",
         program=program,
         certificates=certificates,
-        kernels=generated.kernels,
+        kernels=code.kernels if isinstance(code, Generated) else (),
         golden_inputs=inputs,
         golden_outputs=outputs,
         source=source,
         units=units,
         stream=stream,
         fused=fuse,
-        toolchain=toolchain(chosen.architecture or ""),
+        toolchain=toolchain(chosen.architecture or host_architecture()),
     )
     tested: list[str] = []
 
@@ -228,9 +235,19 @@ def _compile(
         clock.enter("check")
         tested.extend(_check_golden(staged, folder, inputs, outputs))
 
-    artifact = write(contents, folder, check)
+    if isinstance(code, Generated):
+        artifact, reports = write(contents, folder, check), code.reports
+    else:
+        artifact, reports = write_sources(contents, code, folder, check), {"generic": code.report}
     clock.finish()
-    return CompileReport(artifact, generated.reports, clock.seconds, tuple(tested))
+    return CompileReport(artifact, reports, clock.seconds, tuple(tested))
+
+
+def _generate_source(program: Program, certificates: Mapping[str, Certificate], fuse: bool) -> GeneratedSource:
+    from edgeconv.codegen.c_source import generate_source
+
+    (certificate,) = certificates.values()
+    return generate_source(program, certificate.forms, fuse=fuse)
 
 
 def _check_units(program: Program, units: Mapping[str, str]) -> None:

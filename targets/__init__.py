@@ -29,8 +29,8 @@ HOST_ALIAS = "cpu"
 
 _HOST_TARGETS = {"x86_64": "x86-64", "aarch64": "aarch64"}
 # Families, and for CPUs architectures, that code generation exists for.
-_COMPILABLE = {("cpu", "x86_64"), ("cpu", "aarch64")}
-_RUNS = ("in-process", "qemu-aarch64", "ssh", "verilator", "uart")
+_COMPILABLE = {("cpu", "x86_64"), ("cpu", "aarch64"), ("c", None)}
+_RUNS = ("in-process", "host-gcc", "qemu-aarch64", "ssh", "verilator", "uart")
 
 # Field -> (type, is it required).
 _COMMON_FIELDS: dict[str, tuple[type, bool]] = {
@@ -40,6 +40,7 @@ _COMMON_FIELDS: dict[str, tuple[type, bool]] = {
 }
 _FAMILY_FIELDS: dict[str, dict[str, tuple[type, bool]]] = {
     "cpu": {"triple": (str, True), "isa": (dict, True)},
+    "c": {},
     "cuda": {"architectures": (list, True)},
     "fpga": {"part": (str, True), "clock_mhz": (float, True)},
 }
@@ -68,12 +69,12 @@ class Target:
 
     Attributes:
         name: the file's name without `.toml`.
-        family: `cpu`, `cuda` or `fpga`.
+        family: `cpu`, `c`, `cuda` or `fpga`.
         description: one line for people.
-        run: `in-process`, `qemu-aarch64`, `ssh`, `verilator` or `uart`.
+        run: `in-process`, `host-gcc`, `qemu-aarch64`, `ssh`, `verilator` or `uart`.
         path: the file it was read from.
         triple: LLVM's target triple (family cpu).
-        isas: instruction sets the artifact carries, slowest first (family cpu).
+        isas: instruction sets the artifact carries, slowest first (families cpu and c).
         architectures: such as `sm_75` (family cuda).
         part: the device's order code (family fpga).
         clock_mhz: clock that is aimed for, in MHz (family fpga).
@@ -134,9 +135,13 @@ class Target:
             values["isas"] = [{"name": isa.name, "cpu": isa.cpu, "features": list(isa.features)} for isa in self.isas]
         elif self.family == "cuda":
             values["architectures"] = list(self.architectures)
-        else:
+        elif self.family == "fpga":
             values |= {"part": self.part, "clock_mhz": self.clock_mhz}
         return values
+
+
+_NO_TABLES = {"c": (Isa("generic", ""),)}
+"""Instruction sets of families whose files name none: C sources compute with the integers of `generic`."""
 
 
 def list_targets() -> tuple[Target, ...]:
@@ -209,7 +214,7 @@ def _read(path: Path) -> Target:
         run=_one_of(path, "run", values["run"], _RUNS),
         path=path,
         triple=values.get("triple"),
-        isas=_read_isas(path, values["triple"], values["isa"]) if family == "cpu" else (),
+        isas=_read_isas(path, values["triple"], values["isa"]) if family == "cpu" else _NO_TABLES.get(family, ()),
         architectures=tuple(values.get("architectures", ())),
         part=values.get("part"),
         clock_mhz=float(values["clock_mhz"]) if "clock_mhz" in values else None,

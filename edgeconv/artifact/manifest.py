@@ -148,8 +148,9 @@ class Manifest:
         edgeconv: version that compiled it.
         name: of the model; files in lib/ and include/ carry it.
         target, triple: what it was compiled for.
-        library: path of the shared library in the folder.
-        executable: path of edge-run, and `executable_libc`: "musl" (static, no libc needed) or "glibc" (static).
+        library: path of the shared library in the folder, or of the C source (target c).
+        executable: path of edge-run, and `executable_libc`: "musl" (static, no libc needed) or "glibc" (static); both
+            empty where there is none.
         scratch_bytes, scratch_alignment: working memory of one call, the largest of all instruction sets.
         weight_bytes: constants of the program, packed as on disk before compression.
         macs: multiply-accumulates for one sample.
@@ -188,7 +189,7 @@ class Manifest:
 
     @property
     def architecture(self) -> str:
-        """CPU architecture, the first part of the triple."""
+        """CPU architecture, the first part of the triple; empty for C source."""
         return self.triple.split("-")[0]
 
     @property

@@ -12,7 +12,7 @@ from pathlib import Path
 from edgeconv.artifact.manifest import StreamSettings, TensorInfo
 from edgeconv.errors import UnsupportedModelError
 
-__all__ = ["C_FOLDER", "ISA_NUMBERS", "KernelSource", "ModelSource", "example_text", "header_text", "identifier"]
+__all__ = ["C_FOLDER", "C_TYPES", "ISA_NUMBERS", "KernelSource", "ModelSource", "example_text", "header_text", "identifier", "tensor_comment"]
 
 C_FOLDER = Path(__file__).parent / "c"
 """The fixed sources; edge.h is copied into every artifact."""
@@ -21,10 +21,11 @@ ISA_NUMBERS = {"generic": 1, "avx2": 2, "avx512vnni": 3, "neon": 4, "neon+dotpro
 """enum edge_isa of edge.h."""
 
 _MOST_AXES = 8  # of edge_tensor in edge_model.h
-_C_TYPES = {
+C_TYPES = {
     "float32": "float",
     **{f"{sign}int{bits}": f"{sign}int{bits}_t" for sign in ("", "u") for bits in (8, 16, 32, 64)},
 }
+"""By numpy's name."""
 
 
 @dataclass(frozen=True)
@@ -155,16 +156,17 @@ def header_text(model: ModelSource, isa_names: Sequence[str], weight_bytes: int,
     ]
     for kind, tensors in (("INPUT", model.inputs), ("OUTPUT", model.outputs)):
         for index, tensor in enumerate(tensors):
-            lines += ["", *_tensor_comment(kind, index, tensor)]
+            lines += ["", *tensor_comment(kind, index, tensor)]
             lines += [
-                f"typedef {_C_TYPES[tensor.dtype]} edge_{kind.lower()}_{index}_type;",
+                f"typedef {C_TYPES[tensor.dtype]} edge_{kind.lower()}_{index}_type;",
                 f"#define EDGE_{kind}_{index}_ELEMENTS {prod(tensor.shape)}",
                 f"#define EDGE_{kind}_{index}_BYTES {prod(tensor.shape) * _kind_and_bytes(tensor.dtype)[1]}",
             ]
     return "\n".join([*lines, "", "#endif"]) + "\n"
 
 
-def _tensor_comment(kind: str, index: int, tensor: TensorInfo) -> list[str]:
+def tensor_comment(kind: str, index: int, tensor: TensorInfo) -> list[str]:
+    """A comment that describes an input or output."""
     shape = " x ".join(map(str, tensor.shape)) or "a single value"
     unit = f" in {tensor.unit}" if tensor.unit else ""
     lines = [f"/* {kind.lower()} {index}, {_quoted(tensor.name)}: {tensor.type}, {shape}{unit}"]

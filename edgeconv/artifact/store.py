@@ -56,8 +56,13 @@ class Artifact:
 
     @property
     def library(self) -> Path:
-        """The shared library."""
+        """The shared library, or the C source of the model."""
         return self.path / self.manifest.library
+
+    @property
+    def is_source(self) -> bool:
+        """Whether this is C source, to be compiled before it runs."""
+        return self.library.suffix == ".c"
 
     @property
     def executable(self) -> Path:

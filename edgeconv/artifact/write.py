@@ -22,6 +22,7 @@ from edgeconv.artifact.manifest import (
     MANIFEST_NAME,
     CompiledIsa,
     Manifest,
+    StreamSettings,
     render_manifest,
 )
 from edgeconv.artifact.sources import C_FOLDER, ModelSource, example_text, header_text, identifier
@@ -32,7 +33,7 @@ from edgeconv.ir import ARITHMETIC_VERSION, Program
 from edgeconv.ir.storage import save_program
 from edgeconv.runtime.cpu_features import INSTRUCTION_SETS
 
-__all__ = ["Contents", "model_source", "write"]
+__all__ = ["Contents", "make_manifest", "model_source", "write", "write_common"]
 
 SCRATCH_ALIGNMENT = 64
 
@@ -45,7 +46,7 @@ class Contents:
         name: of the model; it becomes part of file names.
         target, triple: what it is compiled for.
         certificates: by policy.
-        kernels: generated code, slowest instruction set first.
+        kernels: generated code, slowest instruction set first; none where the artifact is C source.
         golden_inputs, golden_outputs: arrays (n, *shape) by name, for the self-test.
         source: "file" and "sha256" of the model.
         units: of real values, by tensor name.
@@ -84,25 +85,37 @@ def write(contents: Contents, output: Path, check: Callable[[Artifact], None] | 
     linked = link(model, contents.kernels, contents.triple.split("-")[0])
     with publish(output) as folder:
         library = _write_library(folder, model.name, linked)
-        save_program(contents.program, folder)
-        for policy, certificate in contents.certificates.items():
-            text = certificate.to_json().encode("utf-8")
-            # No time stamp: equal certificates give equal bytes.
-            (folder / certificate_name(policy)).write_bytes(gzip.compress(text, 9, mtime=0))
         _write_headers(folder, model, contents, library)
-        _write_golden(folder / GOLDEN_FOLDER, contents)
-        manifest = _manifest(contents, model, library, linked, folder)
+        write_common(folder, contents)
+        manifest = make_manifest(
+            contents,
+            folder,
+            library=library,
+            executable="edge-run",
+            executable_libc=linked.libc,
+            scratch=(model.scratch_bytes, model.scratch_alignment),
+            isas=tuple(map(_compiled_isa, contents.kernels)),
+        )
         (folder / MANIFEST_NAME).write_text(render_manifest(manifest), encoding="utf-8")
         if check is not None:
             check(Artifact(folder, manifest))
     return Artifact(output, manifest)
 
 
+def write_common(folder: Path, contents: Contents) -> None:
+    """Write what artifacts of all families have: program, certificates, golden samples."""
+    save_program(contents.program, folder)
+    for policy, certificate in contents.certificates.items():
+        text = certificate.to_json().encode("utf-8")
+        # No time stamp: equal certificates give equal bytes.
+        (folder / certificate_name(policy)).write_bytes(gzip.compress(text, 9, mtime=0))
+    _write_golden(folder / GOLDEN_FOLDER, contents)
+
+
 def model_source(contents: Contents) -> ModelSource:
     """The description of the model that its C sources are made of."""
     program = contents.program
     inputs = layers.describe_inputs(program, contents.units)
-    stream = default_settings(inputs)
     return ModelSource(
         name=identifier(contents.name),
         inputs=inputs,
@@ -112,8 +125,14 @@ def model_source(contents: Contents) -> ModelSource:
         scratch_alignment=SCRATCH_ALIGNMENT,
         macs=sum(layers.macs_of(program, operator) for operator in program.operators),
         ranges=layers.input_ranges(program),
-        stream=settings_for(inputs, stream, contents.stream) if contents.stream else stream,
+        stream=_stream_settings(contents),
     )
+
+
+def _stream_settings(contents: Contents) -> StreamSettings | None:
+    inputs = layers.describe_inputs(contents.program, contents.units)
+    usual = default_settings(inputs)
+    return settings_for(inputs, usual, contents.stream) if contents.stream else usual
 
 
 def _write_library(folder: Path, name: str, linked: Linked) -> str:
@@ -151,43 +170,58 @@ def _write_golden(folder: Path, contents: Contents) -> None:
             np.save(folder / f"{kind}-{index}.npy", np.ascontiguousarray(arrays[name]), allow_pickle=False)
 
 
-def _manifest(contents: Contents, model: ModelSource, library: str, linked: Linked, folder: Path) -> Manifest:
-    forms = {policy: certificate.forms for policy, certificate in contents.certificates.items()}
-    isas = tuple(
-        CompiledIsa(
-            kernel.isa,
-            POLICY_OF_ISA[kernel.isa].name,
-            tuple(sorted(INSTRUCTION_SETS[kernel.isa].features)),
-            len(kernel.object_code),
-            len(kernel.blob),
-            kernel.scratch_bytes,
-            hashlib.sha256(kernel.blob).hexdigest(),
-            kernel.cpu,
-        )
-        for kernel in contents.kernels
+def _compiled_isa(kernel: CompiledKernel) -> CompiledIsa:
+    return CompiledIsa(
+        kernel.isa,
+        POLICY_OF_ISA[kernel.isa].name,
+        tuple(sorted(INSTRUCTION_SETS[kernel.isa].features)),
+        len(kernel.object_code),
+        len(kernel.blob),
+        kernel.scratch_bytes,
+        hashlib.sha256(kernel.blob).hexdigest(),
+        kernel.cpu,
     )
+
+
+def make_manifest(
+    contents: Contents,
+    folder: Path,
+    *,
+    library: str,
+    executable: str,
+    executable_libc: str,
+    scratch: tuple[int, int],
+    isas: tuple[CompiledIsa, ...],
+) -> Manifest:
+    """The manifest of a folder that holds everything else.
+
+    Args:
+        scratch: bytes and alignment.
+    """
+    program = contents.program
+    forms = {policy: certificate.forms for policy, certificate in contents.certificates.items()}
     return Manifest(
         format=FORMAT_VERSION,
         arithmetic=ARITHMETIC_VERSION,
         abi=ABI_VERSION,
         edgeconv=__version__,
-        name=model.name,
+        name=identifier(contents.name),
         target=contents.target,
         triple=contents.triple,
         library=library,
-        executable="edge-run",
-        executable_libc=linked.libc,
-        scratch_bytes=model.scratch_bytes,
-        scratch_alignment=model.scratch_alignment,
-        weight_bytes=layers.weight_bytes(contents.program),
-        macs=model.macs,
-        inputs=model.inputs,
-        outputs=model.outputs,
+        executable=executable,
+        executable_libc=executable_libc,
+        scratch_bytes=scratch[0],
+        scratch_alignment=scratch[1],
+        weight_bytes=layers.weight_bytes(program),
+        macs=sum(layers.macs_of(program, operator) for operator in program.operators),
+        inputs=layers.describe_inputs(program, contents.units),
+        outputs=layers.describe_outputs(program, contents.units),
         isas=isas,
-        layers=layers.describe_layers(contents.program, forms),
+        layers=layers.describe_layers(program, forms),
         source=dict(contents.source),
         fused=contents.fused,
         toolchain=dict(contents.toolchain),
-        stream=model.stream,
+        stream=_stream_settings(contents),
         files=file_entries(folder),
     )

@@ -76,13 +76,10 @@ def _artifact_text(artifact: Any) -> str:
     facts = [
         ("model", f"{manifest.name}, from {manifest.source.get('file', 'a program')}"),
         ("compiled by", f"edgeconv {manifest.edgeconv}, arithmetic {manifest.arithmetic}, C interface {manifest.abi}"),
-        ("target", f"{manifest.target} ({manifest.triple})"),
+        ("target", f"{manifest.target} ({manifest.triple})" if manifest.triple else manifest.target),
         ("work", f"{readable_count(manifest.macs)} MACs a sample"),
         ("memory", f"{readable_bytes(manifest.weight_bytes)} weights, {readable_bytes(manifest.scratch_bytes)} arena"),
-        (
-            "on disk",
-            f"{readable_bytes(artifact.size)} without golden/, edge-run linked with {manifest.executable_libc}",
-        ),
+        ("on disk", f"{readable_bytes(artifact.size)} without golden/{_linked(manifest)}"),
     ]
     isas = [
         (isa.name, readable_bytes(isa.object_bytes), readable_bytes(isa.blob_bytes), readable_bytes(isa.scratch_bytes))
@@ -96,6 +93,10 @@ def _artifact_text(artifact: Any) -> str:
             format_table(isas, header=("instruction set", "code", "weights", "arena")),
         ]
     )
+
+
+def _linked(manifest: Any) -> str:
+    return f", edge-run linked with {manifest.executable_libc}" if manifest.executable else ", C source"
 
 
 _LAYER_HEADER = ("operator", "output", "shape", "MACs", "weights", "requantization")

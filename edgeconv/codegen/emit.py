@@ -12,7 +12,7 @@ from edgeconv.codegen.layout import Layout
 from edgeconv.codegen.plan import Plan, Step, Store
 from edgeconv.codegen.tir import Expr, IRBuilder, T
 
-__all__ = ["Emitted", "KernelReport", "emit_function"]
+__all__ = ["Emitted", "KernelReport", "emit_function", "emit_step"]
 
 _RAW_C_FUNCTION = 2  # TVM's calling convention "device kernel launch": plain arguments, no packed-function ABI
 
@@ -53,18 +53,22 @@ def emit_function(plan: Plan, blob: Blob, isa: Isa, symbol: str, only: Step | No
         build = Builder(isa, plan, blob, parameters, const(0, "int64"))
         with T.serial(0, samples) as sample:
             build.set_sample(const(0, "int64") if only else sample)
-            for step in [only] if only else plan.steps:
-                chosen = select(isa, step)
-                before = set(blob.sections)
-                detail = chosen.emit(build, step)
-                if not isinstance(step.operator, Store):
-                    fill_halo(build, build.view(step.output))
-                build.end_step()
-                added = [blob.sections[name][1] for name in blob.sections if name not in before]
-                keyword = getattr(step.operator, "keyword", type(step.operator).__name__.lower())
-                operators = (keyword, "requant") if step.requant else (keyword,)
-                report.append(KernelReport(step.output, operators, chosen.name, detail, sum(added)))
+            report += [emit_step(build, step) for step in ([only] if only else plan.steps)]
     return Emitted(ir.get(), plan.arena_bytes + build.temporary_bytes, tuple(report))
+
+
+def emit_step(build: Builder, step: Step) -> KernelReport:
+    """Emit the kernel of a step and the halo around what it writes."""
+    chosen = select(build.isa, step)
+    before = set(build.blob.sections)
+    detail = chosen.emit(build, step)
+    if not isinstance(step.operator, Store):
+        fill_halo(build, build.view(step.output))
+    build.end_step()
+    added = [build.blob.sections[name][1] for name in build.blob.sections if name not in before]
+    keyword = getattr(step.operator, "keyword", type(step.operator).__name__.lower())
+    operators = (keyword, "requant") if step.requant else (keyword,)
+    return KernelReport(step.output, operators, chosen.name, detail, sum(added))
 
 
 def fill_halo(build: Builder, view: View) -> None:
@@ -100,6 +104,10 @@ def _halo_runs(layout: Layout, per_sample: int) -> list[tuple[int, int, int, int
 def fill(build: Builder, view: View, offset: Expr, count: int, stored: int) -> None:
     """Write `count` equal stored elements from `offset` on, and nothing else."""
     element = view.layout.storage.element
+    if build.isa.plain:
+        with build.loop(count) as index:
+            view.vstore(offset + index, const(stored, element), 1)
+        return
     lanes = 4 * max(4, build.isa.lanes) // view.layout.storage.bytes
     whole, rest = divmod(count, lanes)
     if whole:

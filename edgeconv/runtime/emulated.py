@@ -22,16 +22,21 @@ from edgeconv.errors import DeviceError, ToolError, UsageError
 from edgeconv.runtime.cpu_features import host_architecture, supported_isas
 from edgeconv.runtime.runner import Runner, never
 
-__all__ = ["EmulatedRunner", "emulator", "open_runner", "runnable_isas"]
+__all__ = ["EmulatedRunner", "emulator", "is_native", "open_runner", "runnable_isas"]
 
 _EMULATORS = {"aarch64": ("qemu-aarch64-static", "qemu-aarch64")}
 PACKAGE = "qemu-user-static"
 _MODELLED_CPUS = ("cortex-a53", "cortex-a72", "cortex-a76")  # of LLVM's names, those that qemu 7 knows, too
 
 
+def is_native(manifest: Manifest) -> bool:
+    """Whether the artifact is for this machine's architecture, or C source, which has none."""
+    return manifest.architecture in ("", host_architecture())
+
+
 def emulator(manifest: Manifest) -> str | None:
     """The command that runs programs of the artifact's architecture here; None where it is native or has none."""
-    if manifest.architecture == host_architecture():
+    if is_native(manifest):
         return None
     commands = _EMULATORS.get(manifest.architecture, ())
     return next((command for command in commands if shutil.which(command)), None)
@@ -40,7 +45,7 @@ def emulator(manifest: Manifest) -> str | None:
 def runnable_isas(manifest: Manifest) -> tuple[str, ...]:
     """The artifact's instruction sets that run on this machine, emulated or not, slowest first."""
     carried = tuple(isa.name for isa in manifest.isas)
-    if manifest.architecture == host_architecture():
+    if is_native(manifest):
         here = supported_isas()
         return tuple(name for name in carried if name in here)
     return carried if emulator(manifest) else ()
@@ -53,7 +58,7 @@ def open_runner(artifact: Artifact, isa: str | None = None) -> Runner:
         DeviceError: the machine lacks CPU features that it needs, or the emulator.
     """
     manifest = artifact.manifest
-    if manifest.architecture == host_architecture():
+    if is_native(manifest):
         return Runner(artifact, isa)
     return EmulatedRunner(artifact, isa)
 

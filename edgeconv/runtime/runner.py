@@ -53,7 +53,7 @@ class Runner:
         manifest = artifact.manifest
         self.artifact = artifact
         self.inputs, self.outputs = manifest.inputs, manifest.outputs
-        self._library = Library(artifact.library, manifest, isa)
+        self._library = _open_library(artifact, isa)
         self.isa = self._library.isa
         self._threads = threading.local()
         fast = make_fast_call(self._library, manifest, self._new_scratch())
@@ -195,6 +195,15 @@ class Runner:
                     f"input '{tensor.name}' holds {array.min()}…{array.max()}", expected=f"{lo}…{hi} ({tensor.type})"
                 )
         return InputError("an input holds values outside its type")
+
+
+def _open_library(artifact: Artifact, isa: str | None) -> Library:
+    if not artifact.is_source:
+        return Library(artifact.library, artifact.manifest, isa)
+    from edgeconv.artifact.c_target.host import host_library
+
+    with host_library(artifact) as library:
+        return Library(library, artifact.manifest, isa)
 
 
 def never(*_arguments: object) -> None:

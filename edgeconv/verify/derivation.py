@@ -89,6 +89,11 @@ def _compare_library(
     notes: list[str],
 ) -> None:
     from edgeconv.artifact.build import check_library
+    from edgeconv.artifact.c_target.write import check_sources
 
-    for place, found, expected in check_library(artifact, program, certificates, notes):
+    if artifact.is_source:
+        differences = check_sources(artifact, program, certificates)
+    else:
+        differences = check_library(artifact, program, certificates, notes)
+    for place, found, expected in differences:
         problems.append(Problem(place, found, expected))

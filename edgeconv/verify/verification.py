@@ -15,8 +15,7 @@ from edgeconv import reference
 from edgeconv.artifact import Artifact, read
 from edgeconv.errors import ArtifactError, EdgeconvError, ModelError, ToolError, UsageError
 from edgeconv.ir import Program
-from edgeconv.runtime.cpu_features import host_architecture
-from edgeconv.runtime.emulated import PACKAGE, emulator, open_runner, runnable_isas
+from edgeconv.runtime.emulated import PACKAGE, emulator, is_native, open_runner, runnable_isas
 from edgeconv.runtime.runner import Runner
 from edgeconv.verify.inputs import random_inputs
 from edgeconv.verify.results import (
@@ -158,9 +157,9 @@ def _compare_artifact(
     progress: Callable[[str], None],
     onnx_comparison: OnnxComparison | None = None,
 ) -> None:
-    altered = [
-        p for p in findings.problems if p.place.startswith((artifact.manifest.library, artifact.manifest.executable))
-    ]
+    manifest = artifact.manifest
+    code = (manifest.library, *([manifest.executable] if manifest.executable else ["src/", "include/"]))
+    altered = [p for p in findings.problems if p.place.startswith(code)]
     if altered:
         findings.notes.append("the artifact was not run: its machine code is not what the model gives")
     runners = {} if altered else _runners(artifact, findings.notes)
@@ -196,7 +195,7 @@ def _runners(artifact: Artifact, notes: list[str]) -> dict[str, Runner]:
         else:
             notes.append(f"instruction set {isa.name} was not run: this CPU lacks it")
     if not runners:
-        foreign = artifact.manifest.architecture != host_architecture()
+        foreign = not is_native(artifact.manifest)
         raise ToolError(
             f"{artifact.path}: no instruction set of the artifact runs on this machine",
             advice=f"apt-get install {PACKAGE} runs it under emulation" if foreign else None,

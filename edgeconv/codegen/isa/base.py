@@ -102,6 +102,7 @@ class Isa:
         has_fma: fused multiply-add in float32 and float64. Without it requantizations use integers alone.
         llvm_options: command-line options of LLVM's passes.
         dots: dot products; of those that fit activations and weights the first is taken.
+        plain: C source, with no vectors of elements, and with weights of its own, in the order of the program.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Isa:
     panel_blocks: int = 16
     has_fma: bool = False
     dots: tuple[Dot, ...] = ()
+    plain: bool = False
 
     def dot(self, activation: str, least_weight: int, most_weight: int) -> Dot | None:
         """The dot product for activations of this stored type and weights in this range, or None."""

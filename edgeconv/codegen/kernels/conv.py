@@ -79,7 +79,9 @@ def _emit(build: Builder, step: Step) -> str:
             i = weights.channel_of(channel_indices)
             source = [p * s + t * d - b for p, s, t, d, b in _tap_terms(position, taps, window)]
             value = _Product(build, step, operator, element)
-            inside = _inside(source, step.type(operator.x).shape[2:], window)
+            halo = step.layout(operator.x).halo
+            covered = halo is not None and halo.covers(operator.pads, operator.x_zero_point)
+            inside = None if covered else _inside(source, step.type(operator.x).shape[2:], window)
             weight = weights.of(begin, taps, channel_indices, element)
             x_channel = group * w.shape[1] + i
             if inside is None:
@@ -106,7 +108,7 @@ class _Weights:
         self._shared = None
         self.channels: tuple[int, ...] = (self._channels,)
         name = f"{step.output}/weights"
-        if operator.groups == 1 and SharedWeights.fits(w):
+        if operator.groups == 1 and not build.isa.plain and SharedWeights.fits(w):
             length = self._channels * (self._kernel[-1] if self._joined else 1)
             self._shared = SharedWeights(build, name, inner.reshape(len(w), -1, length), panel_blocks(len(w), PANEL))
             if self._channels % GROUP == 0:

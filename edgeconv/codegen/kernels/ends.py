@@ -28,6 +28,7 @@ from edgeconv.ir import operators as ops
 from edgeconv.ir.exact import fraction_to_float32
 
 _MOST_THRESHOLDS = 1 << 16
+_MOST_THRESHOLDS_FOR_SPEED = 1 << 10  # 4 KiB of constants
 _NEVER = np.iinfo(np.int32).max
 
 
@@ -38,7 +39,7 @@ def _quantize(build: Builder, step: Step) -> str:
     x, y = build.view(operator.x), build.view(step.output)
     function, detail = (
         (_by_thresholds(build, step, operator), "binary search in thresholds")
-        if operator.offset
+        if operator.offset or _prefers_thresholds(build, operator)
         else (_by_division(build, step, operator), "division of significands")
     )
     with each_element(build, y.layout) as indices:
@@ -46,6 +47,12 @@ def _quantize(build: Builder, step: Step) -> str:
         channel = indices[operator.axis] if len(operator.scale) > 1 else 0
         y.store(indices, function(bits, channel))
     return detail
+
+
+def _prefers_thresholds(build: Builder, operator: ops.Quantize) -> bool:
+    """Small processors divide 64-bit numbers in software, in more time than a few comparisons take."""
+    levels = len(operator.scale) * (operator.grid.hi - operator.grid.lo)
+    return build.isa.plain and levels <= _MOST_THRESHOLDS_FOR_SPEED
 
 
 def _by_division(build: Builder, step: Step, operator: ops.Quantize) -> Callable[[Expr, Expr], Expr]:

@@ -31,7 +31,8 @@ def _i64(value: int) -> Expr:
 
 
 def _shift_left(value: Expr, amount: Expr | int) -> Expr:
-    return tirx.shift_left(value, _i64(amount) if isinstance(amount, int) else amount)
+    # A constant shift is a product: the value may be negative, which C does not shift.
+    return value * _i64(1 << amount) if isinstance(amount, int) else tirx.shift_left(value, amount)
 
 
 def _shift_right(value: Expr, amount: Expr | int) -> Expr:
@@ -57,11 +58,11 @@ def float32_of_limbs(sums: Sequence[Expr], dropped: int, fraction_bits: int) -> 
     negative = limbs[-1] < _i64(0)
     magnitude = _carried([_select(negative, -limb, limb) for limb in limbs])
     window, position, below = _leading_window(magnitude)
-    # The window lies in [2²⁶, 2⁵²) unless the number is zero; 24 bits of it are kept.
+    # The window lies in [2²⁶, 2⁵²) unless the number is zero; 24 bits of it are kept. A shift is never below 1.
     shift = held(_bit_length(window) - _i64(24))
     scale = 149 - fraction_bits  # the least significant kept bit has weight 2^(shift + 26·position - fraction_bits)
     subnormal_shift = _i64(-scale) - position * _i64(LIMB_BITS)
-    shift = held(tirx.min(tirx.max(shift, subnormal_shift), _i64(60)))
+    shift = held(tirx.min(tirx.max(tirx.max(shift, subnormal_shift), _i64(1)), _i64(60)))
     kept = held(_shift_right(window, shift))
     rest = held(window - _shift_left(kept, shift))
     half = held(_shift_left(_i64(1), shift - _i64(1)))

@@ -40,7 +40,8 @@ class _Right:
         self._zero, self._shape = operator.w_zero_point, step.type(operator.w).shape
         self._x, self._shared = step.layout(operator.x), None
         constants = step.plan.program.constants
-        if operator.w in constants and len(self._shape) == 2 and operator.x not in constants:
+        shareable = operator.w in constants and len(self._shape) == 2 and operator.x not in constants
+        if shareable and not build.isa.plain:
             stored, _ = stored_weights(step, operator)
             if stored.shape[1] == self._shape[0] and SharedWeights.fits(stored):
                 blocks = panel_blocks(prod(step.type(operator.x).shape[:-1]), self._shape[1], PANEL)

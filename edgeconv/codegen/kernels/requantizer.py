@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeconv.codegen.builder import Builder, Memory, View, bind, const
 from edgeconv.codegen.integer_forms import SoftFma, integer_form
@@ -27,7 +29,7 @@ from edgeconv.ir.forms import (
     WideMulShift,
 )
 
-__all__ = ["Requantizer", "proved_forms", "reach_of"]
+__all__ = ["Requantizer", "Uniform", "proved_forms", "reach_of"]
 
 _LIMB = 26
 
@@ -47,6 +49,22 @@ def reach_of(forms: ProvedForms, channel: int) -> tuple[int, int]:
     """Reachable range of the accumulator of one channel."""
     ranges = forms.ranges[0]
     return ranges[channel if len(ranges) > 1 else 0]
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """One constant for all channels, read as a `View` is."""
+
+    value: int
+
+    def load(self, indices: Sequence[Expr], dtype: str = "int32") -> Expr:
+        """The constant."""
+        return const(self.value, dtype)
+
+
+def _fits(array: NDArray[np.generic], kind: np.dtype[np.generic]) -> bool:
+    bounds = np.iinfo(kind)
+    return bool(array.min() >= bounds.min and array.max() <= bounds.max)
 
 
 class Requantizer:
@@ -74,9 +92,15 @@ class Requantizer:
             numbers = np.array([self._kinds.index(type(form)) for form in forms], np.int32)
             self._kind_numbers = build.constant(f"{self._name}/kinds", numbers)
 
-    def column(self, label: str, values: Sequence[object], dtype: str) -> View:
-        """A constant per channel in the blob."""
-        return self._build.constant(f"{self._name}/{label}", np.array(values, dtype))
+    def column(self, label: str, values: Sequence[object], dtype: str) -> View | Uniform:
+        """A constant per channel in the blob; in C source as narrow as it can be, and none where all are equal."""
+        array = np.array(values, dtype)
+        if self._build.isa.plain and array.dtype.kind == "i":
+            if array.ndim == 1 and (array == array[0]).all():
+                return Uniform(int(array[0]))
+            narrow = (np.dtype(f"int{bits}") for bits in (8, 16, 32, 64))
+            array = array.astype(next(kind for kind in narrow if _fits(array, kind)))
+        return self._build.constant(f"{self._name}/{label}", array)
 
     def scalar(self, acc: Expr, channel: Expr) -> Expr:
         """The value, an int32 scalar, for an int32 or int64 accumulator of `channel` (its index along the axis)."""
@@ -88,6 +112,7 @@ class Requantizer:
         if len(self._kinds) == 1:
             return bind(self._emitters[self._kinds[0]](wide, channel))
         result = self._build.local("int32", 1)
+        result.store("int32", 0, const(0))  # each channel has one of the kinds, which a C compiler cannot know
         for number, kind in enumerate(self._kinds):
             with T.If(tirx.EQ(self._kind_numbers.load([channel]), number)), T.Then():
                 result.store("int32", 0, self._emitters[kind](wide, channel))
@@ -104,11 +129,16 @@ class Requantizer:
         return self._build.local("int32", 1)
 
     @property
+    def plain(self) -> bool:
+        """Whether this becomes C source."""
+        return self._build.isa.plain
+
+    @property
     def half_even(self) -> bool:
         """Whether ties go to even."""
         return self._grid.rounding is Rounding.HALF_EVEN
 
-    def _fix_columns(self, forms: Sequence[Form]) -> list[tuple[View, View]]:
+    def _fix_columns(self, forms: Sequence[Form]) -> list[tuple[View | Uniform, View | Uniform]]:
         fixes = [form.fixes if isinstance(form, FmaF32) else () for form in forms]
         columns = []
         for index in range(max(map(len, fixes))):
@@ -172,6 +202,17 @@ def _fma_f64(requantizer: Requantizer, forms: Sequence[FmaF64 | None]) -> Callab
     return emit
 
 
+def _below_half(
+    requantizer: Requantizer, rows: Sequence[MulShift]
+) -> Callable[[Expr, Expr, View | Uniform], Expr]:
+    """What is added before the shift: 2^(shift - 1), less one for half-even. C source computes it: flash is scarce."""
+    if requantizer.plain:
+        one = const(1, "int64")
+        return lambda channel, shift, even: tirx.shift_left(one, shift - one) - even.load([channel], "int64")
+    below = requantizer.column("half", [(1 << (form.shift - 1)) - form.half_even for form in rows], "int64")
+    return lambda channel, shift, even: below.load([channel], "int64")
+
+
 def _mul_shift(requantizer: Requantizer, forms: Sequence[MulShift | None]) -> Callable[[Expr, Expr], Expr]:
     plain = MulShift(0, 0, 1)
     rows = [form or plain for form in forms]
@@ -179,15 +220,16 @@ def _mul_shift(requantizer: Requantizer, forms: Sequence[MulShift | None]) -> Ca
     addends = requantizer.column("addend", [form.addend for form in rows], "int64")
     shifts = requantizer.column("shift", [form.shift for form in rows], "int64")
     # Half-even adds half - 1 + (the lowest kept bit), half-up adds half.
-    below = requantizer.column("half", [(1 << (form.shift - 1)) - form.half_even for form in rows], "int64")
     even = requantizer.column("even", [int(form.half_even) for form in rows], "int64")
+    below = _below_half(requantizer, rows)
 
     def emit(acc: Expr, channel: Expr) -> Expr:
         shift = bind(shifts.load([channel], "int64"))
         product = bind(acc * multipliers.load([channel], "int64") + addends.load([channel], "int64"))
-        odd = tirx.bitwise_and(tirx.shift_right(product, shift), even.load([channel], "int64"))
-        rounded = tirx.shift_right(product + below.load([channel], "int64") + odd, shift)
-        return requantizer.clipped(rounded)
+        total = product + below(channel, shift, even)
+        if even != Uniform(0):
+            total = total + tirx.bitwise_and(tirx.shift_right(product, shift), even.load([channel], "int64"))
+        return requantizer.clipped(tirx.shift_right(total, shift))
 
     return emit
 
