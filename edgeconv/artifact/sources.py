@@ -12,7 +12,17 @@ from pathlib import Path
 from edgeconv.artifact.manifest import StreamSettings, TensorInfo
 from edgeconv.errors import UnsupportedModelError
 
-__all__ = ["C_FOLDER", "C_TYPES", "ISA_NUMBERS", "KernelSource", "ModelSource", "example_text", "header_text", "identifier", "tensor_comment"]
+__all__ = [
+    "C_FOLDER",
+    "C_TYPES",
+    "ISA_NUMBERS",
+    "KernelSource",
+    "ModelSource",
+    "example_text",
+    "header_text",
+    "identifier",
+    "tensor_comment",
+]
 
 C_FOLDER = Path(__file__).parent / "c"
 """The fixed sources; edge.h is copied into every artifact."""

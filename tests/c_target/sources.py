@@ -63,7 +63,8 @@ def run_units(units: Sequence[Unit], folder: Path, options: Sequence[str] = SANI
     names = [one.name for one in units]
     calls = "".join(f'    if (strcmp(argv[1], "{name}") == 0) return self_test_{name}();\n' for name in names)
     declared = "".join(f"int self_test_{name}(void);\n" for name in names)
-    main = f"#include <string.h>\n{declared}int main(int argc, char **argv) {{\n    (void)argc;\n{calls}    return 9;\n}}\n"
+    body = f"int main(int argc, char **argv) {{\n    (void)argc;\n{calls}    return 9;\n}}\n"
+    main = f"#include <string.h>\n{declared}{body}"
     (folder / "main.c").write_text(main, encoding="utf-8")
     files = [f"{name}.c" for name in (*names, "main")]
     command = ["gcc", *STRICT, "-Werror", *options, *files, "-o", "all"]

@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeconv.artifact.manifest import TensorInfo
 from edgeconv.artifact.sources import C_TYPES, identifier, tensor_comment
-
-if TYPE_CHECKING:
-    from edgeconv.codegen.c_source import GeneratedSource, SourceStep
+from edgeconv.codegen.c_source import MEMBERS, GeneratedSource, SourceStep
 
 __all__ = ["CModel", "Port", "array_text", "constants_text", "header_text", "ports_of", "source_text"]
 
 _WIDTH = 120
-_MEMBERS = {"uint8": "u8", "int8": "i8", "uint16": "u16", "int16": "i16", "int32": "i32", "int64": "i64", "float32": "f32"}
 _NO_TRIGRAPHS = str.maketrans({"?": "_", "*": "_", "/": "|", "\\": "_"})
 
 
@@ -92,12 +88,12 @@ def ports_of(inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo]) -> tup
 def header_text(model: CModel) -> str:
     """The text of include/<model>.h."""
     upper, source = model.name.upper(), model.source
+    made = f"made by edgeconv {model.version}, arithmetic version {model.arithmetic}"
+    memory = f"{source.constant_bytes} bytes of constants (flash), {source.scratch_bytes} bytes of scratch (RAM)"
     lines = [
-        f"/* The model '{model.name}' as portable C99, made by edgeconv {model.version}, arithmetic version "
-        f"{model.arithmetic}.",
+        f"/* The model '{model.name}' as portable C99, {made}.",
         " *",
-        f" * {model.macs} multiply-accumulates a sample; {source.constant_bytes} bytes of constants (flash),"
-        f" {source.scratch_bytes} bytes of scratch (RAM).",
+        f" * {model.macs} multiply-accumulates a sample; {memory}.",
         " * No allocation, no global state, no library; integers only, floats are copied and never computed with. */",
         f"#ifndef {upper}_H",
         f"#define {upper}_H",
@@ -116,7 +112,7 @@ def header_text(model: CModel) -> str:
     lines += [f"typedef union {model.name}_scratch {{"]
     for element in source.members:
         count = source.scratch_bytes // np.dtype(element).itemsize
-        lines += [f"    {C_TYPES[element]} {_MEMBERS[element]}[{count}];"]
+        lines += [f"    {C_TYPES[element]} {MEMBERS[element]}[{count}];"]
     lines += [
         f"}} {model.name}_scratch;",
         "",

@@ -19,7 +19,18 @@ if TYPE_CHECKING:
     from edgeconv.ir import Program
     from edgeconv.ir.forms import ProvedForms
 
-__all__ = ["GeneratedSource", "SourceConstant", "SourceStep", "generate_source"]
+__all__ = ["MEMBERS", "GeneratedSource", "SourceConstant", "SourceStep", "generate_source"]
+
+MEMBERS = {
+    "uint8": "u8",
+    "int8": "i8",
+    "uint16": "u16",
+    "int16": "i16",
+    "int32": "i32",
+    "int64": "i64",
+    "float32": "f32",
+}
+"""Members of the scratch union, by element type."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +97,7 @@ def generate_source(program: Program, forms: Mapping[str, ProvedForms], *, fuse:
         ProgramError, UnsupportedModelError: a requant without proved form, or an operator without kernel.
         ToolError: TVM failed.
     """
-    from edgeconv.codegen.c_source.builder import MEMBERS, CBuilder
+    from edgeconv.codegen.c_source.builder import CBuilder
     from edgeconv.codegen.c_source.lower import HELPERS
     from edgeconv.codegen.c_source.steps import emit_steps
     from edgeconv.codegen.isa.portable_c import PORTABLE_C

@@ -9,17 +9,15 @@ from numpy.typing import NDArray
 
 from edgeconv.codegen.blob import Blob
 from edgeconv.codegen.builder import Builder, Memory, View, reinterpret
+from edgeconv.codegen.c_source import MEMBERS
 from edgeconv.codegen.isa.portable_c import PORTABLE_C
 from edgeconv.codegen.layout import Storage, container_of, row_major
 from edgeconv.codegen.plan import Plan
 from edgeconv.codegen.tir import Expr, PointerType, PrimType, T, tirx
 
-__all__ = ["CBuilder", "Constant", "MEMBERS"]
+__all__ = ["CBuilder", "Constant"]
 
 _MANY = 1 << 30
-
-MEMBERS = {"uint8": "u8", "int8": "i8", "uint16": "u16", "int16": "i16", "int32": "i32", "int64": "i64", "float32": "f32"}
-"""Members of the scratch union, by element type."""
 
 
 @dataclass(frozen=True)

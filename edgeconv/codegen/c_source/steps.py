@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from edgeconv.codegen.c_source import SourceStep
-from edgeconv.codegen.c_source.builder import MEMBERS, CBuilder
+from edgeconv.codegen.c_source import MEMBERS, SourceStep
+from edgeconv.codegen.c_source.builder import CBuilder
 from edgeconv.codegen.c_source.lower import function_body
 from edgeconv.codegen.emit import KernelReport, emit_step
 from edgeconv.codegen.plan import Step
@@ -69,4 +69,3 @@ def _comment(step: Step, report: KernelReport) -> str:
 
 def _indices(body: str, kind: str) -> tuple[int, ...]:
     return tuple(sorted({int(index) for index in re.findall(rf"\bedge_{kind}_(\d+)\b", body)}))
-

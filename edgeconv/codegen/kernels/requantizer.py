@@ -202,9 +202,7 @@ def _fma_f64(requantizer: Requantizer, forms: Sequence[FmaF64 | None]) -> Callab
     return emit
 
 
-def _below_half(
-    requantizer: Requantizer, rows: Sequence[MulShift]
-) -> Callable[[Expr, Expr, View | Uniform], Expr]:
+def _below_half(requantizer: Requantizer, rows: Sequence[MulShift]) -> Callable[[Expr, Expr, View | Uniform], Expr]:
     """What is added before the shift: 2^(shift - 1), less one for half-even. C source computes it: flash is scarce."""
     if requantizer.plain:
         one = const(1, "int64")
