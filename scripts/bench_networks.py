@@ -2,9 +2,10 @@
 
     python scripts/bench_networks.py FOLDER      # NAME.onnx, NAME.u8s8.onnx, NAME.s8s8.onnx for every network
 
-Outputs mean nothing: shapes, operators and costs are what counts. `pulse` reads 128 points of a detector pulse, `ecg` is
-a residual network over 12 leads of 4,000 points, `depth` an encoder and decoder of depthwise-separable convolutions with
-upsampling over an image of 128×416, `wave` a chain of 1×5 and 5×1 convolutions.
+Outputs mean nothing: shapes, operators and costs are what counts. `pulse` reads 128 points of a detector pulse; `ecg`
+is a residual network over 12 leads of 4,000 points; `depth` an encoder and decoder of depthwise-separable convolutions
+with upsampling over an image of 128×416; `wave` a chain of 1×5 and 5×1 convolutions.
+
 Quantization is onnxruntime's static one, as its makers recommend it: QDQ, weights per channel, 32 calibration samples.
 """
 

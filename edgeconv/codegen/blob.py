@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ALIGNMENT", "Blob"]
+__all__ = ["ALIGNMENT", "Blob", "narrowed"]
 
 ALIGNMENT = 64
 """Bytes: a cache line and the widest vector register."""
@@ -44,3 +44,10 @@ class Blob:
     def bytes(self) -> bytes:
         """The blob, with a vector of zeros at its end, so that a vector load of the last constants stays inside."""
         return b"".join(self._parts) + bytes(ALIGNMENT)
+
+
+def narrowed(array: NDArray[np.signedinteger]) -> NDArray[np.signedinteger]:
+    """The same integers in the narrowest signed type that holds them all."""
+    lo, hi = int(array.min(initial=0)), int(array.max(initial=0))
+    bits = next(bits for bits in (8, 16, 32, 64) if -(1 << bits - 1) <= lo and hi < 1 << bits - 1)
+    return array.astype(f"int{bits}")

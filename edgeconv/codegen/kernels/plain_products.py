@@ -11,6 +11,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeconv.codegen.blob import narrowed
 from edgeconv.codegen.builder import Builder, View, bind
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.kernels.accumulator import ScalarFinish
@@ -38,9 +39,7 @@ class _Sum:
         reach = max(abs(type_.lo + layout.storage.bias), abs(type_.hi + layout.storage.bias))
         rows = np.abs(weights).reshape(len(weights), -1).sum(1)
         self.element = accumulator_element(int((rows * reach + np.abs(bias)).max()))
-        narrow = (np.dtype(f"int{bits}") for bits in (8, 16, 32, 64))
-        kind = next(k for k in narrow if np.iinfo(k).min <= weights.min() and weights.max() <= np.iinfo(k).max)
-        self._weights = build.constant(f"{step.output}/weights", weights.reshape(-1).astype(kind))
+        self._weights = build.constant(f"{step.output}/weights", narrowed(weights.reshape(-1)))
         self._bias: View = build.constant(f"{step.output}/bias", bias.astype(self.element))
         self._acc = build.local(self.element, 1)
 

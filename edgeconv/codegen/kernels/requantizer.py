@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from edgeconv.codegen.blob import narrowed
 from edgeconv.codegen.builder import Builder, Memory, View, bind, const
 from edgeconv.codegen.integer_forms import SoftFma, integer_form
 from edgeconv.codegen.plan import Step
@@ -62,11 +62,6 @@ class Uniform:
         return const(self.value, dtype)
 
 
-def _fits(array: NDArray[np.generic], kind: np.dtype[np.generic]) -> bool:
-    bounds = np.iinfo(kind)
-    return bool(array.min() >= bounds.min and array.max() <= bounds.max)
-
-
 class Requantizer:
     """Computes clip(round(linear(acc)) + zero point) for one accumulator of a given channel.
 
@@ -98,8 +93,7 @@ class Requantizer:
         if self._build.isa.plain and array.dtype.kind == "i":
             if array.ndim == 1 and (array == array[0]).all():
                 return Uniform(int(array[0]))
-            narrow = (np.dtype(f"int{bits}") for bits in (8, 16, 32, 64))
-            array = array.astype(next(kind for kind in narrow if _fits(array, kind)))
+            array = narrowed(array)
         return self._build.constant(f"{self._name}/{label}", array)
 
     def scalar(self, acc: Expr, channel: Expr) -> Expr:
