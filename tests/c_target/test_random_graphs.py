@@ -12,7 +12,7 @@ from tests.random_graphs.forms import proved_forms
 from tests.random_graphs.seeds import graph_of
 
 pytestmark = pytest.mark.needs_gcc
-_FIRST, _GRAPHS, _BATCH = 700_000, 120, 10
+_FIRST, _GRAPHS, _BATCH = 700_000, 100, 10
 
 
 def _compare(seeds: range, folder: Path) -> int:
