@@ -25,6 +25,13 @@ CASES = (
     (20, (6, 7), (5, 1), (1, 1), (2, 0, 2, 0), "u8", "i8"),
     (17, (6, 7), (3, 3), (1, 1), (1, 1, 1, 1), "i16", "i8"),
     (3, (1,), (1,), (1,), (0, 0), "u8", "i8"),
+    (96, (9, 13), (3, 3), (1, 1), (2, 1, 0, 1), "u8", "i8"),
+    (160, (3, 5), (5, 5), (1, 1), (2, 2, 2, 2), "i8", "i8"),
+    (48, (7, 21), (3, 3), (2, 1), (1, 1, 1, 1), "u8", "i8"),
+    (24, (1, 70), (5, 5), (1, 1), (2, 2, 2, 2), "u8", "i8"),
+    (64, (40,), (9,), (1,), (4, 4), "u8", "i8"),
+    (12, (200,), (4,), (1,), (3, 0), "u8", "i8"),
+    (24, (2, 2), (5, 3), (1, 1), (4, 2, 2, 1), "u8", "i8"),
 )
 
 
@@ -45,4 +52,5 @@ def test_depthwise(isa: str, fused: bool, tmp_path: Path) -> None:
             parts.add(ops.Requant(parts.fresh, acc, Linear((factors,)), Grid.full(dtype("u8"), 90)))
     code = assert_agrees(parts, isa, tmp_path)
     taken = {entry.kernel for entry in code.report if entry.operators[0] == "conv"}
-    assert taken == ({"conv.scalar"} if isa == "generic" else {"conv.depthwise"})
+    flat = {"conv.depthwise", "conv.depthwise_flat"} if fused else {"conv.depthwise"}
+    assert taken == ({"conv.scalar"} if isa == "generic" else flat)

@@ -7,7 +7,18 @@ from collections.abc import Sequence
 from edgeconv.codegen.builder import Memory, View, bind
 from edgeconv.codegen.tir import Expr, tirx
 
-__all__ = ["broadcast_group", "join_halves", "load_weights", "shuffle"]
+__all__ = [
+    "broadcast_group",
+    "interleaved",
+    "interleaved_order",
+    "join_halves",
+    "lane_sums",
+    "load_weights",
+    "packed_order",
+    "shuffle",
+]
+
+_QUARTER = 16  # bytes inside which cheap shuffles work: a whole register of NEON, a quarter of one of AVX-512
 
 
 def shuffle(vectors: Sequence[Expr], order: Sequence[int]) -> Expr:
@@ -33,3 +44,64 @@ def join_halves(low: Expr, high: Expr, lanes: int, vector: str) -> Expr:
     order = [*range(half), *range(lanes + half, 2 * lanes)]
     words = [tirx.reinterpret(f"int32x{lanes}", value) for value in (low, high)]
     return bind(tirx.reinterpret(vector, shuffle(words, order)))
+
+
+def interleaved(vectors: Sequence[Expr], lanes: int) -> list[Expr]:
+    """Four vectors of bytes: element i of all four side by side, four vectors in the order of `interleaved_order`."""
+    pairs = [_unpacked(vectors[2 * k], vectors[2 * k + 1], half, 1, lanes) for k in range(2) for half in range(2)]
+    return [_unpacked(pairs[j // 2], pairs[2 + j // 2], j % 2, 2, lanes) for j in range(4)]
+
+
+def interleaved_order(lanes: int) -> list[list[int]]:
+    """The element that each 32-bit lane of each vector of `interleaved` holds."""
+    return [[_QUARTER * (lane // 4) + 4 * j + lane % 4 for lane in range(lanes)] for j in range(4)]
+
+
+def packed_order(lanes: int) -> list[int]:
+    """Where each byte of a vector in element order stands after `pack_bytes` of vectors in `interleaved_order`."""
+    flat = [element for vector in interleaved_order(lanes) for element in vector]
+    return [flat.index(element) for element in range(4 * lanes)]
+
+
+def _unpacked(a: Expr, b: Expr, half: int, size: int, lanes: int) -> Expr:
+    """Elements of `size` bytes of a and b in turn, from the lower or upper half of each quarter."""
+    element, count = ("uint8", "uint16")[size - 1], 4 * lanes // size
+    per_quarter = _QUARTER // size
+    order = []
+    for index in range(count // 2):
+        quarter, inside = divmod(index, per_quarter // 2)
+        source = quarter * per_quarter + half * per_quarter // 2 + inside
+        order += [source, count + source]
+    vector = f"{element}x{count}"
+    mixed = shuffle([tirx.reinterpret(vector, a), tirx.reinterpret(vector, b)], order)
+    return bind(tirx.reinterpret(f"uint8x{4 * lanes}", mixed))
+
+
+def lane_sums(vectors: Sequence[Expr], lanes: int, *, levels: int | None = None, done: int = 0) -> list[Expr]:
+    """Add up the lanes of each int32 vector; the sums of `lanes` vectors are the lanes of one.
+
+    Args:
+        levels: how many of the log2(lanes) halvings to do; all when not given.
+        done: how many were done by a call before, on vectors whose results are given here in order.
+    """
+    vectors = list(vectors)
+    most = lanes.bit_length() - 1
+    for level in range(done, most if levels is None else done + levels):
+        orders = _halving(level, lanes)
+        vectors = [
+            bind(shuffle([a, b], orders[0]) + shuffle([a, b], orders[1]))
+            for a, b in zip(vectors[::2], vectors[1::2], strict=True)
+        ]
+    return vectors
+
+
+def _halving(level: int, lanes: int) -> tuple[list[int], list[int]]:
+    """The lanes of two vectors whose sums make one vector: first inside quarters, then whole quarters."""
+    if level < 2:
+        inside = ((0, lanes, 1, lanes + 1), (0, 1, lanes, lanes + 1))[level]
+        first = [quarter + lane for quarter in range(0, lanes, 4) for lane in inside]
+        return first, [lane + 2 for lane in first]
+    pieces = lanes // 4 >> (level - 2)  # quarters that are parts of the same four sums
+    kept = [set_ + piece for set_ in range(0, lanes // 2, pieces) for piece in range(pieces // 2)]
+    first = [4 * quarter + lane for quarter in kept for lane in range(4)]
+    return first, [lane + 2 * pieces for lane in first]

@@ -28,11 +28,13 @@ from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir import operators as ops
 
+__all__ = ["Geometry", "conv_geometry", "stored_bias", "stored_range"]
+
 _FEWEST_GROUP_CHANNELS = 4  # below, most lanes of a vector would be empty
 
 
 @dataclass(frozen=True)
-class _Geometry:
+class Geometry:
     """A convolution as rows of equally spaced windows.
 
     Attributes:
@@ -51,14 +53,15 @@ class _Geometry:
     runs: Runs
 
 
-def _stored_bias(step: Step, operator: ops.Conv) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def stored_bias(step: Step, operator: ops.Conv) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Weights (O, I, kernel…), and the bias that turns sums of stored activations into accumulators."""
     w, bias = conv_constants(step)
     shift = operator.x_zero_point + step.layout(operator.x).storage.bias
     return w, bias - shift * w.reshape(len(w), -1).sum(1)
 
 
-def _stored_range(step: Step, name: str) -> tuple[int, int]:
+def stored_range(step: Step, name: str) -> tuple[int, int]:
+    """Smallest and largest stored number of a tensor."""
     type_, bias = step.type(name).dtype, step.layout(name).storage.bias
     return type_.lo + bias, type_.hi + bias
 
@@ -81,18 +84,19 @@ def _can_handle(isa: Isa, step: Step) -> bool:
         return False
     if any(operator.pads) and (x.halo is None or not x.halo.covers(operator.pads, operator.x_zero_point)):
         return False
-    w, bias = _stored_bias(step, operator)
+    w, bias = stored_bias(step, operator)
     if operator.groups > 1 and len(w) // operator.groups < _FEWEST_GROUP_CHANNELS:
         return False
     dot = choose_dot(isa, x.storage.element, w)
-    if dot is None or not product_fits(dot, w, bias, _stored_range(step, operator.x)):
+    if dot is None or not product_fits(dot, w, bias, stored_range(step, operator.x)):
         return False
     axis_fits = step.requant is None or step.requant.linear.channels == 1 or step.requant.linear.axis == 1
     blocks = [p.first + b * isa.lanes for p in _panels(operator, len(w), isa) for b in range(p.blocks)]
     return axis_fits and can_finish(isa, step, blocks)
 
 
-def _geometry(step: Step, operator: ops.Conv, x: Layout, y: Layout, channels: int) -> _Geometry:
+def conv_geometry(step: Step, operator: ops.Conv, x: Layout, y: Layout, channels: int) -> Geometry:
+    """The rows of windows of a convolution that reads `channels` neighbouring channels at a time."""
     window = operator.window(step.type(operator.w))
     strides = [x.stride(2 + axis) for axis in range(window.rank)]
     first = x.base - sum(window.begin(axis) * strides[axis] for axis in range(window.rank))
@@ -108,12 +112,12 @@ def _geometry(step: Step, operator: ops.Conv, x: Layout, y: Layout, channels: in
     runs = Runs(counts, run_strides, last.length)
     position = window.strides[-1] * strides[-1]
     if window.rank == 1:
-        return _Geometry(1, y.shape[2], 0, position, 0, first, runs)
+        return Geometry(1, y.shape[2], 0, position, 0, first, runs)
     height, width = y.shape[2:]
     pointwise = set(window.kernel + window.strides) == {1} and not any(window.pads)
     if pointwise and x.rows is not None and x.rows[0] == 1 and y.rows is not None and y.rows[0] == 1:
-        return _Geometry(1, height * width, 0, position, 0, first, Runs((), (), last.length))
-    return _Geometry(height, width, window.strides[0] * strides[0], position, y.stride(2), first, runs)
+        return Geometry(1, height * width, 0, position, 0, first, Runs((), (), last.length))
+    return Geometry(height, width, window.strides[0] * strides[0], position, y.stride(2), first, runs)
 
 
 @kernel(ops.Conv, "conv.panels", can_handle=_can_handle, priority=10, fuses=True)
@@ -121,13 +125,13 @@ def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Conv)
     isa, y = build.isa, step.layout(step.output)
-    w, bias = _stored_bias(step, operator)
+    w, bias = stored_bias(step, operator)
     x = build.view(operator.x)
     dot = choose_dot(isa, x.layout.storage.element, w)
     assert dot is not None
     if dot.activation != x.layout.storage.element:
         x = widened(build, x)
-    geometry = _geometry(step, operator, x.layout, y, w.shape[1])
+    geometry = conv_geometry(step, operator, x.layout, y, w.shape[1])
     # (O, run, element of the run): taps outermost first, channels innermost.
     rows = np.moveaxis(w, 1, -1).reshape(len(w), geometry.runs.number, -1)
     buckets = make_buckets(step, _panels(operator, len(w), isa), isa.lanes)
@@ -138,7 +142,7 @@ def _emit(build: Builder, step: Step) -> str:
         bucket = replace(bucket, paired=paired)
         height = choose_rows(isa, dot, bucket.blocks, paired, groups * geometry.runs.number, geometry.row_length)
         product = Product(build, step, bucket, dot, geometry.runs, x, rows, bias, f".{number}")
-        chains = choose_chains(dot, height * bucket.blocks, groups, w, bias, _stored_range(step, operator.x))
+        chains = choose_chains(dot, height * bucket.blocks, groups, w, bias, stored_range(step, operator.x))
         targets.append(_Target(build, step, bucket, product, operator, geometry, y, w.shape[1], height, chains))
     with build.loop(geometry.rows) as row:
         tiles = {target.rows for target in targets}
@@ -149,7 +153,7 @@ def _emit(build: Builder, step: Step) -> str:
     return f"{dot.name}, tile {tile}, {geometry.runs.number} runs of {groups} groups"
 
 
-def _emit_row(build: Builder, geometry: _Geometry, row: Expr, height: int, targets: list[_Target]) -> None:
+def _emit_row(build: Builder, geometry: Geometry, row: Expr, height: int, targets: list[_Target]) -> None:
     # The last tile is moved back inside the row: computing a few positions twice is cheaper than a second tile.
     last = geometry.row_length - height
     with build.loop(-(-geometry.row_length // height)) as tile:
@@ -170,7 +174,7 @@ class _Target:
     bucket: Bucket
     product: Product
     operator: ops.Conv
-    geometry: _Geometry
+    geometry: Geometry
     y: Layout
     group_channels: int
     rows: int

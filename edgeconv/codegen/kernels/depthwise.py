@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from edgeconv.codegen.builder import Builder, bind, const, reinterpret
 from edgeconv.codegen.isa.base import Dot, Isa
-from edgeconv.codegen.kernels.conv import conv_constants
+from edgeconv.codegen.kernels.conv_panels import stored_bias, stored_range
+from edgeconv.codegen.kernels.loops import moved_back
 from edgeconv.codegen.kernels.panels import Bucket, Finish, Panel, can_finish, make_buckets
 from edgeconv.codegen.kernels.product import choose_dot, cut_panels, product_fits
 from edgeconv.codegen.kernels.registry import kernel
@@ -90,13 +91,6 @@ def _choose_tile(grouped: _Axis, sweep: _Axis, size: int) -> _Tile:
     return best[1]
 
 
-def _stored_bias(step: Step, operator: ops.Conv) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Weights (C, 1, kernel…), and the bias that turns sums of stored activations into accumulators."""
-    w, bias = conv_constants(step)
-    shift = operator.x_zero_point + step.layout(operator.x).storage.bias
-    return w, bias - shift * w.reshape(len(w), -1).sum(1)
-
-
 def _can_handle(isa: Isa, step: Step) -> bool:
     operator = step.operator
     if isa.lanes == 1 or not isinstance(operator, ops.Conv) or str(operator.dtype) != "i32":
@@ -109,11 +103,9 @@ def _can_handle(isa: Isa, step: Step) -> bool:
         return False
     if any(operator.pads) and (x.halo is None or not x.halo.covers(operator.pads, operator.x_zero_point)):
         return False
-    w, bias = _stored_bias(step, operator)
+    w, bias = stored_bias(step, operator)
     dot = choose_dot(isa, x.storage.element, w)
-    type_ = step.type(operator.x).dtype
-    stored = type_.lo + x.storage.bias, type_.hi + x.storage.bias
-    if dot is None or dot.span > 1 or not product_fits(dot, w, bias, stored):
+    if dot is None or dot.span > 1 or not product_fits(dot, w, bias, stored_range(step, operator.x)):
         return False
     axis_fits = step.requant is None or step.requant.linear.channels == 1 or step.requant.linear.axis == 1
     return axis_fits and can_finish(isa, step, range(0, channels, isa.lanes))
@@ -123,7 +115,7 @@ def _can_handle(isa: Isa, step: Step) -> bool:
 def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Conv)
-    w, bias = _stored_bias(step, operator)
+    w, bias = stored_bias(step, operator)
     dot = choose_dot(build.isa, step.layout(operator.x).storage.element, w)
     assert dot is not None
     grouped, sweep = _axes(step, operator)
@@ -134,18 +126,11 @@ def _emit(build: Builder, step: Step) -> str:
         for number, bucket in enumerate(buckets)
     ]
     with build.loop(-(-grouped.outputs // tile.along)) as index:
-        along = _moved_back(index, tile.along, grouped.outputs)
+        along = moved_back(index, tile.along, grouped.outputs)
         for target in targets:
             with build.loop(len(target.bucket.panels)) as panel, build.loop(-(-sweep.outputs // tile.across)) as at:
-                target.tile(panel, along, _moved_back(at, tile.across, sweep.outputs))
+                target.tile(panel, along, moved_back(at, tile.across, sweep.outputs))
     return f"{dot.name}, tile {tile.along}×{tile.across}, {tile.groups} groups of {dot.group} taps"
-
-
-def _moved_back(index: Expr, length: int, outputs: int) -> Expr:
-    """First output of a tile; the last tile is moved back inside and computes a few outputs twice."""
-    if outputs % length == 0 or isinstance(index, int):
-        return index * length
-    return bind(tirx.min(index * length, outputs - length))
 
 
 class _Depthwise:

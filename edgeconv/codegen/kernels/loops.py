@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from edgeconv.codegen.builder import Builder, View
+from edgeconv.codegen.builder import Builder, View, bind
 from edgeconv.codegen.layout import Layout
-from edgeconv.codegen.tir import Expr
+from edgeconv.codegen.tir import Expr, tirx
 
-__all__ = ["broadcast_indices", "each_element", "exact_element"]
+__all__ = ["broadcast_indices", "each_element", "exact_element", "moved_back"]
 
 
 @contextmanager
@@ -34,3 +34,10 @@ def broadcast_indices(indices: Sequence[Expr], shape: Sequence[int]) -> list[Exp
 def exact_element(view: View) -> str:
     """The scalar type in which any value of a tensor passes unchanged."""
     return "float32" if view.layout.storage.element == "float32" else "int64"
+
+
+def moved_back(index: Expr, length: int, outputs: int) -> Expr:
+    """First output of a tile; the last tile is moved back inside and computes a few outputs twice."""
+    if outputs % length == 0 or isinstance(index, int):
+        return index * length
+    return bind(tirx.min(index * length, outputs - length))

@@ -8,12 +8,12 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeconv.codegen.builder import View, bind, const
+from edgeconv.codegen.builder import Builder, View, bind, const
 from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir.forms import (
     LIMB,
@@ -24,10 +24,19 @@ from edgeconv.ir.forms import (
     Steps,
 )
 
-if TYPE_CHECKING:
-    from edgeconv.codegen.kernels.panels import Finish
+__all__ = ["COLUMNS", "VALUES", "BlockConstants", "Ending"]
 
-__all__ = ["COLUMNS", "VALUES", "BlockConstants"]
+
+class Ending(Protocol):
+    """What the vectors of a form need to know of the kernel that they end."""
+
+    @property
+    def build(self) -> Builder:
+        """The builder."""
+
+    @property
+    def zero(self) -> int:
+        """What is added after rounding: zero point and storage bias."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,7 @@ def _columns_fma_f32(rows: Rows, fixes: int, bias: int) -> Columns:
 
 
 def _values_fma_f32(
-    finish: Finish, constants: BlockConstants, panel: Expr, fixes: int, accumulators: Sequence[Expr]
+    finish: Ending, constants: BlockConstants, panel: Expr, fixes: int, accumulators: Sequence[Expr]
 ) -> list[Expr]:
     lanes = constants.lanes
     factor = constants.load("factor", panel, 0)
@@ -88,7 +97,7 @@ def _columns_fma_offset_f32(rows: Rows, number: int, bias: int) -> Columns:
 
 
 def _values_fma_offset_f32(
-    finish: Finish, constants: BlockConstants, panel: Expr, number: int, accumulators: Sequence[Expr]
+    finish: Ending, constants: BlockConstants, panel: Expr, number: int, accumulators: Sequence[Expr]
 ) -> list[Expr]:
     lanes = constants.lanes
     factor, offset = constants.load("factor", panel, 0), constants.load("offset", panel, 0)
@@ -112,7 +121,7 @@ def _columns_fma_f64(rows: Rows, number: int, bias: int) -> Columns:
 
 
 def _values_fma_f64(
-    finish: Finish, constants: BlockConstants, panel: Expr, number: int, accumulators: Sequence[Expr]
+    finish: Ending, constants: BlockConstants, panel: Expr, number: int, accumulators: Sequence[Expr]
 ) -> list[Expr]:
     lanes = constants.lanes
     factor = constants.load("factor", panel, 0)
@@ -147,7 +156,7 @@ def _columns_mul_shift(rows: Rows, number: int, bias: int) -> Columns:
 
 
 def _values_mul_shift(
-    finish: Finish, constants: BlockConstants, panel: Expr, number: int, accumulators: Sequence[Expr]
+    finish: Ending, constants: BlockConstants, panel: Expr, number: int, accumulators: Sequence[Expr]
 ) -> list[Expr]:
     lanes, wide = constants.lanes, f"int64x{constants.lanes}"
     multiplier, addend, shift, half, even = (
@@ -175,7 +184,7 @@ def _columns_wide_mul_shift(rows: Rows, number: int, bias: int) -> Columns:
 
 
 def _values_wide_mul_shift(
-    finish: Finish, constants: BlockConstants, panel: Expr, number: int, accumulators: Sequence[Expr]
+    finish: Ending, constants: BlockConstants, panel: Expr, number: int, accumulators: Sequence[Expr]
 ) -> list[Expr]:
     lanes = constants.lanes
     high, low, addend, shift = (constants.load(label, panel, 0) for label in ("high", "low", "addend", "shift"))
@@ -213,7 +222,7 @@ def _columns_steps(rows: Rows, levels: int, bias: int) -> Columns:
 
 
 def _values_steps(
-    finish: Finish, constants: BlockConstants, panel: Expr, levels: int, accumulators: Sequence[Expr]
+    finish: Ending, constants: BlockConstants, panel: Expr, levels: int, accumulators: Sequence[Expr]
 ) -> list[Expr]:
     lanes, build = constants.lanes, finish.build
     counts = build.local("int32", len(accumulators) * lanes)
@@ -244,7 +253,7 @@ COLUMNS: dict[str, Callable[[Rows, int, int], Columns]] = {
     "wide_mul_shift": _columns_wide_mul_shift,
     "steps": _columns_steps,
 }
-VALUES: dict[str, Callable[[Finish, BlockConstants, Expr, int, Sequence[Expr]], list[Expr]]] = {
+VALUES: dict[str, Callable[[Ending, BlockConstants, Expr, int, Sequence[Expr]], list[Expr]]] = {
     "none": lambda finish, constants, panel, number, accumulators: [bind(acc) for acc in accumulators],
     "fma_f32": _values_fma_f32,
     "fma_offset_f32": _values_fma_offset_f32,

@@ -28,7 +28,7 @@ from edgeconv.ir.forms import (
     WideMulShift,
 )
 
-__all__ = ["Bucket", "Finish", "Panel", "can_finish", "make_buckets"]
+__all__ = ["Bucket", "Finish", "Panel", "can_finish", "kind_key", "make_buckets"]
 
 _MOST_STEPS = 1024
 _MOST_BUCKETS = 4
@@ -103,7 +103,7 @@ def make_buckets(step: Step, panels: Sequence[Panel], lanes: int) -> list[Bucket
 def _group(step: Step, panels: Sequence[Panel], lanes: int, most: dict[str, int] | None) -> list[Bucket]:
     found: dict[tuple[object, ...], list[Panel]] = {}
     for panel in panels:
-        keys = [_kind_key(_block_forms(step, panel, block, lanes)) for block in range(panel.blocks)]
+        keys = [kind_key(_block_forms(step, panel, block, lanes)) for block in range(panel.blocks)]
         if most is not None:
             keys = [(kind, most[kind]) for kind, _ in keys]
         ragged = panel.count % lanes
@@ -124,7 +124,7 @@ def _block_forms(step: Step, panel: Panel, block: int, lanes: int) -> list[Form]
     return block_forms + [block_forms[-1]] * (lanes - len(block_forms))
 
 
-def _kind_key(forms: Sequence[Form]) -> tuple[str, int]:
+def kind_key(forms: Sequence[Form]) -> tuple[str, int]:
     """Kind of a block, and a number on which its code depends."""
     if not forms:
         return ("none", 0)

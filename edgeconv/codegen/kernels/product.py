@@ -23,7 +23,17 @@ from edgeconv.codegen.layout import Storage
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, T
 
-__all__ = ["Product", "Runs", "choose_chains", "choose_dot", "cut_panels", "product_fits", "widened"]
+__all__ = [
+    "Product",
+    "Runs",
+    "byte_dot",
+    "choose_chains",
+    "choose_dot",
+    "cut_panels",
+    "product_fits",
+    "stays_inside",
+    "widened",
+]
 
 _HIDING = 8  # independent sums that hide the latency of a dot product
 _UNROLLED_RUNS = 7
@@ -46,6 +56,14 @@ class Runs:
         """How many runs a window has."""
         return int(np.prod(self.counts, dtype=np.int64))
 
+    def place(self, run: int) -> int:
+        """Element offset of a run from the window's first element."""
+        place = 0
+        for count, stride in zip(reversed(self.counts), reversed(self.strides), strict=True):
+            run, index = divmod(run, count)
+            place += index * stride
+        return place
+
     def groups(self, size: int) -> int:
         """Groups of `size` elements that cover a run."""
         return -(-self.length // size)
@@ -62,6 +80,12 @@ def choose_dot(isa: Isa, stored: str, weights: NDArray[np.int64]) -> Dot | None:
     return isa.dot(stored, lo, hi) or isa.dot("int16", lo, hi)
 
 
+def byte_dot(isa: Isa, weights: NDArray[np.int64]) -> Dot | None:
+    """The dot product for vectors of stored bytes that differ from lane to lane; None where there is none."""
+    dot = choose_dot(isa, "uint8", weights)
+    return dot if dot is not None and dot.activation == "uint8" and dot.span == 1 and dot.offset == 0 else None
+
+
 def product_fits(dot: Dot, weights: NDArray[np.int64], bias: NDArray[np.int64], stored: tuple[int, int]) -> bool:
     """Whether no partial sum of stored activations can leave int32 in a way that matters.
 
@@ -70,7 +94,7 @@ def product_fits(dot: Dot, weights: NDArray[np.int64], bias: NDArray[np.int64], 
         bias: (outputs,), corrections for zero point and storage bias included.
         stored: smallest and largest stored activation.
     """
-    return dot.wraps or _stays_inside(weights, *_offset_sums(dot, weights, bias, stored))
+    return dot.wraps or stays_inside(weights, *_offset_sums(dot, weights, bias, stored))
 
 
 def _offset_sums(
@@ -81,7 +105,8 @@ def _offset_sums(
     return bias + dot.offset * sums, (stored[0] - dot.offset, stored[1] - dot.offset)
 
 
-def _stays_inside(weights: NDArray[np.int64], bias: NDArray[np.int64], stored: tuple[int, int]) -> bool:
+def stays_inside(weights: NDArray[np.int64], bias: NDArray[np.int64], stored: tuple[int, int]) -> bool:
+    """Whether no partial sum of stored activations, in any order, can leave int32 (arguments of `product_fits`)."""
     reach = max(abs(stored[0]), abs(stored[1]))
     largest = np.abs(weights).reshape(len(weights), -1).sum(1) * reach + np.abs(bias)
     return bool(largest.max(initial=0) < 1 << 31)
@@ -103,7 +128,7 @@ def choose_chains(
     chains = max(1, _HIDING // accumulators)
     while chains > 1 and groups < 4 * chains:
         chains //= 2
-    return chains if _stays_inside(weights, *_offset_sums(dot, weights, bias, stored)) else 1
+    return chains if stays_inside(weights, *_offset_sums(dot, weights, bias, stored)) else 1
 
 
 def cut_panels(first: int, count: int, lanes: int, blocks: int) -> list[Panel]:
@@ -217,11 +242,11 @@ class Product:
         per_run, number = self._groups, self._runs.number
         if number * per_run * len(self._cells(len(windows))) <= UNROLLED_STEPS:
             for run in range(number):
-                self._groups_of(acc, panel, windows, self._place(run), run * per_run, range(per_run), chains)
+                self._groups_of(acc, panel, windows, self._runs.place(run), run * per_run, range(per_run), chains)
             return
         if number <= _UNROLLED_RUNS:
             for run in range(number):
-                self._run(acc, panel, windows, self._place(run), run * per_run, chains)
+                self._run(acc, panel, windows, self._runs.place(run), run * per_run, chains)
             return
         opaque = [self._build.opaque(count) for count in self._runs.counts]
         self._run_loops(acc, panel, windows, chains, opaque, [])
@@ -238,13 +263,6 @@ class Product:
         for index, count, stride in zip(at, self._runs.counts, self._runs.strides, strict=True):
             run, place = run * count + index, place + index * stride
         self._run(acc, panel, windows, place, run * self._groups, chains)
-
-    def _place(self, run: int) -> int:
-        place = 0
-        for count, stride in zip(reversed(self._runs.counts), reversed(self._runs.strides), strict=True):
-            run, index = divmod(run, count)
-            place += index * stride
-        return place
 
     def _run(self, acc: Memory, panel: Expr, windows: Sequence[Expr], place: Expr, first: Expr, chains: int) -> None:
         unit = max(chains, self._dot.span)
