@@ -164,6 +164,13 @@ class Layout:
             axes.append(_merge(taken) if taken else ((1, 0),))
         return Layout(self.storage, tuple(axes), self.base, self.size, "view")
 
+    def same_places(self, other: Layout) -> bool:
+        """Whether every element of the two lies at the same offset of equally long memories."""
+        if (self.shape, self.base, self.size) != (other.shape, other.base, other.size):
+            return False
+        pairs = zip(self.axes, other.axes, strict=True)
+        return all(mine == theirs or prod(extent for extent, _ in mine) == 1 for mine, theirs in pairs)
+
     def permuted(self, permutation: tuple[int, ...]) -> Layout:
         """The same memory with logical axes in another order."""
         return Layout(self.storage, tuple(self.axes[axis] for axis in permutation), self.base, self.size, "view")

@@ -6,7 +6,7 @@ and layouts; place the tensors that stay in the arena by their lifetimes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edgeconv.codegen.isa.base import Isa
@@ -197,12 +197,33 @@ def _orders(plan: Plan, kept: Sequence[str]) -> dict[str, str]:
         for name in (*step.operands, step.output) if spatial or matmul else ():
             if name not in plan.program.constants or name == getattr(step.operator, "x", None):
                 wish.setdefault(find(name), set()).add("channels_last" if spatial else "row_major")
+    _spread_row_major(plan, wish, find)
     orders = {}
     for name in kept:
         wishes = wish.get(find(name), set())
         imaged = rank[name] in (3, 4) and wishes != {"row_major"}
         orders[name] = "channels_last" if imaged else "row_major"
     return orders
+
+
+def _spread_row_major(plan: Plan, wish: dict[str, set[str]], find: Callable[[str], str]) -> None:
+    """Reshapes and transposes move nothing between row-major tensors: what no spatial operator reads follows a matmul.
+
+    Matrices are row-major, and so are the tensors that become one, or become of one, by such movements alone.
+    """
+    moved = [step for step in plan.steps if isinstance(step.operator, (ops.Reshape, ops.Transpose))]
+    changed = True
+    while changed:
+        changed = False
+        for step in moved:
+            sides = {find(name): len(plan.program.types[name].shape) for name in (*step.operands, step.output)}
+            wishes = [wish.get(side, set()) for side in sides]
+            if any("channels_last" in found for found in wishes):
+                continue
+            if any(rank == 2 for rank in sides.values()) or {"row_major"} in wishes:
+                changed |= any("row_major" not in found for found in wishes)
+                for side in sides:
+                    wish.setdefault(side, set()).add("row_major")
 
 
 def _halos(plan: Plan) -> dict[str, Halo]:
@@ -230,11 +251,10 @@ def _try_alias(plan: Plan, step: Step) -> bool:
     if layout is None:
         return False
     wanted = plan.layouts[step.output]
-    dense = layout.axes == wanted.axes and layout.base == wanted.base and layout.size == wanted.size
-    if dense:
+    if layout.same_places(wanted):
         layout = wanted
     elif not all(
-        _reads_any_layout(reader, step.output, plan) for reader in plan.steps if step.output in reader.operands
+        _reads_any_layout(reader, step.output, layout, plan) for reader in plan.steps if step.output in reader.operands
     ):
         return False
     plan.layouts[step.output] = layout
@@ -242,10 +262,16 @@ def _try_alias(plan: Plan, step: Step) -> bool:
     return True
 
 
-def _reads_any_layout(reader: Step, name: str, plan: Plan) -> bool:
+def _reads_any_layout(reader: Step, name: str, layout: Layout, plan: Plan) -> bool:
     operator = reader.operator
+    if isinstance(operator, ops.MatMul) and not {operator.x, operator.w} & plan.program.constants.keys():
+        return name == operator.w or layout.axes[-1][-1] == (layout.shape[-1], 1)
     if isinstance(operator, ops.MatMul):
-        return operator.x == name and operator.w in plan.program.constants and len(plan.program.types[name].shape) == 2
+        return (
+            operator.x == name
+            and operator.w in plan.program.constants
+            and layout.shape[0] == len(layout.shape) - 1 == 1
+        )
     return isinstance(operator, (ops.Dequantize, ops.Reshape, ops.Transpose))
 
 

@@ -138,8 +138,15 @@ def quantize(path: Path, data: np.ndarray, style: str) -> Path:
     return quantized
 
 
-@pytest.mark.parametrize("style", ["u8s8", "s8s8", "qoperator"])
-@pytest.mark.parametrize("name", list(MODELS))
+@pytest.mark.parametrize(
+    ("name", "style"),
+    [
+        (name, style)
+        for name in MODELS
+        for style in ("u8s8", "s8s8", "qoperator")
+        if (name, style) != ("attention", "s8s8")
+    ],
+)
 def test_onnxruntime_quantized_models_verify(name: str, style: str, tmp_path: Path) -> None:
     float_model, data = export(name, tmp_path)
     model = quantize(float_model, data, style)

@@ -12,7 +12,7 @@ from edgeconv.codegen.emit import fill
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.kernels.registry import kernel
 from edgeconv.codegen.kernels.strided_runs import copy_strided
-from edgeconv.codegen.layout import Layout
+from edgeconv.codegen.layout import Layout, row_major
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr
 from edgeconv.ir import operators as ops
@@ -98,6 +98,46 @@ def _slice(build: Builder, step: Step) -> str:
     stepped = [stride * by for stride, by in zip(x_strides, operator.steps, strict=True)]
     pairs = list(zip(stepped, _strides(y.layout), strict=True))
     _copy_box(build, x, y, operator.sizes, pairs, (start, y.layout.base))
+    return "contiguous runs"
+
+
+def _can_move(isa: Isa, step: Step) -> bool:
+    x, y = step.layout(step.operands[0]), step.layout(step.output)
+    return isa.lanes > 1 and x.storage == y.storage and _plain(y)
+
+
+@kernel(ops.Transpose, "transpose.boxes", priority=10, can_handle=_can_move)
+def _transpose(build: Builder, step: Step) -> str:
+    operator = step.operator
+    assert isinstance(operator, ops.Transpose)
+    x, y = build.view(operator.x), build.view(step.output)
+    return _copy_components(build, x, x.layout.permuted(operator.permutation), y)
+
+
+def _can_reshape(isa: Isa, step: Step) -> bool:
+    return _can_move(isa, step) and step.layout(step.output).order == "row_major"
+
+
+@kernel(ops.Reshape, "reshape.boxes", priority=10, can_handle=_can_reshape)
+def _reshape(build: Builder, step: Step) -> str:
+    operator = step.operator
+    assert isinstance(operator, ops.Reshape)
+    x, y = build.view(operator.x), build.view(step.output)
+    # Row-major order of x is row-major order of y: y may be seen in the shape of x.
+    seen = row_major(x.layout.shape, y.layout.storage)
+    return _copy_components(build, x, x.layout, View(y.memory, seen, y.origin + y.layout.base))
+
+
+def _copy_components(build: Builder, x: View, order: Layout, y: View) -> str:
+    """Copy the elements of x, seen in the shape of y as `order`, component by component of their axes."""
+    sizes, pairs = [], []
+    for mine, (theirs,) in zip(order.axes, y.layout.axes, strict=True):
+        below = theirs[0]
+        for extent, stride in mine:
+            below //= extent
+            sizes.append(extent)
+            pairs.append((stride, theirs[1] * below))
+    _copy_box(build, x, y, sizes, pairs, (order.base, y.layout.base))
     return "contiguous runs"
 
 

@@ -11,9 +11,10 @@ from edgeconv.codegen.kernels.float_bits import held
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir import Grid, Rounding
+from edgeconv.ir import operators as ops
 from edgeconv.ir.rescale import Rescale
 
-__all__ = ["integer_root", "rescaler"]
+__all__ = ["rescaler", "row_constants"]
 
 
 def rescaler(build: Builder, step: Step, rescale: Rescale, grid: Grid) -> Callable[[Expr, Expr], Expr]:
@@ -58,3 +59,12 @@ def integer_root(build: Builder, n: Expr) -> Expr:
         trial = bind(root.load("int64", 0) + (const(1, "int64") << (const(30, "int64") - index.astype("int64"))))
         root.store("int64", 0, tirx.Select(trial * trial <= n, trial, root.load("int64", 0)))
     return bind(root.load("int64", 0))
+
+
+def row_constants(build: Builder, operator: ops.Normalize, w: Expr) -> tuple[Expr, Expr]:
+    """The reciprocal root of a row, and how many bits of its products are dropped; w is the integer variance."""
+    shifted = (w << const(operator.epsilon_shift, "int64")) + const(operator.epsilon, "int64")
+    scaled, doublings = normalized(tirx.max(shifted, const(1, "int64")))
+    inverse = bind(tirx.truncdiv(const(1 << 61, "int64"), integer_root(build, scaled)))
+    kept = const(61 - operator.precision - operator.epsilon_shift // 2, "int64")
+    return inverse, bind(tirx.max(kept - (doublings >> const(1, "int64")), const(0, "int64")))

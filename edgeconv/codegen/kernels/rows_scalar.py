@@ -9,7 +9,7 @@ import numpy as np
 from edgeconv.codegen.builder import Builder, bind, const
 from edgeconv.codegen.kernels.reduce import each_reduced
 from edgeconv.codegen.kernels.registry import kernel
-from edgeconv.codegen.kernels.row_parts import integer_root, normalized, rescaler
+from edgeconv.codegen.kernels.row_parts import rescaler, row_constants
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir import operators as ops
@@ -85,12 +85,3 @@ def _normalize(build: Builder, step: Step) -> str:
             channel = at[operator.rescale.axis] if operator.rescale.channels > 1 else 0
             y.store(at, rescaled(bind((d * inverse) >> drop), channel))
     return "one element at a time"
-
-
-def row_constants(build: Builder, operator: ops.Normalize, w: Expr) -> tuple[Expr, Expr]:
-    """The reciprocal root of a row, and how many bits of its products are dropped; w is the integer variance."""
-    shifted = (w << const(operator.epsilon_shift, "int64")) + const(operator.epsilon, "int64")
-    scaled, doublings = normalized(tirx.max(shifted, const(1, "int64")))
-    inverse = bind(tirx.truncdiv(const(1 << 61, "int64"), integer_root(build, scaled)))
-    kept = const(61 - operator.precision - operator.epsilon_shift // 2, "int64")
-    return inverse, bind(tirx.max(kept - (doublings >> const(1, "int64")), const(0, "int64")))
