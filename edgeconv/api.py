@@ -308,11 +308,12 @@ def _check_golden(
     return runnable
 
 
-def load(path: str | Path, isa: str | None = None) -> Runner:
+def load(path: str | Path, isa: str | None = None, threads: int = 1) -> Runner:
     """Open an artifact and get it ready to run on this machine; numpy in, numpy out.
 
     Args:
         isa: instruction set; the fastest that this machine runs when None.
+        threads: that share a call; the results are the same bits for any number.
 
     Raises:
         ArtifactError: not an artifact, altered, or of a newer version.
@@ -320,7 +321,7 @@ def load(path: str | Path, isa: str | None = None) -> Runner:
     """
     from edgeconv.runtime.runner import load as load_runner
 
-    return load_runner(path, isa)
+    return load_runner(path, isa, threads)
 
 
 def verify(artifact: str | Path, **options: Any) -> VerifyReport:

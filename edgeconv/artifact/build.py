@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from edgeconv._version import __version__
 from edgeconv.artifact.compilers import find_compiler
+from edgeconv.artifact.layers import macs_of
 from edgeconv.artifact.link import CompiledKernel, link
 from edgeconv.artifact.store import Artifact
 from edgeconv.artifact.write import Contents, model_source
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from edgeconv.codegen.emit import KernelReport
 
 __all__ = ["Generated", "check_library", "generate_all", "toolchain"]
+
+SHARED_MACS = 2_000_000
+"""Multiply-accumulates of a sample from which threads share it, some 10 µs of work: below, they take samples in turn,
+since a barrier between two of a dozen steps costs up to a microsecond where a core has to be woken."""
 
 
 @dataclass(frozen=True)
@@ -66,16 +71,17 @@ def generate_all(
     blob = Blob()
     codes: list[GeneratedCode] = []
     cpus = cpus or {}
+    shared = sum(macs_of(program, operator) for operator in program.operators) >= SHARED_MACS
     for isa in isas:
         forms = certificates[POLICY_OF_ISA[isa].name].forms
-        codes.append(
-            generate(program, forms, isa, fuse=fuse, blob=blob, architecture=architecture, cpu=cpus.get(isa) or None)
-        )
+        machine = {"architecture": architecture, "cpu": cpus.get(isa) or None}
+        codes.append(generate(program, forms, isa, fuse=fuse, blob=blob, shared=shared, **machine))
     # One blob for all: it only grew, so the offsets of the first ones hold in the last one.
     whole = codes[-1].blob
     return Generated(
         tuple(
-            CompiledKernel(c.isa, c.symbol, c.object_bytes, whole, c.scratch_bytes, cpus.get(c.isa, "")) for c in codes
+            CompiledKernel(c.isa, c.symbol, c.object_bytes, whole, c.scratch_bytes, cpus.get(c.isa, ""), c.phases)
+            for c in codes
         ),
         {code.isa: code.report for code in codes},
         {code.isa: code.sections for code in codes},

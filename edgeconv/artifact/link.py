@@ -19,12 +19,13 @@ from edgeconv.errors import ToolError
 
 __all__ = ["CompiledKernel", "Linked", "link"]
 
-_LIBRARY_SOURCES = ("edge_glue.c", "edge_python.c")
-_PROGRAM_SOURCES = ("edge_io.c", "edge_checks.c", "edge_stream.c", "edge_run_main.c")
+_LIBRARY_SOURCES = ("edge_glue.c", "edge_team.c", "edge_python.c")
+_PROGRAM_SOURCES = ("edge_io.c", "edge_checks.c", "edge_stream.c", "edge_threads.c", "edge_run_main.c")
 _MEMORY_SOURCE = "edge_memory.c"
 _ALLOCATOR_SOURCE = "edge_alloc.c"
 _EXPORTS = (
     "edge_init", "edge_run", "edge_check", "edge_strerror", "edge_isa_name", "edge_python_call", "edge_python_ready",
+    "edge_team_init", "edge_team_serve", "edge_team_helpers", "edge_team_stop",
 )  # fmt: skip
 # Sections apart, so that what nothing uses is left out; no unwinding tables and no stack protector, which need libc.
 _COMPILE = (
@@ -46,6 +47,7 @@ class CompiledKernel:
         blob: packed weights.
         scratch_bytes: working memory of one call.
         cpu: LLVM's name of the processor it was scheduled for; empty for that of the instruction set.
+        phases: of code that several threads can run together, else 0 (`GeneratedCode.phases`).
     """
 
     isa: str
@@ -54,6 +56,7 @@ class CompiledKernel:
     blob: bytes
     scratch_bytes: int
     cpu: str = ""
+    phases: int = 0
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def blob_labels(kernels: Sequence[CompiledKernel]) -> list[str]:
 def kernel_sources(kernels: Sequence[CompiledKernel]) -> tuple[KernelSource, ...]:
     """How model.c refers to the kernels."""
     labels = blob_labels(kernels)
-    return tuple(KernelSource(k.isa, k.symbol, label) for k, label in zip(kernels, labels, strict=True))
+    return tuple(KernelSource(k.isa, k.symbol, label, k.phases) for k, label in zip(kernels, labels, strict=True))
 
 
 def _write_inputs(folder: Path, model: ModelSource, kernels: Sequence[CompiledKernel]) -> list[str]:
@@ -140,7 +143,7 @@ def _link_with_glibc(folder: Path, compiler: Compiler, objects: list[str]) -> Li
     sources = [*objects, *_sources(*_LIBRARY_SOURCES, _MEMORY_SOURCE)]
     arguments = [*_SHARED, "-Wl,--version-script=exports.map", *sources, "-lgcc"]
     _compile(folder, compiler, compiler.gcc, arguments, "library.so")
-    program = [*objects, *_sources("edge_glue.c", *_PROGRAM_SOURCES)]
+    program = [*objects, *_sources("edge_glue.c", "edge_team.c", *_PROGRAM_SOURCES)]
     _compile(folder, compiler, compiler.gcc, ["-static", "-Wl,--gc-sections", "-Wl,-s", *program], "edge-run")
     return Linked((folder / "library.so").read_bytes(), (folder / "edge-run").read_bytes(), "glibc")
 

@@ -30,7 +30,7 @@ __all__ = [
 MANIFEST_NAME = "manifest.json"
 FORMAT_VERSION = 1
 """Version of the folder's layout and of the manifest's fields."""
-ABI_VERSION = 1
+ABI_VERSION = 2
 """Version of the C interface: EDGE_ABI_VERSION of edge.h."""
 
 _NO_SEAL = "0" * 64

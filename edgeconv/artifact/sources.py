@@ -46,11 +46,13 @@ class KernelSource:
         isa: its name.
         symbol: the C function.
         weights: label of its blob; instruction sets with equal blobs share one.
+        phases: of code that threads share, else 0.
     """
 
     isa: str
     symbol: str
     weights: str
+    phases: int = 0
 
 
 @dataclass(frozen=True)
@@ -84,14 +86,15 @@ class ModelSource:
         lines = ['#include "edge_model.h"', ""]
         lines += [f"extern const uint8_t {label}[];" for label in weights]
         lines += [
-            f"extern void {kernel.symbol}(const void *const *, void *const *, const uint8_t *, uint8_t *, int64_t);"
+            f"extern void {kernel.symbol}(const void *const *, void *const *, const uint8_t *, uint8_t *, "
+            f"{'const edge_part *' if kernel.phases else 'int64_t'});"
             for kernel in self.kernels
         ]
         lines += ["", *_tensor_table("INPUTS", self.inputs, self.ranges)]
         lines += ["", *_tensor_table("OUTPUTS", self.outputs, no_range)]
         lines += ["", *_stream_lines(self.stream)]
         lines += ["", "static const edge_kernel KERNELS[] = {"]
-        lines += [f'    {{{ISA_NUMBERS[k.isa]}, "{k.isa}", {k.symbol}, {k.weights}}},' for k in self.kernels]
+        lines += [f'    {{{ISA_NUMBERS[k.isa]}, "{k.isa}", {_entries(k)}, {k.weights}}},' for k in self.kernels]
         counts = f"{len(self.inputs)}, {len(self.outputs)}, {len(self.kernels)}"
         sizes = f"{self.scratch_bytes}, {self.scratch_alignment}, {self.macs}, {'&STREAM' if self.stream else 'NULL'}"
         lines += [
@@ -119,6 +122,10 @@ def _tensor_table(label: str, tensors: Sequence[TensorInfo], ranges: Sequence[tu
             f"{len(tensor.shape)}, {{{shape}}}, {prod(tensor.shape)}, {low!r}, {high!r}}},"
         )
     return [*lines, "};"]
+
+
+def _entries(kernel: KernelSource) -> str:
+    return f"NULL, {kernel.symbol}, {kernel.phases}" if kernel.phases else f"{kernel.symbol}, NULL, 0"
 
 
 def _stream_lines(stream: StreamSettings | None) -> list[str]:

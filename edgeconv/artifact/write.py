@@ -121,7 +121,8 @@ def model_source(contents: Contents) -> ModelSource:
         inputs=inputs,
         outputs=layers.describe_outputs(program, contents.units),
         kernels=kernel_sources(contents.kernels),
-        scratch_bytes=max(kernel.scratch_bytes for kernel in contents.kernels),
+        # A multiple of the alignment: threads have theirs one behind the other.
+        scratch_bytes=_aligned(max(kernel.scratch_bytes for kernel in contents.kernels)),
         scratch_alignment=SCRATCH_ALIGNMENT,
         macs=sum(layers.macs_of(program, operator) for operator in program.operators),
         ranges=layers.input_ranges(program),
@@ -133,6 +134,10 @@ def _stream_settings(contents: Contents) -> StreamSettings | None:
     inputs = layers.describe_inputs(contents.program, contents.units)
     usual = default_settings(inputs)
     return settings_for(inputs, usual, contents.stream) if contents.stream else usual
+
+
+def _aligned(size: int) -> int:
+    return -(-size // SCRATCH_ALIGNMENT) * SCRATCH_ALIGNMENT
 
 
 def _write_library(folder: Path, name: str, linked: Linked) -> str:

@@ -65,6 +65,7 @@ class BenchReport:
         peak: most int8 multiply-accumulates a second of one core with this instruction set, measured; None where there
             is no such loop or no compiler.
         core: core that the process was pinned to, or None.
+        threads: that share a call; onnxruntime has one all the same.
         load: load average of the last minute when the run began: above 1 on this core the figures are pessimistic.
     """
 
@@ -77,10 +78,13 @@ class BenchReport:
     timings: tuple[Timing, ...]
     peak: float | None = None
     notes: tuple[str, ...] = field(default=())
+    threads: int = 1
 
     def share_of_peak(self, timing: Timing) -> float | None:
-        """Multiply-accumulates a second as a share of the measured peak."""
-        return None if not self.peak or not self.macs else timing.samples_per_second * self.macs / self.peak
+        """Multiply-accumulates a second as a share of the measured peak of as many cores as there are threads."""
+        if not self.peak or not self.macs:
+            return None
+        return timing.samples_per_second * self.macs / (self.peak * self.threads)
 
     def speedup(self, timing: Timing) -> float | None:
         """How many times faster than onnxruntime at the same batch; None where that was not measured."""
@@ -90,7 +94,8 @@ class BenchReport:
     def to_json(self) -> dict[str, Any]:
         """Plain values; times in seconds."""
         values = {
-            name: getattr(self, name) for name in ("artifact", "cpu", "isa", "macs", "core", "load", "peak", "notes")
+            name: getattr(self, name)
+            for name in ("artifact", "cpu", "isa", "threads", "macs", "core", "load", "peak", "notes")
         }
         return values | {
             "timings": [
@@ -125,16 +130,18 @@ def bench(
     batches: Sequence[int] = (1, 256),
     passes: int = 5,
     isa: str | None = None,
+    threads: int = 1,
     seed: int = 0,
     progress: Callable[[int], None] = lambda _: None,
 ) -> BenchReport:
-    """Measure an artifact from Python and from C, one thread, pinned to one core.
+    """Measure an artifact from Python and from C; one thread is pinned to one core, several go where they like.
 
     Args:
         model: the int8 ONNX model, to be run by onnxruntime in the same passes.
         batches: samples in a call.
         passes: how often every subject has its turn.
         isa: instruction set; the fastest that this machine runs when None.
+        threads: that share a call.
         progress: called with 1 after each turn.
 
     Raises:
@@ -147,9 +154,9 @@ def bench(
     opened = read(artifact)
     _require_native(opened)
     load = os.getloadavg()[0]
-    core = _pin()
+    core = _pin() if threads == 1 else None
     notes: list[str] = []
-    runner = Runner(opened, isa)
+    runner = Runner(opened, isa, threads)
     subjects = [subject for batch in batches for subject in _own_subjects(opened, runner, batch, seed)]
     if model is not None:
         from edgeconv.bench.onnx_subject import onnx_callable
@@ -167,7 +174,7 @@ def bench(
     timings = tuple(_summary(subject) for subject in subjects)
     peak = measured_peak(runner.isa)
     macs = opened.manifest.macs
-    return BenchReport(str(artifact), _cpu_name(), runner.isa, macs, core, load, timings, peak, tuple(notes))
+    return BenchReport(str(artifact), _cpu_name(), runner.isa, macs, core, load, timings, peak, tuple(notes), threads)
 
 
 def _require_native(artifact: Artifact) -> None:
@@ -189,7 +196,7 @@ def _own_subjects(artifact: Artifact, runner: Runner, batch: int, seed: int) -> 
         _Subject("python, out=", batch, _timed(lambda: runner(single, out))),
     ]
     if os.access(artifact.executable, os.X_OK):
-        subjects.append(_Subject("c", batch, lambda: _time_in_c(artifact, runner.isa, batch)))
+        subjects.append(_Subject("c", batch, lambda: _time_in_c(artifact, runner, batch)))
     return subjects
 
 
@@ -228,8 +235,9 @@ def _timed(call: Callable[[], Any]) -> Callable[[], list[float]]:
     return measure
 
 
-def _time_in_c(artifact: Artifact, isa: str, batch: int) -> list[float]:
-    command = [str(artifact.executable.absolute()), "--bench", str(_C_ROUNDS), "--batch", str(batch), "--isa", isa]
+def _time_in_c(artifact: Artifact, runner: Runner, batch: int) -> list[float]:
+    command = [str(artifact.executable.absolute()), "--bench", str(_C_ROUNDS), "--batch", str(batch)]
+    command += ["--isa", runner.isa, "--threads", str(runner.threads)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise DeviceError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip()}")

@@ -9,7 +9,7 @@ import click
 
 from edgeconv.cli.console import Console, format_table
 from edgeconv.cli.formatting import readable_count, readable_time
-from edgeconv.cli.options import common_options
+from edgeconv.cli.options import common_options, threads_option
 
 if TYPE_CHECKING:
     from edgeconv.bench import BenchReport, EmulatedBench
@@ -21,11 +21,18 @@ if TYPE_CHECKING:
 @click.option("-b", "--batch", "batches", type=click.IntRange(min=1), multiple=True, help="Samples in a call; repeat.")
 @click.option("--passes", type=click.IntRange(min=1), default=5, show_default=True, help="Turns of each way to run.")
 @click.option("--isa", help="Instruction set; the fastest that this machine runs when left out.")
+@threads_option
 @common_options
 def command(
-    console: Console, artifact: Path, model: Path | None, batches: tuple[int, ...], passes: int, isa: str | None
+    console: Console,
+    artifact: Path,
+    model: Path | None,
+    batches: tuple[int, ...],
+    passes: int,
+    isa: str | None,
+    threads: int,
 ) -> None:
-    """Measure ARTIFACT from Python and from C, one thread, warm, pinned to one core.
+    """Measure ARTIFACT from Python and from C, warm; one thread, pinned to one core, unless --threads asks for more.
 
     Medians with the 5th and 95th percentile. The ways to run take turns in shuffled order, so with --model the
     comparison with onnxruntime is made in the same minute on the same core.
@@ -45,7 +52,14 @@ def command(
     turns = passes * len(sizes) * (4 if model else 3)
     with console.progress("measuring", turns) as advance:
         report = bench(
-            artifact, model=model, batches=sizes, passes=passes, isa=isa, seed=console.seed, progress=advance
+            artifact,
+            model=model,
+            batches=sizes,
+            passes=passes,
+            isa=isa,
+            threads=threads,
+            seed=console.seed,
+            progress=advance,
         )
     console.result(report, text=_text(report))
 
@@ -78,11 +92,12 @@ def _text(report: BenchReport) -> str:
             )
         )
     header = ("way", "batch", "median", "5 % … 95 %", "samples/s", "of peak", "vs onnxruntime")
+    code = report.isa + (f", {report.threads} threads" if report.threads > 1 else "")
     peak = f"; int8 peak of one core {readable_count(report.peak)} MAC/s, measured" if report.peak else ""
     core = f", core {report.core}" if report.core is not None else ""
     lines = [
         format_table(rows, header=header),
         "",
-        f"{report.cpu}, {report.isa}{core}, load {report.load:.1f}; {readable_count(report.macs)} MACs a sample{peak}",
+        f"{report.cpu}, {code}{core}, load {report.load:.1f}; {readable_count(report.macs)} MACs a sample{peak}",
     ]
     return "\n".join([*lines, *report.notes])

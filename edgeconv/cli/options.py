@@ -10,7 +10,15 @@ import click
 
 from edgeconv.cli.console import Console
 
-__all__ = ["common_options"]
+__all__ = ["common_options", "threads_option"]
+
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Threads that share a call; the results are the same.",
+)
 
 
 def common_options(function: Callable[..., int | None]) -> Callable[..., int | None]:

@@ -9,7 +9,7 @@ import click
 
 from edgeconv.cli import streams
 from edgeconv.cli.console import Console, format_table
-from edgeconv.cli.options import common_options
+from edgeconv.cli.options import common_options, threads_option
 from edgeconv.errors import UsageError
 
 
@@ -22,6 +22,7 @@ from edgeconv.errors import UsageError
     "-o", "--output", "sink", help="A .npz, a .npy for a single output, or - (.npy); a summary when left out."
 )
 @click.option("--isa", help="Instruction set; the fastest that this machine runs when left out.")
+@threads_option
 @click.option("--allow-nan", is_flag=True, help="NaN in an input gives the zero point; otherwise it is refused.")
 @streams.stream_options
 @common_options
@@ -31,6 +32,7 @@ def command(
     source: str | None,
     sink: str | None,
     isa: str | None,
+    threads: int,
     allow_nan: bool,
     is_stream: bool,
     **stream: Any,
@@ -42,17 +44,17 @@ def command(
     input unless -i names a file, and a record is written for every window, to standard output unless -o does; what an
     option leaves out is in the artifact.
     """
-    if is_stream:
-        streams.run(console, artifact, source or "-", sink or "-", isa, allow_nan, stream)
-        return
-    if any(value is not None for value in stream.values()):
+    if not is_stream and any(value is not None for value in stream.values()):
         raise UsageError("an option of --stream without --stream")
-    if source is None:
+    if source is None and not is_stream:
         raise UsageError("no input", expected="-i FILE")
     from edgeconv.runtime.files import read_inputs, refuse_nan, write_outputs
     from edgeconv.runtime.runner import load
 
-    runner = load(artifact, isa)
+    runner = load(artifact, isa, threads)
+    if is_stream or source is None:
+        streams.run(console, runner, source or "-", sink or "-", allow_nan, stream)
+        return
     inputs = read_inputs(source, runner.inputs)
     if not allow_nan:
         refuse_nan(inputs)

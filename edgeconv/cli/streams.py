@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +11,9 @@ from edgeconv.artifact.stream import BYTE_ORDERS, PARTIALS, RECORDS, STREAM_DTYP
 from edgeconv.cli.arguments import split_pair
 from edgeconv.cli.console import Console
 from edgeconv.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgeconv.runtime.runner import Runner
 
 __all__ = ["STREAM_OPTIONS", "read_stream_settings", "run", "stream_options"]
 
@@ -60,19 +62,15 @@ def _plain(field: str, value: Any) -> Any:
     return _WORDS[value] if field == "index" and value is not None else value
 
 
-def run(
-    console: Console, artifact: Path, source: str, sink: str, isa: str | None, allow_nan: bool, options: dict[str, Any]
-) -> None:
+def run(console: Console, runner: Runner, source: str, sink: str, allow_nan: bool, options: dict[str, Any]) -> None:
     """`edgeconv run --stream`: records go to the sink, the summary (with --json) or a note to stderr."""
     import dataclasses
     import json
     import sys
 
     from edgeconv.artifact.stream import settings_for
-    from edgeconv.runtime.runner import load
     from edgeconv.runtime.stream import run_stream
 
-    runner = load(artifact, isa)
     changes = {name: _plain(name, options[f"stream_{name}"]) for name in STREAM_OPTIONS}
     settings = settings_for(runner.inputs, runner.artifact.manifest.stream, changes)
     report = run_stream(runner, settings, source, sink, allow_nan=allow_nan)

@@ -32,6 +32,7 @@ class GeneratedCode:
         scratch_bytes: what `scratch` must offer, 64-byte-aligned.
         sections: name -> (offset, bytes) of each constant inside the blob.
         report: kernel by kernel, in execution order.
+        phases: of code that threads share, which takes `const edge_part *` (edge_model.h) in the place of n; else 0.
     """
 
     isa: str
@@ -41,6 +42,7 @@ class GeneratedCode:
     scratch_bytes: int
     sections: Mapping[str, tuple[int, int]]
     report: tuple[KernelReport, ...]
+    phases: int = 0
 
 
 def generate(
@@ -52,6 +54,7 @@ def generate(
     blob: Blob | None = None,
     architecture: str | None = None,
     cpu: str | None = None,
+    shared: bool = False,
 ) -> GeneratedCode:
     """Generate code for a program.
 
@@ -62,6 +65,7 @@ def generate(
         blob: constants of instruction sets generated before, to be added to: equal ones are then stored once. What
             the blob holds at last serves all of them.
         architecture, cpu: as for `edgeconv.codegen.isa.table.find_isa`.
+        shared: several threads can run the code together, see `phases`.
 
     Raises:
         TargetError: unknown instruction set.
@@ -80,6 +84,9 @@ def generate(
     load_all()
     plan = make_plan(program, forms, machine, fuse=fuse)
     blob, symbol = NewBlob() if blob is None else blob, f"edge_main_{isa.replace('+', '_')}"
-    emitted = emit_function(plan, blob, machine, symbol)
+    emitted = emit_function(plan, blob, machine, symbol, shared=shared)
     code = compile_function(emitted.function, symbol, machine)
-    return GeneratedCode(isa, symbol, code, blob.bytes(), emitted.scratch_bytes, dict(blob.sections), emitted.report)
+    sections = dict(blob.sections)
+    return GeneratedCode(
+        isa, symbol, code, blob.bytes(), emitted.scratch_bytes, sections, emitted.report, emitted.phases
+    )

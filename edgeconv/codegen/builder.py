@@ -12,8 +12,8 @@ Three rules keep the code right whatever LLVM does:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,14 +22,21 @@ from numpy.typing import NDArray
 from edgeconv.codegen.blob import Blob
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.layout import Layout, Storage, container_of, row_major
+from edgeconv.codegen.phases import Phases
 from edgeconv.codegen.plan import SLACK, Plan
 from edgeconv.codegen.tir import Expr, PointerType, PrimType, T, tirx
 
-__all__ = ["Builder", "Memory", "View", "bind", "const", "reinterpret"]
+__all__ = ["Builder", "Loop", "Memory", "View", "bind", "const", "reinterpret"]
 
 _MANY = 1 << 30
+_ENOUGH_TO_SHARE = 16
+"""Trips: shared among four threads, none takes more than a fifth longer than the others."""
 _ELEMENTS = ("uint8", "int8", "uint16", "int16", "int32", "int64", "float32", "float64")
 _NOT_LOWERED = {"disable_lower_builtin": True}
+
+
+Loop = Callable[[int], AbstractContextManager[Expr]]
+"""What opens a loop of so many trips, and yields its index."""
 
 
 def bind(value: Expr) -> Expr:
@@ -113,11 +120,21 @@ class Builder:
         temporary_bytes: the most scratch that any step asked for with `temporary`.
     """
 
-    def __init__(self, isa: Isa, plan: Plan, blob: Blob, parameters: Sequence[Expr], sample: Expr) -> None:
+    _phases: Phases | None = None
+
+    def __init__(
+        self,
+        isa: Isa,
+        plan: Plan,
+        blob: Blob,
+        parameters: Sequence[Expr],
+        sample: Expr,
+        phases: Phases | None = None,
+    ) -> None:
         inputs, outputs, weights, scratch = parameters
         self.isa, self.plan, self.blob = isa, plan, blob
         self.weights, self.scratch = Memory.at(weights, _ELEMENTS), Memory.at(scratch, _ELEMENTS)
-        self._sample = sample
+        self._sample, self._phases = sample, phases
         self._users = {
             "input": self._user_memories(inputs, [plan.program.types[name].dtype for name in plan.program.inputs]),
             "output": self._user_memories(outputs, [plan.program.types[name].dtype for name in plan.program.outputs]),
@@ -189,9 +206,21 @@ class Builder:
         self.temporary_bytes = max(self.temporary_bytes, self._used)
         return View(self.scratch, layout, at // layout.storage.bytes)
 
+    def open_phase(self, *, parallel: bool) -> None:
+        """In shared code begin a phase, for all threads or (a kernel that is not parallel) for the first."""
+        if self._phases is not None:
+            self._phases.begin(parallel=parallel)
+
     def end_step(self) -> None:
         """Forget the temporaries: the next step may use their memory."""
         self._used = 0
+        if self._phases is not None:
+            self._phases.end()
+
+    def barrier(self) -> None:
+        """What comes now may read what any thread has written before. Not inside a loop; bound values end here."""
+        if self._phases is not None:
+            self._phases.barrier()
 
     def local(self, element: str, count: int) -> Memory:
         """A small array that LLVM keeps in registers where every index is constant."""
@@ -216,6 +245,38 @@ class Builder:
         stop = self.opaque(count) if opaque and isinstance(count, int) else count
         with T.serial(0, stop) as index:
             yield index
+
+    @contextmanager
+    def parallel(self, count: int) -> Iterator[Expr]:
+        """A loop whose trips are shared among threads: they come in any order, and at the same time.
+
+        Only for kernels registered with `parallel=True`, and never one inside another.
+        """
+        if self._phases is None:
+            with self.loop(count) as index:
+                yield index
+            return
+        with self._phases.shared(count) as index:
+            yield index
+
+    def sharing(self, counts: Sequence[int]) -> list[Loop]:
+        """For loops one inside another, outermost first: `parallel` for one of them and `loop` for the others.
+
+        The outermost that is long enough is shared, or else the longest.
+        """
+        shared = next((axis for axis, count in enumerate(counts) if count >= _ENOUGH_TO_SHARE), None)
+        if shared is None:
+            shared = max(range(len(counts)), key=lambda axis: counts[axis], default=0)
+        return [self.parallel if axis == shared else self.loop for axis in range(len(counts))]
+
+    @contextmanager
+    def parallel_nest(self, counts: Sequence[int]) -> Iterator[list[Expr]]:
+        """A loop nest like `nest`, one loop of which is shared."""
+        with ExitStack() as frames:
+            if not counts:
+                frames.enter_context(self.parallel(1))
+            loops = zip(self.sharing(counts), counts, strict=True)
+            yield [frames.enter_context(loop(count)) for loop, count in loops]
 
     @contextmanager
     def nest(self, counts: Sequence[int]) -> Iterator[list[Expr]]:

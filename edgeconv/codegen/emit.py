@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from edgeconv.codegen.blob import Blob
@@ -9,6 +11,7 @@ from edgeconv.codegen.builder import Builder, View, const
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.kernels.registry import select
 from edgeconv.codegen.layout import Layout
+from edgeconv.codegen.phases import Phases
 from edgeconv.codegen.plan import Plan, Step, Store
 from edgeconv.codegen.tir import Expr, IRBuilder, T
 
@@ -30,18 +33,22 @@ class KernelReport:
 
 @dataclass(frozen=True)
 class Emitted:
-    """A TIR function, and the scratch it needs."""
+    """A TIR function, the scratch it needs, and the number of its phases (0: it is not shared)."""
 
     function: object
     scratch_bytes: int
+    phases: int
     report: tuple[KernelReport, ...]
 
 
-def emit_function(plan: Plan, blob: Blob, isa: Isa, symbol: str, only: Step | None = None) -> Emitted:
+def emit_function(
+    plan: Plan, blob: Blob, isa: Isa, symbol: str, only: Step | None = None, *, shared: bool = False
+) -> Emitted:
     """void symbol(const void *const *in, void *const *out, const uint8_t *weights, uint8_t *scratch, int64_t n).
 
     Args:
         only: the one step that the function is to hold, run n times on the first sample, for measurements.
+        shared: several threads can run it together; the last parameter is `const edge_part *` (edge_model.h) then.
     """
     report: list[KernelReport] = []
     with IRBuilder() as ir, T.prim_func(s_tir=False):
@@ -49,17 +56,30 @@ def emit_function(plan: Plan, blob: Blob, isa: Isa, symbol: str, only: Step | No
         T.func_attr({"global_symbol": symbol, "calling_conv": _RAW_C_FUNCTION})
         parameters = [T.arg(name, T.ptr("int64")) for name in ("in", "out")]
         parameters += [T.arg(name, T.ptr("uint8")) for name in ("weights", "scratch")]
-        samples = T.arg("n", T.int64())
-        build = Builder(isa, plan, blob, parameters, const(0, "int64"))
-        with T.serial(0, samples) as sample:
+        last = T.arg("part", T.ptr("int64")) if shared else T.arg("n", T.int64())
+        phases = Phases(last) if shared else None
+        build = Builder(isa, plan, blob, parameters, const(0, "int64"), phases)
+        with _samples(phases, last) as sample:
             build.set_sample(const(0, "int64") if only else sample)
             report += [emit_step(build, step) for step in ([only] if only else plan.steps)]
-    return Emitted(ir.get(), plan.arena_bytes + build.temporary_bytes, tuple(report))
+    scratch_bytes = plan.arena_bytes + build.temporary_bytes
+    return Emitted(ir.get(), scratch_bytes, phases.count if phases else 0, tuple(report))
+
+
+@contextmanager
+def _samples(phases: Phases | None, last: Expr) -> Iterator[Expr]:
+    if phases is None:
+        with T.serial(0, last) as sample:
+            yield sample
+        return
+    with T.serial(0, phases.end_sample - phases.first_sample) as index:
+        yield T.Bind(phases.first_sample + index)
 
 
 def emit_step(build: Builder, step: Step) -> KernelReport:
     """Emit the kernel of a step and the halo around what it writes."""
     chosen = select(build.isa, step)
+    build.open_phase(parallel=chosen.parallel)
     before = set(build.blob.sections)
     detail = chosen.emit(build, step)
     if not isinstance(step.operator, Store):
@@ -82,7 +102,7 @@ def fill_halo(build: Builder, view: View) -> None:
     with build.loop(samples) as sample:
         start = sample * per_sample
         for offset, repeats, stride, count in _halo_runs(layout, per_sample):
-            with build.loop(repeats) as row:
+            with build.parallel(repeats) as row:
                 fill(build, view, start + offset + row * stride, count, stored)
 
 

@@ -21,6 +21,7 @@ from edgeconv.artifact.manifest import Manifest
 from edgeconv.errors import DeviceError, ToolError, UsageError
 from edgeconv.runtime.cpu_features import host_architecture, supported_isas
 from edgeconv.runtime.runner import Runner, never
+from edgeconv.runtime.team import check_threads
 
 __all__ = ["EmulatedRunner", "emulator", "is_native", "open_runner", "runnable_isas"]
 
@@ -51,7 +52,7 @@ def runnable_isas(manifest: Manifest) -> tuple[str, ...]:
     return carried if emulator(manifest) else ()
 
 
-def open_runner(artifact: Artifact, isa: str | None = None) -> Runner:
+def open_runner(artifact: Artifact, isa: str | None = None, threads: int = 1) -> Runner:
     """A runner in this process where the machine is of the artifact's architecture, else one under emulation.
 
     Raises:
@@ -59,8 +60,8 @@ def open_runner(artifact: Artifact, isa: str | None = None) -> Runner:
     """
     manifest = artifact.manifest
     if is_native(manifest):
-        return Runner(artifact, isa)
-    return EmulatedRunner(artifact, isa)
+        return Runner(artifact, isa, threads)
+    return EmulatedRunner(artifact, isa, threads)
 
 
 class EmulatedRunner(Runner):
@@ -70,7 +71,8 @@ class EmulatedRunner(Runner):
         cpu: the processor that is emulated: the one the code was scheduled for, or all that qemu knows ("max").
     """
 
-    def __init__(self, artifact: Artifact, isa: str | None = None) -> None:
+    def __init__(self, artifact: Artifact, isa: str | None = None, threads: int = 1) -> None:
+        check_threads(threads)
         manifest = artifact.manifest
         command = emulator(manifest)
         if command is None:
@@ -87,12 +89,21 @@ class EmulatedRunner(Runner):
             )
         self.artifact = artifact
         self.inputs, self.outputs = manifest.inputs, manifest.outputs
-        self.isa = isa or carried[-1]
+        self.isa, self.threads = isa or carried[-1], threads
         self._threads = threading.local()
         self._fast, self._alive = never, None
         compiled = next(entry for entry in manifest.isas if entry.name == self.isa)
         self.cpu = compiled.cpu if compiled.cpu in _MODELLED_CPUS else "max"
-        self._command = (command, "-cpu", self.cpu, str(artifact.executable.absolute()), "--isa", self.isa)
+        self._command: tuple[str, ...] = (
+            command,
+            "-cpu",
+            self.cpu,
+            str(artifact.executable.absolute()),
+            "--isa",
+            self.isa,
+        )
+        if threads > 1:
+            self._command += ("--threads", str(threads))
 
     def _run(self, arrays: list[NDArray[np.generic]], results: list[NDArray[np.generic]], samples: int) -> None:
         if samples == 0:

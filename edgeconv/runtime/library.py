@@ -8,6 +8,7 @@ from pathlib import Path
 from edgeconv.artifact.manifest import ABI_VERSION, Manifest
 from edgeconv.errors import ArtifactError, DeviceError, UsageError
 from edgeconv.runtime.cpu_features import host_architecture, missing_features
+from edgeconv.runtime.team import Team, check_threads
 
 __all__ = ["Context", "Library"]
 
@@ -25,7 +26,8 @@ class Context(ctypes.Structure):
         ("threads", ctypes.c_uint32),
         ("ready", ctypes.c_uint32),
         ("stream", ctypes.c_void_p),
-        ("reserved", ctypes.c_uint64 * 4),
+        ("team", ctypes.c_void_p),
+        ("reserved", ctypes.c_uint64 * 3),
     )
 
 
@@ -35,24 +37,28 @@ class Library:
     Attributes:
         context: initialized.
         isa: name of the instruction set in use.
+        threads: the most that a call uses.
         handle: the ctypes library.
 
     Raises:
         DeviceError: this machine lacks what the instruction set needs, by name.
-        UsageError: the artifact does not carry the instruction set.
+        UsageError: the artifact does not carry the instruction set, or no such number of threads.
         ArtifactError: the file cannot be loaded.
     """
 
-    def __init__(self, path: Path, manifest: Manifest, isa: str | None = None) -> None:
+    def __init__(self, path: Path, manifest: Manifest, isa: str | None = None, threads: int = 1) -> None:
+        check_threads(threads)
         self._require_runnable(path, manifest, isa)
         try:
             self.handle = ctypes.CDLL(str(path.resolve()))
         except OSError as error:
             raise ArtifactError(f"{path} cannot be loaded: {error}", advice="compile the model again") from error
         self.handle.edge_strerror.restype = ctypes.c_char_p
-        self.context = Context(abi_version=ABI_VERSION, isa=_ISA_NUMBERS[isa] if isa else 0, threads=1)
+        self.context = Context(abi_version=ABI_VERSION, isa=_ISA_NUMBERS[isa] if isa else 0, threads=threads)
         self.check(self.handle.edge_init(ctypes.byref(self.context)))
-        self.isa = _ISA_NAMES[self.context.isa]
+        self.isa, self.threads = _ISA_NAMES[self.context.isa], threads
+        self._team = Team(self.handle, threads) if threads > 1 else None
+        self.context.team = self._team.address if self._team else None
         self.run = self.handle.edge_run
         self.run.argtypes = (ctypes.c_void_p,) * 4 + (ctypes.c_int64,)
         self.check_inputs = self.handle.edge_check

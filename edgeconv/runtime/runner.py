@@ -21,11 +21,12 @@ __all__ = ["Runner", "load", "never"]
 Array = NDArray[np.generic]
 
 
-def load(path: str | Path, isa: str | None = None) -> Runner:
+def load(path: str | Path, isa: str | None = None, threads: int = 1) -> Runner:
     """Open an artifact and get it ready to run on this machine, under emulation where it is for another CPU.
 
     Args:
         isa: instruction set; the fastest that this machine runs when None.
+        threads: that share a call; the results are the same bits for any number.
 
     Raises:
         ArtifactError: not an artifact, altered, or of a newer version.
@@ -33,7 +34,7 @@ def load(path: str | Path, isa: str | None = None) -> Runner:
     """
     from edgeconv.runtime.emulated import open_runner
 
-    return open_runner(read(path), isa)
+    return open_runner(read(path), isa, threads)
 
 
 class Runner:
@@ -47,14 +48,15 @@ class Runner:
         artifact: what is run.
         inputs, outputs: names, types and shapes of one sample, in the order of the graph.
         isa: name of the instruction set in use.
+        threads: the most that a call uses. Of two calls at once one has the helpers, the other does without.
     """
 
-    def __init__(self, artifact: Artifact, isa: str | None = None) -> None:
+    def __init__(self, artifact: Artifact, isa: str | None = None, threads: int = 1) -> None:
         manifest = artifact.manifest
         self.artifact = artifact
         self.inputs, self.outputs = manifest.inputs, manifest.outputs
-        self._library = _open_library(artifact, isa)
-        self.isa = self._library.isa
+        self._library = _open_library(artifact, isa, threads)
+        self.isa, self.threads = self._library.isa, threads
         self._threads = threading.local()
         fast = make_fast_call(self._library, manifest, self._new_scratch())
         self._fast: Callable[..., Any] = fast[0] if fast else never
@@ -134,7 +136,9 @@ class Runner:
         library.check(library.run(context, pointers, into, scratch.ctypes.data, samples))
 
     def _new_scratch(self) -> NDArray[np.uint8]:
-        size, alignment = self.artifact.manifest.scratch_bytes, self.artifact.manifest.scratch_alignment
+        manifest = self.artifact.manifest
+        alignment = manifest.scratch_alignment
+        size = -(-manifest.scratch_bytes // alignment) * alignment * self.threads
         memory = np.empty(size + alignment, np.uint8)
         start = -memory.ctypes.data % alignment
         return memory[start : start + size] if size else memory[start : start + 1]
@@ -197,13 +201,13 @@ class Runner:
         return InputError("an input holds values outside its type")
 
 
-def _open_library(artifact: Artifact, isa: str | None) -> Library:
+def _open_library(artifact: Artifact, isa: str | None, threads: int) -> Library:
     if not artifact.is_source:
-        return Library(artifact.library, artifact.manifest, isa)
+        return Library(artifact.library, artifact.manifest, isa, threads)
     from edgeconv.artifact.c_target.host import host_library
 
     with host_library(artifact) as library:
-        return Library(library, artifact.manifest, isa)
+        return Library(library, artifact.manifest, isa, threads)
 
 
 def never(*_arguments: object) -> None:

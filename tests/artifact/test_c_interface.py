@@ -46,7 +46,7 @@ def test_the_library_needs_no_other_library() -> None:
     exported = sorted(parts[2] for parts in symbols if parts[1] == "T")
     assert exported == [
         "edge_check", "edge_init", "edge_isa_name", "edge_python_call", "edge_python_ready", "edge_run",
-        "edge_strerror",
+        "edge_strerror", "edge_team_helpers", "edge_team_init", "edge_team_serve", "edge_team_stop",
     ]  # fmt: skip
     assert {parts[0] for parts in symbols if len(parts) == 2} <= {"w"}, "undefined symbols are Python's weak ones"
 
@@ -129,3 +129,54 @@ def test_the_hosts_float_state_changes_no_result_and_is_restored(tmp_path: Path)
     source.write_text(_ROUNDING)
     done = subprocess.run([_build(tmp_path, source)], capture_output=True, text=True, check=True)
     assert done.stdout == "0 0 0 1\n"
+
+
+_TEAM = """
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include "double.h"
+enum { N = 101, THREADS = 4 };
+static _Alignas(64) unsigned char scratch[THREADS * EDGE_SCRATCH_BYTES];
+static edge_team team;
+static void *serve(void *unused) { return (void *)(intptr_t)edge_team_serve(&team); }
+int main(void) {
+    static float x[8 * N], alone[8 * N], shared[8 * N];
+    const void *in[] = {x};
+    void *out[] = {alone}, *shared_out[] = {shared};
+    pthread_t helpers[THREADS - 1];
+    edge_ctx ctx = EDGE_CTX_INIT;
+    int wrong = 0;
+    for (int i = 0; i < 8 * N; i++) x[i] = 0.25f * (float)(i % 97) - 10;
+    edge_init(&ctx);
+    edge_run(&ctx, in, out, scratch, N);
+    ctx.threads = THREADS;
+    ctx.team = &team;
+    for (int round = 0; round < 3; round++) {
+        edge_team_init(&team);
+        /* Called at once: whoever has come by then helps. */
+        for (int i = 0; i < THREADS - 1; i++) pthread_create(&helpers[i], NULL, serve, NULL);
+        for (int call = 0; call < 1000; call++) {
+            memset(shared, 0xAB, sizeof shared);
+            wrong += edge_run(&ctx, in, shared_out, scratch, N) != 0 || memcmp(alone, shared, sizeof shared) != 0;
+        }
+        printf("%u ", edge_team_helpers(&team));
+        edge_team_stop(&team);
+        for (int i = 0; i < THREADS - 1; i++) {
+            void *status;
+            pthread_join(helpers[i], &status);
+            wrong += status != NULL;
+        }
+        wrong += edge_run(&ctx, in, shared_out, scratch, N) != 0; /* without helpers */
+    }
+    printf("%d\\n", wrong);
+    return 0;
+}
+"""
+
+
+def test_a_team_of_the_callers_threads(tmp_path: Path) -> None:
+    source = tmp_path / "team.c"
+    source.write_text(_TEAM)
+    done = subprocess.run([_build(tmp_path, source, "-pthread")], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == "0"

@@ -29,6 +29,7 @@ class Graph:
         turn: which kinds of forms are asked for first (`forms.proved_forms`), or None for the usual order.
         fuse: requants fused into the operators before them.
         at_start, odd: where the user's arrays lie against their guard pages.
+        threads: that share the code, or 0 for code of one thread.
         machine: what it is compiled for and run on; the same for all graphs that are compared together.
     """
 
@@ -39,6 +40,7 @@ class Graph:
     fuse: bool = True
     at_start: bool = False
     odd: int = 0
+    threads: int = 0
     machine: Machine = HOST
 
 
@@ -55,7 +57,8 @@ class Compared:
         """Everything that reproduces the differences."""
         graph = self.graph
         lines = [
-            f"{graph.name}: turn={graph.turn}, fuse={graph.fuse}, at_start={graph.at_start}, odd={graph.odd}",
+            f"{graph.name}: turn={graph.turn}, fuse={graph.fuse}, threads={graph.threads}",
+            f"at_start={graph.at_start}, odd={graph.odd}",
             *self.differences,
             *(f"{isa}: %{name}: {f.forms!r:.300}" for isa, fs in self.forms.items() for name, f in fs.items()),
             to_text(graph.case.program),
@@ -92,8 +95,9 @@ def _compile(compared: Compared) -> list[Call]:
             if policy not in proved:
                 proved[policy] = proved_forms(program, isa, graph.turn)
             compared.forms[isa] = proved[policy]
-            code = generate(program, proved[policy], isa, fuse=graph.fuse, architecture=graph.machine.architecture)
-            calls.append(Call(program, code, graph.case.inputs, at_start=graph.at_start, odd=graph.odd))
+            how = {"fuse": graph.fuse, "shared": graph.threads > 0}
+            code = generate(program, proved[policy], isa, architecture=graph.machine.architecture, **how)
+            calls.append(Call(program, code, graph.case.inputs, graph.at_start, graph.odd, graph.threads))
         except ProgramError as error:
             compared.refusals.append(f"{isa}: {error}")
         except Exception as error:  # whatever else happens must name the graph

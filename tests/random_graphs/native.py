@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +28,7 @@ class Call:
 
     Attributes:
         at_start, odd: where the user's arrays lie against their guard pages, see `Guarded`.
+        threads: that share it, where the code can be shared.
     """
 
     program: Program
@@ -35,6 +36,7 @@ class Call:
     inputs: Arrays
     at_start: bool = False
     odd: int = 0
+    threads: int = 1
 
     @property
     def samples(self) -> int:
@@ -85,13 +87,17 @@ class _Frame:
         def pointers(memories: Sequence[Guarded]) -> ctypes.Array[ctypes.c_void_p]:
             return (ctypes.c_void_p * (len(memories) + 1))(*(memory.address for memory in memories))
 
-        function(
+        arguments = (
             pointers(self.inputs),
             pointers(self.outputs),
             ctypes.c_void_p(self.blob.address),
             ctypes.c_void_p(self.scratch.address),
-            ctypes.c_int64(self.call.samples),
         )
+        if not self.call.code.phases:
+            function(*arguments, ctypes.c_int64(self.call.samples))
+            return
+        for part in parts_in_any_order(self.call.samples, self.call.code.phases, self.call.threads):
+            function(*arguments, (ctypes.c_int64 * 6)(*part))
 
     def outcome(self) -> Outcome:
         """The outputs, unless something was overwritten."""
@@ -112,6 +118,21 @@ class _Frame:
         for name, memory in zip(self.call.program.outputs, self.outputs, strict=True):
             arrays[name] = self.call.output_array(name, memory.bytes.tobytes())
         return Outcome(arrays)
+
+
+def parts_in_any_order(samples: int, phases: int, threads: int) -> Iterator[tuple[int, ...]]:
+    """The fields of edge_part for every call of shared code, one after the other.
+
+    Threads may come in any order within a phase, so here they come in every other one than theirs: backwards, then from
+    the middle on, and so forth. Code of which one part needs another's results, or overwrites them, cannot hide.
+    """
+    bounds = [(1 << 32) * thread // threads for thread in range(threads + 1)]
+    for sample in range(samples):
+        for phase in range(phases):
+            start = (sample + phase) % threads
+            for turn in range(threads):
+                thread = (start - 1 - turn) % threads
+                yield sample, sample + 1, phase, phase + 1, bounds[thread], bounds[thread + 1]
 
 
 def run_calls(calls: Sequence[Call]) -> list[Outcome]:

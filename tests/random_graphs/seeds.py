@@ -36,5 +36,6 @@ def graph_of(seed: int, machine: Machine = HOST, isas: tuple[str, ...] | None = 
         fuse=seed % 4 != 1,
         at_start=seed % 2 == 0,
         odd=(0, 0, 1, 2, 3, 7)[seed % 6],
+        threads=0 if machine.emulated else (0, 2, 0, 3, 0, 4, 7)[seed % 7],
         machine=machine,
     )

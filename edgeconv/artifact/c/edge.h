@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 /* A library accepts contexts of its own version alone. */
-#define EDGE_ABI_VERSION 1u
+#define EDGE_ABI_VERSION 2u
 
 enum edge_status {
     EDGE_OK = 0,
@@ -36,17 +36,26 @@ enum edge_isa {
     EDGE_ISA_NEON_DOTPROD = 5
 };
 
+enum { EDGE_MOST_THREADS = 64 };
+
+/* Threads that help edge_run. The memory is the caller's, and so are the threads: the library starts none. */
+typedef struct edge_team {
+    uint64_t opaque[32];
+} edge_team;
+
 /* How to run. Made by EDGE_CTX_INIT, completed by edge_init, then only read: any number of threads may share one. */
 typedef struct edge_ctx {
     uint32_t abi_version; /* EDGE_ABI_VERSION */
     uint32_t isa;         /* enum edge_isa; edge_init replaces EDGE_ISA_AUTO by its choice */
-    uint32_t threads;     /* the most threads that edge_run may use; CPU libraries of this version use one */
+    uint32_t threads;     /* the most threads that edge_run may use, this one among them; above 1 it takes a team, and
+                             scratch memory for each */
     uint32_t ready;       /* set by edge_init */
     void *stream;         /* CUDA stream; NULL on CPUs */
-    uint64_t reserved[4]; /* zero */
+    edge_team *team;      /* the helpers; NULL where there are none */
+    uint64_t reserved[3]; /* zero */
 } edge_ctx;
 
-#define EDGE_CTX_INIT {EDGE_ABI_VERSION, EDGE_ISA_AUTO, 1u, 0u, NULL, {0u, 0u, 0u, 0u}}
+#define EDGE_CTX_INIT {EDGE_ABI_VERSION, EDGE_ISA_AUTO, 1u, 0u, NULL, NULL, {0u, 0u, 0u}}
 
 /* Check the context and choose the instruction set. Returns EDGE_OK, EDGE_ERROR_ABI, _ISA or _ARGUMENT. */
 int edge_init(edge_ctx *ctx);
@@ -56,11 +65,26 @@ int edge_init(edge_ctx *ctx);
  * in, out: one pointer for each input and output of the model, in its order; each points at n samples, one after the
  *          other, of EDGE_INPUT_<i>_BYTES or EDGE_OUTPUT_<i>_BYTES bytes, at any alignment. Outputs overlap
  *          neither inputs nor each other. Integer inputs must hold values of their type.
- * scratch: EDGE_SCRATCH_BYTES bytes, aligned to EDGE_SCRATCH_ALIGNMENT; need not be cleared; one for each thread.
+ * scratch: EDGE_SCRATCH_BYTES bytes for each of ctx->threads, aligned to EDGE_SCRATCH_ALIGNMENT; need not be cleared;
+ *          one for each call that is under way.
  *
- * Reentrant: no global state, no allocation, no system calls. The caller's floating-point state (MXCSR, FPCR) is saved, set
+ * Reentrant: no global state, no allocation; no system calls but futex(2) in a team. The results are the same bits for
+ * any number of threads. Of two calls at once with one team, one does without it. The caller's floating-point state (MXCSR, FPCR) is saved, set
  * to round to nearest without flushing to zero, and restored, so it cannot change a result. */
 int edge_run(const edge_ctx *ctx, const void *const *in, void *const *out, void *scratch, int64_t n);
+
+/* Make the memory of a team ready: no helpers yet. Also in the child after fork(), where the helpers are gone. */
+void edge_team_init(edge_team *team);
+
+/* The life of a helper, on a thread that the caller made for it: returns EDGE_OK after edge_team_stop, or
+ * EDGE_ERROR_ARGUMENT at once where EDGE_MOST_THREADS - 1 helpers are there. edge_run uses those that have come. */
+int edge_team_serve(edge_team *team);
+
+/* The number of helpers that have come. */
+uint32_t edge_team_helpers(const edge_team *team);
+
+/* Let the helpers return, while no edge_run is under way. The memory may be released when all of them have. */
+void edge_team_stop(edge_team *team);
 
 /* Check n samples of every input: EDGE_OK; EDGE_ERROR_RANGE where an integer lies outside its type (possible only for
  * types narrower than their container); EDGE_ERROR_NAN where a float is NaN, unless allow_nan is set. */

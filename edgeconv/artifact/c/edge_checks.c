@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "edge_io.h"
+#include "edge_threads.h"
 
 enum { MOST_TENSORS = 64 };
 
@@ -54,7 +55,7 @@ static int report_difference(const char *isa, const edge_tensor *tensor, const c
     return EXIT_DIFFERENCE;
 }
 
-int edge_self_test(const char *folder, const edge_ctx *only) {
+int edge_self_test(const char *folder, const edge_ctx *usual, int every_isa) {
     void *in[MOST_TENSORS], *wanted[MOST_TENSORS], *out[MOST_TENSORS];
     int64_t n = -1;
     int code = 0;
@@ -63,13 +64,13 @@ int edge_self_test(const char *folder, const edge_ctx *only) {
         wanted[i] = load_samples(folder, "output", i, &model->outputs[i], &n);
         out[i] = allocate(n * edge_sample_bytes(&model->outputs[i]));
     }
-    void *scratch = allocate((int64_t)model->scratch_bytes);
+    void *scratch = allocate(edge_scratch_bytes(usual));
     for (uint32_t k = 0; k < model->kernel_count; k++) {
-        edge_ctx ctx = EDGE_CTX_INIT;
+        edge_ctx ctx = *usual;
         const char *name = model->kernels[k].name;
         int difference = 0;
         ctx.isa = model->kernels[k].isa;
-        if (only != NULL && only->isa != ctx.isa) continue;
+        if (!every_isa && usual->isa != ctx.isa) continue;
         if (edge_init(&ctx) != EDGE_OK) {
             printf("%s: not run, this CPU lacks it\n", name);
             continue;
@@ -136,21 +137,21 @@ static void pin_to_this_core(void) {
 void edge_bench(const edge_ctx *ctx, int64_t rounds, int64_t batch) {
     const double ROUND_NS = 1e5, WARM_NS = 2e8; /* long against the clock's 30 ns, short against a scheduler's slice */
     void *in[MOST_TENSORS], *out[MOST_TENSORS];
-    pin_to_this_core();
+    if (ctx->threads <= 1) pin_to_this_core();
     for (uint32_t i = 0; i < model->input_count; i++) {
         in[i] = allocate(batch * edge_sample_bytes(&model->inputs[i]));
         fill_random(&model->inputs[i], in[i], batch);
     }
     for (uint32_t i = 0; i < model->output_count; i++) out[i] = allocate(batch * edge_sample_bytes(&model->outputs[i]));
-    void *scratch = allocate((int64_t)model->scratch_bytes);
+    void *scratch = allocate(edge_scratch_bytes(ctx));
     double *times = allocate(rounds * (int64_t)sizeof(double));
     double start = now_ns(), once = time_calls(ctx, in, out, scratch, batch, 1);
     while (now_ns() - start < WARM_NS) once = time_calls(ctx, in, out, scratch, batch, 1);
     int64_t calls = once < ROUND_NS ? (int64_t)(ROUND_NS / once) : 1;
     for (int64_t i = 0; i < rounds; i++) times[i] = time_calls(ctx, in, out, scratch, batch, calls);
     qsort(times, (size_t)rounds, sizeof(double), ascending);
-    printf("{\"isa\": \"%s\", \"batch\": %" PRId64 ", \"rounds\": %" PRId64 ", \"calls_per_round\": %" PRId64
+    printf("{\"isa\": \"%s\", \"threads\": %u, \"batch\": %" PRId64 ", \"rounds\": %" PRId64 ", \"calls_per_round\": %" PRId64
            ", \"median_ns\": %.1f, \"p05_ns\": %.1f, \"p95_ns\": %.1f, \"least_ns\": %.1f, \"samples_per_s\": %.0f}\n",
-           edge_isa_name(ctx->isa), batch, rounds, calls, times[rounds / 2], times[rounds / 20],
+           edge_isa_name(ctx->isa), ctx->threads, batch, rounds, calls, times[rounds / 2], times[rounds / 20],
            times[rounds - 1 - rounds / 20], times[0], (double)batch * 1e9 / times[rounds / 2]);
 }

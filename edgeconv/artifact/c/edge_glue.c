@@ -3,6 +3,7 @@
  * The C interface of edge.h over generated code: choice of the instruction set, floating-point state, checks.
  */
 #include "edge_model.h"
+#include "edge_team.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -105,6 +106,69 @@ EXPORT int edge_init(edge_ctx *ctx) {
     return EDGE_OK;
 }
 
+/* ---- one call, by one thread or by several ---- */
+
+static const int64_t WHOLE = (int64_t)1 << 32; /* of a loop, see edge_part */
+
+typedef struct {
+    const edge_kernel *kernel;
+    const void *const *in;
+    void *const *out;
+    uint8_t *scratch;
+    int64_t n;
+    uint32_t threads;
+    edge_team *team;
+} call;
+
+static uint8_t *scratch_of(const call *call, uint32_t thread) {
+    uint64_t alignment = edge_this_model.scratch_alignment;
+    return call->scratch + (edge_this_model.scratch_bytes + alignment - 1) / alignment * alignment * thread;
+}
+
+/* Samples first … end - 1, by one thread. */
+static void run_samples(const call *call, int64_t first, int64_t end, uint8_t *scratch) {
+    const edge_model *model = &edge_this_model;
+    const edge_kernel *kernel = call->kernel;
+    if (kernel->entry == NULL) {
+        const edge_part part = {first, end, 0, kernel->phases, 0, WHOLE};
+        kernel->part_entry(call->in, call->out, kernel->weights, scratch, &part);
+    } else if (first == 0) {
+        kernel->entry(call->in, call->out, kernel->weights, scratch, end);
+    } else {
+        const void *in[model->input_count + 1];
+        void *out[model->output_count + 1];
+        for (uint32_t i = 0; i < model->input_count; i++)
+            in[i] = (const char *)call->in[i] + first * model->inputs[i].elements * model->inputs[i].item_bytes;
+        for (uint32_t i = 0; i < model->output_count; i++)
+            out[i] = (char *)call->out[i] + first * model->outputs[i].elements * model->outputs[i].item_bytes;
+        kernel->entry(in, out, kernel->weights, scratch, end - first);
+    }
+}
+
+/* One sample, by all threads together. */
+static void run_phases(const call *call, int64_t sample, uint32_t thread) {
+    const int64_t begin = WHOLE * thread / call->threads, end = WHOLE * (thread + 1) / call->threads;
+    for (int64_t phase = 0; phase < call->kernel->phases; phase++) {
+        const edge_part part = {sample, sample + 1, phase, phase + 1, begin, end};
+        call->kernel->part_entry(call->in, call->out, call->kernel->weights, call->scratch, &part);
+        if (phase + 1 < call->kernel->phases) edge_team_barrier(call->team, call->threads);
+    }
+}
+
+/* Whole samples for every thread as far as they go round; the rest sample by sample, where that is worth a barrier. */
+static void work(void *argument, uint32_t thread) {
+    const call *call = argument;
+    int64_t threads = call->threads, alone = call->kernel->entry ? call->n : call->n - call->n % threads;
+    int64_t first = alone * thread / threads, end = alone * (thread + 1) / threads;
+    float_state state = enter_default_float_state();
+    if (end > first) run_samples(call, first, end, scratch_of(call, thread));
+    for (int64_t sample = alone; sample < call->n; sample++) {
+        if (sample > 0) edge_team_barrier(call->team, call->threads);
+        run_phases(call, sample, thread);
+    }
+    leave_default_float_state(state);
+}
+
 EXPORT int edge_run(const edge_ctx *ctx, const void *const *in, void *const *out, void *scratch, int64_t n) {
     const edge_model *model = &edge_this_model;
     if (ctx == NULL || in == NULL || out == NULL || n < 0) return EDGE_ERROR_ARGUMENT;
@@ -117,8 +181,15 @@ EXPORT int edge_run(const edge_ctx *ctx, const void *const *in, void *const *out
     if (scratch == NULL || (uintptr_t)scratch % model->scratch_alignment != 0) return EDGE_ERROR_SCRATCH;
     const edge_kernel *kernel = find_kernel(ctx->isa);
     if (kernel == NULL) return EDGE_ERROR_ISA;
+    call this = {kernel, in, out, scratch, n, 1, ctx->team};
+    uint32_t most = kernel->entry != NULL && n < ctx->threads ? (uint32_t)n : ctx->threads;
+    if (most > 1 && ctx->team != NULL) this.threads = edge_team_take(ctx->team, most);
+    if (this.threads > 1) {
+        edge_team_run(ctx->team, this.threads, work, &this);
+        return EDGE_OK;
+    }
     float_state state = enter_default_float_state();
-    kernel->entry(in, out, kernel->weights, scratch, n);
+    run_samples(&this, 0, n, scratch);
     leave_default_float_state(state);
     return EDGE_OK;
 }

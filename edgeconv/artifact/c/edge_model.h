@@ -11,10 +11,21 @@
 typedef void (*edge_entry)(const void *const *in, void *const *out, const uint8_t *weights, uint8_t *scratch,
                            int64_t n);
 
+/* The same for code that several threads run together, phase by phase: `part` says which samples, which phases, and,
+ * in 1/2³² of every loop that is shared, which part of it. */
+typedef struct {
+    int64_t first_sample, end_sample, first_phase, end_phase, begin, end;
+} edge_part;
+
+typedef void (*edge_part_entry)(const void *const *in, void *const *out, const uint8_t *weights, uint8_t *scratch,
+                                const edge_part *part);
+
 typedef struct {
     uint32_t isa;
     const char *name;
-    edge_entry entry;
+    edge_entry entry;           /* NULL where the code can be shared, */
+    edge_part_entry part_entry; /* else this one is */
+    int64_t phases;             /* between two phases every thread must be done with the first */
     const uint8_t *weights;
 } edge_kernel;
 

@@ -11,6 +11,7 @@
 #include "edge_checks.h"
 #include "edge_io.h"
 #include "edge_stream.h"
+#include "edge_threads.h"
 
 enum { MOST_TENSORS = 64, PIECE_BYTES = 1 << 20, MOST_PIECE = 1024 };
 
@@ -53,6 +54,7 @@ static void print_help(void) {
            "  --input-format F  npy or raw; found out when not given\n"
            "  --format F        npy, raw or text\n"
            "  --isa NAME        instruction set; the fastest that this CPU runs when not given\n"
+           "  --threads N       threads that share the work (1); the results are the same\n"
            "  --allow-nan       NaN in a float input gives the zero point; otherwise it is refused\n"
            "  --bench ROUNDS    measure the time of a call, in that many rounds\n"
            "  --batch N         samples in a call of --bench (1)\n"
@@ -171,7 +173,7 @@ static void run_files(options *chosen) {
     int64_t most = piece_samples(), count;
     for (uint32_t i = 0; i < model->input_count; i++) in[i] = allocate((size_t)(most * edge_sample_bytes(&model->inputs[i])));
     for (uint32_t i = 0; i < model->output_count; i++) out[i] = allocate((size_t)(most * edge_sample_bytes(&model->outputs[i])));
-    void *scratch = allocate(model->scratch_bytes);
+    void *scratch = allocate((size_t)edge_scratch_bytes(&chosen->ctx));
     open_readers(chosen, readers);
     open_writers(chosen, &readers[0], writers);
     while ((count = read_piece(readers, in, most)) > 0) {
@@ -237,6 +239,7 @@ static const struct option OPTIONS[] = {
     {"batch", required_argument, NULL, 'N'},  {"self-test", required_argument, NULL, 'T'},
     {"isa", required_argument, NULL, 'I'},    {"format", required_argument, NULL, 'F'},
     {"input-format", required_argument, NULL, 'G'}, {"allow-nan", no_argument, NULL, 'A'},
+    {"threads", required_argument, NULL, 't'},
     {"stream", no_argument, NULL, 'S'},       {"dtype", required_argument, NULL, 'D'},
     {"byte-order", required_argument, NULL, 'O'}, {"channels", required_argument, NULL, 'C'},
     {"window", required_argument, NULL, 'W'}, {"hop", required_argument, NULL, 'P'},
@@ -246,7 +249,7 @@ static const struct option OPTIONS[] = {
 int main(int count, char **arguments) {
     options chosen = {.ctx = EDGE_CTX_INIT};
     const char *golden = NULL, *format = NULL;
-    int64_t rounds = 0, batch = 1;
+    int64_t rounds = 0, batch = 1, threads = 1;
     int option, any_isa = 1, stream_only = 0;
     if (model->stream != NULL)
         chosen.stream = (edge_stream){.dtype = model->stream->dtype, .byte_order = model->stream->byte_order,
@@ -268,6 +271,7 @@ int main(int count, char **arguments) {
         case 'I': chosen.ctx.isa = find_isa(optarg); any_isa = 0; break;
         case 'F': format = optarg; break;
         case 'G': chosen.read_format = parse_format(optarg, 0); break;
+        case 't': threads = parse_count(optarg, "--threads"); break;
         case 'A': chosen.allow_nan = 1; break;
         case 'S': chosen.streams = 1; break;
         case 'Y': chosen.summary = stream_only = 1; break;
@@ -283,7 +287,9 @@ int main(int count, char **arguments) {
     if (optind < count) edge_die(EXIT_USAGE, "unexpected argument '%s'\n  expected: -i FILE and -o FILE, see --help", arguments[optind]);
     int status = edge_init(&chosen.ctx);
     if (status != EDGE_OK) edge_die(EXIT_DEVICE, "%s", edge_strerror(status));
-    if (golden != NULL) return edge_self_test(golden, any_isa ? NULL : &chosen.ctx);
+    if (threads > EDGE_MOST_THREADS) edge_die(EXIT_USAGE, "--threads %" PRId64 "\n  expected: at most %d", threads, EDGE_MOST_THREADS);
+    if (threads > 1) edge_threads_start(&chosen.ctx, threads);
+    if (golden != NULL) return edge_self_test(golden, &chosen.ctx, any_isa);
     if (rounds > 0) edge_bench(&chosen.ctx, rounds, batch);
     else if (chosen.streams) run_stream(&chosen, format);
     else run_files(&chosen);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "edge_io.h"
+#include "edge_threads.h"
 
 enum { MOST_OUTPUTS = 64, READ_BYTES = 1 << 16, BATCH_BYTES = 1 << 20, MOST_BATCH = 256 };
 
@@ -255,7 +256,7 @@ static void take_memory(stream *s) {
     s->samples = allocate(s->batch * sample_bytes);
     for (uint32_t i = 0; i < model->output_count; i++)
         s->results[i] = allocate(s->batch * edge_sample_bytes(&model->outputs[i]));
-    s->scratch = allocate((int64_t)model->scratch_bytes);
+    s->scratch = allocate(edge_scratch_bytes(s->ctx));
 }
 
 /* What is left when the stream ends: points that no window covers, and bytes that make no point. */

@@ -50,7 +50,7 @@ def _copy_box(
         run *= axes.pop(0)[2]
     # Where single elements lie behind each other in y alone, the run has a step.
     stepped = axes.pop(0) if run == 1 and axes and axes[0][0] == 1 else None
-    with build.nest([size for _, _, size in reversed(axes)]) as indices:
+    with build.parallel_nest([size for _, _, size in reversed(axes)]) as indices:
         source: Expr = first[0]
         target: Expr = first[1]
         for index, (y_stride, x_stride, _) in zip(indices, reversed(axes), strict=True):
@@ -75,7 +75,7 @@ def _can_copy(isa: Isa, step: Step) -> bool:
     return isa.lanes > 1 and same and all(_plain(layout) for layout in layouts)
 
 
-@kernel(ops.Concat, "concat.boxes", priority=10, can_handle=_can_copy)
+@kernel(ops.Concat, "concat.boxes", priority=10, can_handle=_can_copy, parallel=True)
 def _concat(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Concat)
@@ -88,7 +88,7 @@ def _concat(build: Builder, step: Step) -> str:
     return "contiguous runs"
 
 
-@kernel(ops.Slice, "slice.boxes", priority=10, can_handle=_can_copy)
+@kernel(ops.Slice, "slice.boxes", priority=10, can_handle=_can_copy, parallel=True)
 def _slice(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Slice)
@@ -106,7 +106,7 @@ def _can_move(isa: Isa, step: Step) -> bool:
     return isa.lanes > 1 and x.storage == y.storage and _plain(y)
 
 
-@kernel(ops.Transpose, "transpose.boxes", priority=10, can_handle=_can_move)
+@kernel(ops.Transpose, "transpose.boxes", priority=10, can_handle=_can_move, parallel=True)
 def _transpose(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Transpose)
@@ -118,7 +118,7 @@ def _can_reshape(isa: Isa, step: Step) -> bool:
     return _can_move(isa, step) and step.layout(step.output).order == "row_major"
 
 
-@kernel(ops.Reshape, "reshape.boxes", priority=10, can_handle=_can_reshape)
+@kernel(ops.Reshape, "reshape.boxes", priority=10, can_handle=_can_reshape, parallel=True)
 def _reshape(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Reshape)
@@ -141,14 +141,16 @@ def _copy_components(build: Builder, x: View, order: Layout, y: View) -> str:
     return "contiguous runs"
 
 
-@kernel(ops.Pad, "pad.boxes", priority=10, can_handle=_can_copy)
+@kernel(ops.Pad, "pad.boxes", priority=10, can_handle=_can_copy, parallel=True)
 def _pad(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Pad)
     x, y = build.view(operator.x), build.view(step.output)
     if not operator.fills:
         return _pad_from_inside(build, step, operator, x, y)
-    fill(build, y, 0, y.layout.size, operator.value + y.layout.storage.bias)
+    with build.parallel(1):
+        fill(build, y, 0, y.layout.size, operator.value + y.layout.storage.bias)
+    build.barrier()
     y_strides = _strides(y.layout)
     start = y.layout.base + sum(a * b for a, b in zip(operator.pads, y_strides, strict=False))
     pairs = list(zip(_strides(x.layout), y_strides, strict=True))
@@ -186,7 +188,7 @@ def _pad_from_inside(build: Builder, step: Step, operator: ops.Pad, x: View, y: 
         run *= axes.pop(0).extent
     inner = axes.pop(0) if axes and (axes[0].y_stride, axes[0].x_stride) == (run, run) else None
     tables = [_table(build, step, axis, number) for number, axis in enumerate(axes)]
-    with build.nest([axis.size for axis in reversed(axes)]) as indices:
+    with build.parallel_nest([axis.size for axis in reversed(axes)]) as indices:
         source: Expr = x.layout.base
         target: Expr = y.layout.base
         for index, outer, table in zip(indices, reversed(axes), reversed(tables), strict=True):

@@ -58,7 +58,7 @@ def largest_sum(step: Step, operator: ops.Conv | ops.ConvTranspose) -> int:
     return int((np.abs(w).reshape(w.shape[0], -1).sum(1) * reach + np.abs(bias)).max())
 
 
-@kernel(ops.Conv, "conv.scalar", fuses=True)
+@kernel(ops.Conv, "conv.scalar", fuses=True, parallel=True)
 def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Conv)
@@ -68,7 +68,7 @@ def _emit(build: Builder, step: Step) -> str:
     biases = build.constant(f"{step.output}/bias", bias.astype(element))
     finish = ScalarFinish(build, step)
     samples, outputs, *spatial = step.type(operator.output).shape
-    with build.nest([samples, *spatial, outputs]) as (sample, *position, channel):
+    with build.parallel_nest([samples, *spatial, outputs]) as (sample, *position, channel):
         acc = build.local(element, 1)
         acc.store(element, 0, biases.load([channel], element))
         group = channel // (outputs // operator.groups) if operator.groups > 1 else 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeconv.codegen.builder import Builder, View, bind
+from edgeconv.codegen.builder import Builder, Loop, View, bind
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.kernels.conv import conv_constants, panel_blocks
 from edgeconv.codegen.kernels.panels import Bucket, Panel, can_finish, make_buckets
@@ -120,7 +120,7 @@ def conv_geometry(step: Step, operator: ops.Conv, x: Layout, y: Layout, channels
     return Geometry(height, width, window.strides[0] * strides[0], position, y.stride(2), first, runs)
 
 
-@kernel(ops.Conv, "conv.panels", can_handle=_can_handle, priority=10, fuses=True)
+@kernel(ops.Conv, "conv.panels", can_handle=_can_handle, priority=10, fuses=True, parallel=True)
 def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Conv)
@@ -144,19 +144,20 @@ def _emit(build: Builder, step: Step) -> str:
         product = Product(build, step, bucket, dot, geometry.runs, x, rows, bias, f".{number}")
         chains = choose_chains(dot, height * bucket.blocks, groups, w, bias, stored_range(step, operator.x))
         targets.append(_Target(build, step, bucket, product, operator, geometry, y, w.shape[1], height, chains))
-    with build.loop(geometry.rows) as row:
-        tiles = {target.rows for target in targets}
+    tiles = {target.rows for target in targets}
+    each_row, each_tile = build.sharing([geometry.rows, geometry.row_length // max(tiles)])
+    with each_row(geometry.rows) as row:
         for height in sorted(tiles, reverse=True):
             members = [target for target in targets if target.rows == height]
-            _emit_row(build, geometry, row, height, members)
+            _emit_row(each_tile, geometry, row, height, members)
     tile = ", ".join(sorted({target.tile for target in targets}))
     return f"{dot.name}, tile {tile}, {geometry.runs.number} runs of {groups} groups"
 
 
-def _emit_row(build: Builder, geometry: Geometry, row: Expr, height: int, targets: list[_Target]) -> None:
+def _emit_row(each_tile: Loop, geometry: Geometry, row: Expr, height: int, targets: list[_Target]) -> None:
     # The last tile is moved back inside the row: computing a few positions twice is cheaper than a second tile.
     last = geometry.row_length - height
-    with build.loop(-(-geometry.row_length // height)) as tile:
+    with each_tile(-(-geometry.row_length // height)) as tile:
         if geometry.row_length % height == 0 or isinstance(tile, int):
             start = tile * height
         else:

@@ -111,7 +111,7 @@ def _can_handle(isa: Isa, step: Step) -> bool:
     return axis_fits and can_finish(isa, step, range(0, channels, isa.lanes))
 
 
-@kernel(ops.Conv, "conv.depthwise", can_handle=_can_handle, priority=20, fuses=True)
+@kernel(ops.Conv, "conv.depthwise", can_handle=_can_handle, priority=20, fuses=True, parallel=True)
 def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Conv)
@@ -125,10 +125,12 @@ def _emit(build: Builder, step: Step) -> str:
         _Depthwise(build, step, operator, bucket, dot, tile, w, bias, f".{number}")
         for number, bucket in enumerate(buckets)
     ]
-    with build.loop(-(-grouped.outputs // tile.along)) as index:
+    counts = -(-grouped.outputs // tile.along), -(-sweep.outputs // tile.across)
+    each_row, each_tile = build.sharing(counts)
+    with each_row(counts[0]) as index:
         along = moved_back(index, tile.along, grouped.outputs)
         for target in targets:
-            with build.loop(len(target.bucket.panels)) as panel, build.loop(-(-sweep.outputs // tile.across)) as at:
+            with build.loop(len(target.bucket.panels)) as panel, each_tile(counts[1]) as at:
                 target.tile(panel, along, moved_back(at, tile.across, sweep.outputs))
     return f"{dot.name}, tile {tile.along}×{tile.across}, {tile.groups} groups of {dot.group} taps"
 

@@ -26,7 +26,7 @@ __all__ = ["ratio_of"]
 _RATIO_LIMIT = 1 << 62
 
 
-@kernel(ops.Requant, "requant.scalar")
+@kernel(ops.Requant, "requant.scalar", parallel=True)
 def _requant(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Requant)
@@ -40,7 +40,7 @@ def _requant(build: Builder, step: Step) -> str:
     return "element by element"
 
 
-@kernel(ops.Mul, "mul.scalar", fuses=True)
+@kernel(ops.Mul, "mul.scalar", fuses=True, parallel=True)
 def _mul(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Mul)
@@ -55,7 +55,7 @@ def _mul(build: Builder, step: Step) -> str:
     return f"element by element in {element}"
 
 
-@kernel(ops.Table, "table.scalar")
+@kernel(ops.Table, "table.scalar", parallel=True)
 def _table(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Table)
@@ -69,7 +69,7 @@ def _table(build: Builder, step: Step) -> str:
     return "element by element"
 
 
-@kernel(ops.Threshold, "threshold.scalar")
+@kernel(ops.Threshold, "threshold.scalar", parallel=True)
 def _threshold(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Threshold)
@@ -97,7 +97,7 @@ def _threshold(build: Builder, step: Step) -> str:
     return f"binary search in {rows.shape[1]} thresholds"
 
 
-@kernel(ops.Add, "add.scalar")
+@kernel(ops.Add, "add.scalar", parallel=True)
 def _add(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Add)

@@ -32,7 +32,7 @@ _MOST_THRESHOLDS_FOR_SPEED = 1 << 10  # 4 KiB of constants
 _NEVER = np.iinfo(np.int32).max
 
 
-@kernel(ops.Quantize, "quantize.integers")
+@kernel(ops.Quantize, "quantize.integers", parallel=True)
 def _quantize(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Quantize)
@@ -130,7 +130,7 @@ def _quantized_keys(keys: np.ndarray, scale: np.float32, offset: np.float32, gri
     return np.clip(rounded.astype(np.int64) + grid.zero_point, grid.lo, grid.hi)
 
 
-@kernel(ops.Dequantize, "dequantize.integers")
+@kernel(ops.Dequantize, "dequantize.integers", parallel=True)
 def _dequantize(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Dequantize)

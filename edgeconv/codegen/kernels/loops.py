@@ -14,10 +14,13 @@ __all__ = ["broadcast_indices", "each_element", "exact_element", "moved_back"]
 
 @contextmanager
 def each_element(build: Builder, layout: Layout) -> Iterator[list[Expr]]:
-    """A loop nest over the logical positions of a tensor, in the order of its memory; yields the logical indices."""
+    """A loop nest over the logical positions of a tensor, in the order of its memory; yields the logical indices.
+
+    Threads share it: a body writes what belongs to its position alone.
+    """
     shape = layout.shape
     order = sorted(range(len(shape)), key=lambda axis: -_largest_stride(layout, axis))
-    with build.nest([shape[axis] for axis in order]) as ordered:
+    with build.parallel_nest([shape[axis] for axis in order]) as ordered:
         yield [ordered[order.index(axis)] for axis in range(len(shape))]
 
 

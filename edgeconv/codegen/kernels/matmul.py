@@ -62,7 +62,7 @@ class _Right:
         return value - const(self._zero, element) if self._zero else value
 
 
-@kernel(ops.MatMul, "matmul.scalar", fuses=True)
+@kernel(ops.MatMul, "matmul.scalar", fuses=True, parallel=True)
 def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.MatMul)
@@ -71,7 +71,7 @@ def _emit(build: Builder, step: Step) -> str:
     bias = build.view(operator.bias) if operator.bias is not None else None
     finish = ScalarFinish(build, step)
     shape = step.type(operator.output).shape
-    with build.nest(shape) as indices:
+    with build.parallel_nest(shape) as indices:
         *leading, row, column = indices
         acc = build.local(element, 1)
         acc.store(element, 0, bias.load([column], element) if bias else const(0, element))

@@ -85,7 +85,7 @@ def _can_handle(isa: Isa, step: Step) -> bool:
     return axis_fits and can_finish(isa, step, range(0, len(stored), isa.lanes))
 
 
-@kernel(ops.MatMul, "matmul.panels", can_handle=_can_handle, priority=10, fuses=True)
+@kernel(ops.MatMul, "matmul.panels", can_handle=_can_handle, priority=10, fuses=True, parallel=True)
 def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.MatMul)
@@ -107,7 +107,9 @@ def _emit(build: Builder, step: Step) -> str:
     for number, bucket in enumerate(buckets):
         product = Product(build, step, bucket, dot, runs, x, weights, bias, f".{number}")
         first = np.array([panel.first for panel in bucket.panels])
-        with build.loop(-(-rows // height)) as tile, build.loop(len(first)) as panel:
+        counts = -(-rows // height), len(first)
+        each_tile, each_panel = build.sharing(counts)
+        with each_tile(counts[0]) as tile, each_panel(counts[1]) as panel:
             start = tile * height
             if rows % height and not isinstance(tile, int):
                 start = bind(tirx.min(start, rows - height))

@@ -25,14 +25,14 @@ def _gather(build: Builder, step: Step, source: str, position: Callable[[Sequenc
     return _DETAIL
 
 
-@kernel(ops.Cast, "cast.scalar")
+@kernel(ops.Cast, "cast.scalar", parallel=True)
 def _cast(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Cast)
     return _gather(build, step, operator.x, list)
 
 
-@kernel(ops.Slice, "slice.scalar")
+@kernel(ops.Slice, "slice.scalar", parallel=True)
 def _slice(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Slice)
@@ -46,7 +46,7 @@ def _slice(build: Builder, step: Step) -> str:
     return _gather(build, step, operator.x, position)
 
 
-@kernel(ops.Transpose, "transpose.scalar")
+@kernel(ops.Transpose, "transpose.scalar", parallel=True)
 def _transpose(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Transpose)
@@ -57,7 +57,7 @@ def _transpose(build: Builder, step: Step) -> str:
     return _gather(build, step, operator.x, position)
 
 
-@kernel(ops.Reshape, "reshape.scalar")
+@kernel(ops.Reshape, "reshape.scalar", parallel=True)
 def _reshape(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Reshape)
@@ -76,7 +76,7 @@ def _reshape(build: Builder, step: Step) -> str:
     return _gather(build, step, operator.x, position)
 
 
-@kernel(ops.Resize, "resize.scalar")
+@kernel(ops.Resize, "resize.scalar", parallel=True)
 def _resize(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Resize)
@@ -92,7 +92,7 @@ def _resize(build: Builder, step: Step) -> str:
     return _gather(build, step, operator.x, position)
 
 
-@kernel(ops.Concat, "concat.scalar")
+@kernel(ops.Concat, "concat.scalar", parallel=True)
 def _concat(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Concat)
@@ -106,7 +106,7 @@ def _concat(build: Builder, step: Step) -> str:
     return _DETAIL
 
 
-@kernel(ops.Pad, "pad.scalar")
+@kernel(ops.Pad, "pad.scalar", parallel=True)
 def _pad(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Pad)

@@ -19,7 +19,7 @@ from edgeconv.ir.geometry import Window
 __all__ = ["border_weights", "pool_element", "taps_inside"]
 
 
-@kernel(ops.MaxPool, "max_pool.scalar")
+@kernel(ops.MaxPool, "max_pool.scalar", parallel=True)
 def _max_pool(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.MaxPool)
@@ -36,7 +36,7 @@ def _max_pool(build: Builder, step: Step) -> str:
     return f"one output at a time in {element}"
 
 
-@kernel(ops.AvgPool, "avg_pool.scalar", fuses=True)
+@kernel(ops.AvgPool, "avg_pool.scalar", fuses=True, parallel=True)
 def _avg_pool(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.AvgPool)

@@ -32,14 +32,14 @@ def _can_max(isa: Isa, step: Step) -> bool:
     return movable and unrolled and x.order == y.order == "channels_last" and x.storage == y.storage
 
 
-@kernel(ops.MaxPool, "max_pool.rows", priority=10, can_handle=_can_max)
+@kernel(ops.MaxPool, "max_pool.rows", priority=10, can_handle=_can_max, parallel=True)
 def _max_pool(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.MaxPool)
     x, y = build.view(operator.x), build.view(step.output)
     samples, channels, *spatial = y.layout.shape
     lanes = min(_VECTOR_BYTES // y.layout.storage.bytes, 4 * build.isa.lanes)
-    with build.nest([samples, *spatial]) as (sample, *position):
+    with build.parallel_nest([samples, *spatial]) as (sample, *position):
         start = x.layout.offset([sample, *(0,) * (len(spatial) + 1)])
         taps = [bind(start + 0)]
         for axis, at in enumerate(position):
@@ -86,7 +86,7 @@ def _can_average(isa: Isa, step: Step) -> bool:
     return axis_fits and can_finish(isa, step, range(0, x.shape[1], isa.lanes))
 
 
-@kernel(ops.AvgPool, "avg_pool.rows", priority=10, can_handle=_can_average, fuses=True)
+@kernel(ops.AvgPool, "avg_pool.rows", priority=10, can_handle=_can_average, fuses=True, parallel=True)
 def _avg_pool(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.AvgPool)
@@ -106,7 +106,7 @@ def _average(build: Builder, step: Step, operator: ops.AvgPool, bucket: Bucket, 
     shift = const(operator.x_zero_point + x.layout.storage.bias, "int32", lanes)
     count = bucket.panels[0].count
     counts = [min(lanes, count - block * lanes) for block in range(bucket.blocks)]
-    with build.nest([samples, *spatial, len(bucket.panels)]) as (sample, *position, panel):
+    with build.parallel_nest([samples, *spatial, len(bucket.panels)]) as (sample, *position, panel):
         channel = bind(firsts.load([panel]))
         total = build.local("int32", bucket.blocks * lanes)
         for block in range(bucket.blocks):

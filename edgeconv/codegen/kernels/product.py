@@ -145,8 +145,9 @@ def widened(build: Builder, view: View) -> View:
     layout = view.layout
     copy = build.temporary("int16", layout.size + build.isa.lanes * 2)
     lanes = build.isa.lanes * 2
-    with build.loop(-(-layout.size // lanes)) as index:
+    with build.parallel(-(-layout.size // lanes)) as index:
         copy.vstore(index * lanes, view.vload(index * lanes, lanes).astype(f"int16x{lanes}"), lanes)
+    build.barrier()
     return View(copy.memory, replace(layout, storage=Storage("int16", layout.storage.bias)), copy.origin)
 
 

@@ -42,7 +42,7 @@ def _can_quantize(isa: Isa, step: Step) -> bool:
     )
 
 
-@kernel(ops.Quantize, "quantize.rows", priority=10, can_handle=_can_quantize)
+@kernel(ops.Quantize, "quantize.rows", priority=10, can_handle=_can_quantize, parallel=True)
 def _quantize(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Quantize)
@@ -63,6 +63,7 @@ def _quantize(build: Builder, step: Step) -> str:
         base = y.layout.base if direct else 0
         _plane(build, operator, x, target, start * plane, base + start * plane, plane, scale, y.layout.storage.bias)
     if not direct:
+        build.barrier()
         _interleave(build, target, y)
     return f"{build.isa.lanes} elements at a time" + ("" if direct else ", then channels interleaved")
 
@@ -83,7 +84,7 @@ def _plane(
     done = 0
     for lanes in _vector_lengths(build.isa.lanes, count):
         whole = (count - done) // lanes
-        with build.loop(whole) as index:
+        with build.parallel(whole) as index:
             at = index * lanes + done
             loaded = x.memory.load("float32", source + at, lanes)
             stored = _quantized(
@@ -141,7 +142,7 @@ def _interleave(build: Builder, planes: View, y: View) -> None:
     *outer, width = spatial
     area = int(np.prod(spatial))
     together = _positions_together(build.isa, y.layout.storage.element, channels)
-    with build.nest([samples, *outer]) as (sample, *row):
+    with build.parallel_nest([samples, *outer]) as (sample, *row):
         before: Expr = 0
         for index, extent in zip(row, outer, strict=True):
             before = before * extent + index

@@ -31,7 +31,7 @@ def each_reduced(
         yield position
 
 
-@kernel(ops.ReduceSum, "reduce_sum.scalar", fuses=True)
+@kernel(ops.ReduceSum, "reduce_sum.scalar", fuses=True, parallel=True)
 def _sum(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.ReduceSum)
@@ -69,21 +69,21 @@ def _worst(dtype: DType, *, largest: bool) -> tuple[str, int]:
     return element, int(limits.min if largest else limits.max)
 
 
-@kernel(ops.ReduceMax, "reduce_max.scalar")
+@kernel(ops.ReduceMax, "reduce_max.scalar", parallel=True)
 def _max(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.ReduceMax)
     return _extreme(build, step, operator.x, operator.axes, largest=True)
 
 
-@kernel(ops.ReduceMin, "reduce_min.scalar")
+@kernel(ops.ReduceMin, "reduce_min.scalar", parallel=True)
 def _min(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.ReduceMin)
     return _extreme(build, step, operator.x, operator.axes, largest=False)
 
 
-@kernel(ops.ArgMax, "argmax.scalar")
+@kernel(ops.ArgMax, "argmax.scalar", parallel=True)
 def _argmax(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.ArgMax)

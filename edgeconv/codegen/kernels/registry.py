@@ -20,6 +20,9 @@ imports every module. For example:
   kernel of highest priority that can handle a step is taken, and each operator has one of priority 0 that handles all.
 * `in_place=True` promises that an output element is written only after every element of the operands that lies at the
   same storage offset was read; the planner may then give output and a dying operand of the same layout one memory.
+* `parallel=True` promises that threads may share the kernel: all that it writes is written inside `build.parallel` or
+  `build.parallel_nest`, whose trips are independent of each other, and of all other such loops of the kernel, or stand
+  behind a `build.barrier()`. The first thread runs a kernel without it alone, while the others wait.
 * `halo_demands(operator, program)` may be registered for operator classes whose kernels read a halo.
 """
 
@@ -54,6 +57,7 @@ class Kernel:
     priority: int
     fuses: bool
     in_place: bool
+    parallel: bool
 
 
 KERNELS: dict[type, list[Kernel]] = {}
@@ -71,12 +75,13 @@ def kernel(
     priority: int = 0,
     fuses: bool = False,
     in_place: bool = False,
+    parallel: bool = False,
 ) -> Callable[[Emit], Emit]:
     """Register the decorated function as a kernel of `operator` (see the module's docstring)."""
 
     def register(emit: Emit) -> Emit:
         found = KERNELS.setdefault(operator, [])
-        found.append(Kernel(name, emit, can_handle, priority, fuses, in_place))
+        found.append(Kernel(name, emit, can_handle, priority, fuses, in_place, parallel))
         found.sort(key=lambda candidate: -candidate.priority)
         return emit
 

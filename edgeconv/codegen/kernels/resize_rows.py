@@ -21,7 +21,7 @@ def _can_resize(isa: Isa, step: Step) -> bool:
     return x.order == y.order == "channels_last" and x.storage == y.storage
 
 
-@kernel(ops.Resize, "resize.rows", priority=10, can_handle=_can_resize)
+@kernel(ops.Resize, "resize.rows", priority=10, can_handle=_can_resize, parallel=True)
 def _resize(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Resize)
@@ -32,7 +32,7 @@ def _resize(build: Builder, step: Step) -> str:
         build.constant(f"{step.output}/offsets{axis}", np.array(indices, np.int32) * x.layout.stride(2 + axis))
         for axis, indices in enumerate(operator.indices)
     ]
-    with build.nest([samples, *spatial]) as (sample, *position):
+    with build.parallel_nest([samples, *spatial]) as (sample, *position):
         source: Expr = x.layout.offset([sample, *(0,) * (len(spatial) + 1)])
         for table, index in zip(tables, position, strict=True):
             source = source + bind(table.load([index]))

@@ -48,10 +48,12 @@ def each_vector(build: Builder, rows: Rows, width: int, body: Callable[[list[Exp
     Only the last run of a row is shorter than `width`. A body may read a whole vector there, and writes `elements`.
     """
     whole, rest = divmod(rows.length, width)
-    with build.loop(rows.count) as row:
+    each_row, each_part = build.sharing([rows.count, max(1, whole)])
+    with each_row(rows.count) as row:
         starts = [base + row * stride for base, stride in zip(rows.bases, rows.strides, strict=True)]
         if whole:
-            with build.loop(whole) as index:
+            with each_part(whole) as index:
                 body([start + index * width for start in starts], width)
         if rest:
-            body([start + whole * width for start in starts], rest)
+            with each_part(1):
+                body([start + whole * width for start in starts], rest)

@@ -16,7 +16,7 @@ def copy_scalar(build: Builder, source: View, target: View) -> None:
     shape = target.layout.shape
     order = sorted(range(len(shape)), key=lambda axis: -_outermost_stride(target.layout, axis))
     exact = "float32" if target.layout.storage.element == "float32" else "int64"
-    with build.nest([shape[axis] for axis in order]) as ordered:
+    with build.parallel_nest([shape[axis] for axis in order]) as ordered:
         indices = [ordered[order.index(axis)] for axis in range(len(shape))]
         target.store(indices, source.load(indices, exact))
 
@@ -32,16 +32,17 @@ def _is_plain_load(isa: Isa, step: Step) -> bool:
     return isa.lanes > 1 and in_order and layout.rows is not None and layout.storage.element != "int64"
 
 
-@kernel(Load, "load.rows", can_handle=_is_plain_load, priority=10)
+@kernel(Load, "load.rows", can_handle=_is_plain_load, priority=10, parallel=True)
 def _load_rows(build: Builder, step: Step) -> str:
     source, target = build.user_view("input", step.output), build.view(step.output)
     rows = target.layout.rows
     assert rows is not None
     number, length, stride = rows
     bias = target.layout.storage.bias
-    with build.loop(number) as row:
+    each_row, each_part = build.sharing([number, length // (2 * build.isa.lanes)])
+    with each_row(number) as row:
         for start, repeats, lanes in _chunks(length, 2 * build.isa.lanes):
-            with build.loop(repeats) as index:
+            with each_part(repeats) as index:
                 at = start + index * lanes
                 wide = source.vload(row * length + at, lanes).astype(_of("int32", lanes))
                 value = wide + const(bias, "int32", lanes) if bias else wide
@@ -66,13 +67,13 @@ def _chunks(length: int, lanes: int) -> list[tuple[int, int, int]]:
     return chunks
 
 
-@kernel(Load, "load.scalar")
+@kernel(Load, "load.scalar", parallel=True)
 def _load(build: Builder, step: Step) -> str:
     copy_scalar(build, build.user_view("input", step.output), build.view(step.output))
     return "element by element"
 
 
-@kernel(Store, "store.scalar")
+@kernel(Store, "store.scalar", parallel=True)
 def _store(build: Builder, step: Step) -> str:
     copy_scalar(build, build.view(step.output), build.user_view("output", step.output))
     return "element by element"
