@@ -53,7 +53,7 @@ def _can_handle(isa: Isa, step: Step) -> bool:
     return cheaper and can_finish_lanes(isa, step)
 
 
-@kernel(ops.Conv, "conv.few", can_handle=_can_handle, priority=15, fuses=True)
+@kernel(ops.Conv, "conv.few", can_handle=_can_handle, priority=15, fuses=True, parallel=True)
 def _emit(build: Builder, step: Step) -> str:
     operator, lanes = step.operator, build.isa.lanes
     assert isinstance(operator, ops.Conv)
@@ -62,9 +62,11 @@ def _emit(build: Builder, step: Step) -> str:
     geometry = conv_geometry(step, operator, step.layout(operator.x), y, w.shape[1])
     rows = max(1, min(_MOST_OUTPUTS // len(w), geometry.rows))
     few = _Few.make(build, step, operator, geometry, rows, w, bias)
-    with build.loop(-(-geometry.rows // rows)) as index:
+    counts = -(-geometry.rows // rows), -(-geometry.row_length // lanes)
+    each_row, each_part = build.sharing(counts)
+    with each_row(counts[0]) as index:
         row = moved_back(index, rows, geometry.rows)
-        with build.loop(-(-geometry.row_length // lanes)) as at:
+        with each_part(counts[1]) as at:
             few.tile(row, moved_back(at, lanes, geometry.row_length))
     return f"{few.dot.name} along the window, {rows} rows of {lanes} positions, {few.vectors} vectors a run"
 

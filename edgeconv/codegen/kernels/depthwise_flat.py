@@ -138,13 +138,13 @@ def _can_handle(isa: Isa, step: Step) -> bool:
     return constants <= _MOST_CONSTANT_BYTES and can_finish_lanes(isa, step)
 
 
-@kernel(ops.Conv, "conv.depthwise_flat", can_handle=_can_handle, priority=30, fuses=True)
+@kernel(ops.Conv, "conv.depthwise_flat", can_handle=_can_handle, priority=30, fuses=True, parallel=True)
 def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Conv)
     shape = _shape(step, operator)
     flat = _Flat(build, step, operator, shape, _choose_along(shape))
-    with build.loop(-(-shape.rows // flat.along)) as index:
+    with build.parallel(-(-shape.rows // flat.along)) as index:
         flat.rows(moved_back(index, flat.along, shape.rows))
     detail = f"{flat.dot.name}, {flat.along} rows of flat vectors, {len(flat.groups)} groups of {_GROUP} taps"
     return f"{detail}, {flat.phases} phases"
