@@ -56,7 +56,12 @@ class EcgDataset:
             InputError: there is no record among them.
         """
         config = config or SignalConfig()
-        inputs, labels, owners, names, patients, skipped = [], [], [], [], [], []
+        inputs: list[NDArray[Any]] = []
+        labels: list[NDArray[np.bool_]] = []
+        owners: list[NDArray[np.int64]] = []
+        names: list[str] = []
+        patients: list[str] = []
+        skipped: list[Skipped] = []
         for one in found:
             if isinstance(one, Skipped):
                 skipped.append(one)

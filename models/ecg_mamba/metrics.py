@@ -212,8 +212,8 @@ def paired_bootstrap(
     if not len(known):
         raise InputError("the measure has no value on any resampling", expected="classes with positives and negatives")
     low, high = np.quantile(known, [0.025, 0.975])
-    against = np.mean(known <= 0) if whole[0] >= whole[1] else np.mean(known >= 0)
-    return Difference(*whole, float(low), float(high), float(min(1.0, 2 * against)))
+    against = float(np.mean(known <= 0 if whole[0] >= whole[1] else known >= 0))
+    return Difference(*whole, float(low), float(high), min(1.0, 2 * against))
 
 
 def _check(labels: Bools, other: NDArray[np.generic]) -> None:
