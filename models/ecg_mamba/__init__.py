@@ -28,6 +28,7 @@ from edgeconv.models.ecg_mamba.metrics import (
     macro,
     paired_bootstrap,
 )
+from edgeconv.models.ecg_mamba.population import GeneratorConfig, Simulated, simulate_records
 from edgeconv.models.ecg_mamba.preparation import SignalConfig, Windows, prepare, resample
 from edgeconv.models.ecg_mamba.record import Record, read_record
 from edgeconv.models.ecg_mamba.writer import write_record
@@ -40,10 +41,12 @@ __all__ = [
     "ClassSet",
     "Difference",
     "EcgDataset",
+    "GeneratorConfig",
     "Loading",
     "Record",
     "Scores",
     "SignalConfig",
+    "Simulated",
     "Skipped",
     "Windows",
     "assign_parts",
@@ -63,5 +66,6 @@ __all__ = [
     "read_weights",
     "resample",
     "scan",
+    "simulate_records",
     "write_record",
 ]

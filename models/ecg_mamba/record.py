@@ -23,7 +23,7 @@ _MAX_INVALID = 0.1
 # Median distance from the median, mV. The largest QRS complexes reach 5 mV for a tenth of a beat; more, for half of
 # all samples, is a wrong gain or no ECG.
 _MAX_SPREAD_MV = 10.0
-# Median of |I + III - II| relative to the median size of II from which limb leads contradict one another.
+# Spread of I + III - II relative to that of II from which limb leads contradict one another.
 _MAX_EINTHOVEN = 0.5
 
 _SNOMED = re.compile(r"[0-9]{6,18}")
@@ -180,10 +180,15 @@ def _refuse_copies(adc: NDArray[np.int16], present: NDArray[np.bool_]) -> None:
 def _check_limb_leads(record: Record, notes: list[str]) -> None:
     """Note where I + III is not II: leads in another order, or other gains than the header says."""
     if record.present[:3].all():
-        one, two, three = (signal - np.nanmedian(signal) for signal in record.millivolts()[:3])
-        error, size = np.nanmedian(np.abs(one + three - two)), np.nanmedian(np.abs(two))
+        one, two, three = record.millivolts()[:3]
+        # Electrodes have offsets, and a filter may have treated leads apart: spreads are compared, not values.
+        error, size = _spread(one + three - two), _spread(two)
         if error > _MAX_EINTHOVEN * size:
             notes.append(f"limb leads contradict one another: I + III differs from II by {error:.3g} mV")
+
+
+def _spread(signal: NDArray[np.float64]) -> float:
+    return float(np.nanmedian(np.abs(signal - np.nanmedian(signal))))
 
 
 def _codes(header: Header) -> tuple[str, ...] | None:
