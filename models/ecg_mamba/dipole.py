@@ -58,7 +58,7 @@ class Waves:
     vector: Floats
 
     @classmethod
-    def of(cls, rows: Sequence[tuple[float, float, float, Sequence[float]]]) -> Waves:
+    def of(cls, rows: Sequence[tuple[float, float, float, Floats]]) -> Waves:
         """From (center, left, right, vector) of each wave."""
         center, left, right, vector = zip(*rows, strict=True)
         return cls(np.array(center), np.array(left), np.array(right), np.array(vector))

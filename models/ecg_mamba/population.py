@@ -43,6 +43,17 @@ _RHYTHMS = {
     "atrial": (0.08, {"PAC": 0.85, "normal": 0.15}),
     "av": (0.08, {"Wenckebach": 0.8, "normal": 0.2}),
 }
+# Sinus beats a minute.
+_SINUS_RATES = (62, 97)
+_RATES = {
+    "brady": (40, 57),
+    "tachy": (104, 145),
+    "arrhythmia": (55, 88),
+    "Wenckebach": (62, 98),
+    "bigeminy": (55, 95),
+    "trigeminy": (55, 95),
+    "PVC": (55, 95),
+}
 
 
 @dataclass(frozen=True)
@@ -240,11 +251,7 @@ def _draw_rhythm(rng: Rng, kind: str, person: _Patient, seconds: float, breathin
         return rhythms.fibrillation(rng, 60 / rng.uniform(60, 140), seconds), np.nan
     if kind == "AFL":
         return rhythms.atrial_flutter(rng, seconds), np.nan
-    low, high = {"brady": (40, 57), "tachy": (104, 145), "arrhythmia": (55, 88), "Wenckebach": (62, 98)}.get(
-        kind, (62, 97)
-    )
-    if kind in ("bigeminy", "trigeminy", "PVC"):
-        low, high = 55, 95
+    low, high = _RATES.get(kind, _SINUS_RATES)
     rate = rng.uniform(low, high)
     mean = 60 / rate
     if kind == "arrhythmia":
@@ -252,14 +259,10 @@ def _draw_rhythm(rng: Rng, kind: str, person: _Patient, seconds: float, breathin
     else:
         deviation, ratio = mean * rng.uniform(0.008, 0.028), rng.uniform(0.5, 2.0)
     rr = Tachogram(rng, mean, deviation, seconds, breathing, ratio)
-    # PR shortens with the rate, less so where the AV node is ill.
-    pr = (
-        person.pr_s - 0.0004 * (rate - 70)
-        if person.pr_s < 0.2
-        else max(person.pr_s - 0.0008 * max(rate - 70, 0), 0.212)
-    )
+    pr = _pr_at(person.pr_s, rate)
     if kind == "Wenckebach":
-        return rhythms.wenckebach(rng, rr, float(np.clip(pr, 0.15, 0.24)), seconds), pr
+        pr = float(np.clip(pr, 0.15, 0.24))
+        return rhythms.wenckebach(rng, rr, pr, seconds), pr
     if kind == "PAF":
         return rhythms.paroxysm(rng, rr, pr, 60 / rng.uniform(80, 150), seconds), pr
     count = int(rng.integers(1, 4)) + int(seconds > 15)
@@ -270,6 +273,13 @@ def _draw_rhythm(rng: Rng, kind: str, person: _Patient, seconds: float, breathin
     }.get(kind, rhythms.never)
     atrial = rhythms.sometimes(rng, seconds, count) if kind == "PAC" else rhythms.never
     return rhythms.sinus(rng, rr, pr, seconds, ventricular=ventricular, atrial=atrial), pr
+
+
+def _pr_at(pr_s: float, rate: float) -> float:
+    """PR shortens with the rate; in first-degree block it stays above 0.2 s."""
+    if pr_s < 0.2:
+        return pr_s - 0.0004 * (rate - 70)
+    return max(pr_s - 0.0008 * max(rate - 70, 0), 0.212)
 
 
 def _diagnoses(kind: str, person: _Patient, rhythm: Rhythm, pr: float, seconds: float) -> tuple[str, ...]:
