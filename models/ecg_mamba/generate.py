@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,9 +32,10 @@ class Written:
     classes: dict[str, int]
 
     def text(self) -> str:
-        """Two lines."""
+        """Records and patients, then records per diagnosis."""
         counts = ", ".join(f"{name} {self.classes[name]}" for name in EXTENDED.short_names if name in self.classes)
-        return f"{self.records} records of {self.patients} patients\n  {counts}"
+        lines = textwrap.wrap(counts, 100, initial_indent="  ", subsequent_indent="  ")
+        return "\n".join([f"{self.records} records of {self.patients} patients", *lines])
 
 
 def write_folder(folder: str | Path, records: int, seed: int = 0, config: GeneratorConfig | None = None) -> Written:
