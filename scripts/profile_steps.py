@@ -60,7 +60,7 @@ def main() -> int:
     artifact, isa = read(options.artifact), ISAS[options.isa]
     load_all()
     forms = artifact.certificate(POLICY_OF_ISA[isa.name].name).forms
-    plan = make_plan(artifact.program(), forms, isa, fuse=artifact.manifest.fused)
+    plan = make_plan(artifact.program(), forms, isa, fuse=artifact.manifest.fused, bands=False)
     peak = measured_peak(isa.name)
     with tempfile.TemporaryDirectory(prefix="edgeconv-") as folder:
         calls = [_compiled(plan, step, index, options.isa, Path(folder)) for index, step in enumerate(plan.steps)]

@@ -82,7 +82,7 @@ def generate(
     from edgeconv.codegen.plan import make_plan
 
     load_all()
-    plan = make_plan(program, forms, machine, fuse=fuse)
+    plan = make_plan(program, forms, machine, fuse=fuse, bands=not shared)
     blob, symbol = NewBlob() if blob is None else blob, f"edge_main_{isa.replace('+', '_')}"
     emitted = emit_function(plan, blob, machine, symbol, shared=shared)
     code = compile_function(emitted.function, symbol, machine)

@@ -140,6 +140,7 @@ class Builder:
             "output": self._user_memories(outputs, [plan.program.types[name].dtype for name in plan.program.outputs]),
         }
         self._constant_views: dict[str, View] = {}
+        self._rows: dict[str, View] = {}
         self._used = 0
         self.temporary_bytes = 0
 
@@ -159,6 +160,8 @@ class Builder:
 
     def view(self, name: str) -> View:
         """A tensor of the program where the plan placed it: arena, user memory (of this sample) or constants."""
+        if name in self._rows:
+            return self._rows[name]
         if name in self.plan.program.constants:
             return self._constant_view(name)
         if self.plan.root(name) in self.plan.program.constants:
@@ -168,6 +171,16 @@ class Builder:
         if place.space == "arena":
             return View(self.scratch, layout, place.at // layout.storage.bytes)
         return View(self._users[place.space][place.at], layout, self._sample * layout.size)
+
+    @contextmanager
+    def rows(self, layouts: Mapping[str, Layout], starts: Mapping[str, Expr]) -> Iterator[None]:
+        """Inside, `view` gives rows of these tensors: their layouts, and elements from the tensors' starts."""
+        views = {name: self.view(name) for name in layouts}
+        self._rows = {
+            name: View(view.memory, layouts[name], view.origin + starts[name]) for name, view in views.items()
+        }
+        yield
+        self._rows = {}
 
     def user_view(self, space: str, name: str) -> View:
         """An input ("input") or output ("output") in the user's array: row-major, its container type."""

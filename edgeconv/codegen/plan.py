@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.kernels import registry
@@ -16,6 +17,9 @@ from edgeconv.ir import DType, Program, TensorType
 from edgeconv.ir import operators as ops
 from edgeconv.ir.forms import ProvedForms
 from edgeconv.ir.operators import Operator
+
+if TYPE_CHECKING:
+    from edgeconv.codegen.bands import Chain
 
 __all__ = ["SLACK", "Load", "Place", "Plan", "Step", "Store", "make_plan"]
 
@@ -86,6 +90,7 @@ class Plan:
     layouts: dict[str, Layout] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
+    chains: list[Chain] = field(default_factory=list)
     arena_bytes: int = 0
 
     def root(self, name: str) -> str:
@@ -95,12 +100,13 @@ class Plan:
         return name
 
 
-def make_plan(program: Program, forms: Mapping[str, ProvedForms], isa: Isa, *, fuse: bool) -> Plan:
+def make_plan(program: Program, forms: Mapping[str, ProvedForms], isa: Isa, *, fuse: bool, bands: bool = True) -> Plan:
     """Plan the code of a program.
 
     Args:
         forms: proved forms by output name of each requant and add.
         fuse: fuse requants into the operators before them.
+        bands: with `fuse`, compute chains of steps over images by bands of rows (edgeconv.codegen.bands).
     """
     plan = Plan(program)
     live = _live_operators(program)
@@ -108,8 +114,20 @@ def make_plan(program: Program, forms: Mapping[str, ProvedForms], isa: Isa, *, f
     _make_steps(plan, live, fused, forms)
     _choose_layouts(plan)
     _insert_ends(plan)
+    if fuse and bands:
+        _fuse_rows(plan, isa)
     _place(plan, isa)
     return plan
+
+
+def _fuse_rows(plan: Plan, isa: Isa) -> None:
+    """Choose the chains that are computed by bands of rows; their inner tensors become rolling buffers."""
+    from edgeconv.codegen.fusion import buffer_layout, choose_chains  # which build on the classes of this module
+
+    plan.chains = choose_chains(plan, isa)
+    for chain in plan.chains:
+        for name, rows in chain.buffers.items():
+            plan.layouts[name] = buffer_layout(plan.layouts[name], rows)
 
 
 def _live_operators(program: Program) -> list[Operator]:
@@ -299,13 +317,17 @@ def _direct(plan: Plan, name: str) -> bool:
 def _place(plan: Plan, isa: Isa) -> None:
     """Give every arena tensor an offset: largest first, at the lowest address that is free during its whole life."""
     lives: dict[str, tuple[int, int]] = {}
+    # All tensors of a chain of bands live from its first step to its last.
+    chains = {index: chain for chain in plan.chains for index in range(chain.first, chain.last + 1)}
     for index, step in enumerate(plan.steps):
         for name in {step.output, *step.operands}:
             root = plan.root(name)
             if root in plan.program.constants or root in plan.places:
                 continue
-            first, _ = lives.get(root, (index, index))
-            lives[root] = (first, index)
+            chain = chains.get(index)
+            start, end = (chain.first, chain.last) if chain else (index, index)
+            first, last = lives.get(root, (start, end))
+            lives[root] = (min(first, start), max(last, end))
     merged = _merge_in_place(plan, isa, lives)
     placed: list[tuple[int, int, int, int]] = []  # start, end, first, last
     for name in sorted(lives, key=lambda name: (-plan.layouts[name].bytes, lives[name])):
@@ -333,7 +355,10 @@ def _merge_in_place(plan: Plan, isa: Isa, lives: dict[str, tuple[int, int]]) -> 
     """Where a step may work in place and an operand dies there, output and operand become one memory."""
     merged: dict[str, str] = {}
     holder = {name: name for name in lives}
+    inside = {index for chain in plan.chains for index in range(chain.first, chain.last + 1)}
     for index, step in enumerate(plan.steps):
+        if index in inside:
+            continue
         if step.output not in lives or lives[step.output][0] != index or not registry.select(isa, step).in_place:
             continue
         for name in step.operands:

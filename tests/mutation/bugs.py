@@ -32,7 +32,7 @@ VNNI = "avx512vnni"
 KERNEL_BUGS = (
     Bug(
         "padding of signed tensors without the bias of their memory",
-        "codegen.emit",
+        "codegen.halo",
         "fill_halo",
         "layout.halo.value + layout.storage.bias",
         "layout.halo.value",
@@ -61,7 +61,7 @@ KERNEL_BUGS = (
     ),
     Bug(
         "halo of padded tensors not written",
-        "codegen.emit",
+        "codegen.halo",
         "fill_halo",
         "layout.halo is None or",
         "True or",

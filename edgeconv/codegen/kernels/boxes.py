@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgeconv.codegen.builder import Builder, View, bind
-from edgeconv.codegen.emit import fill
+from edgeconv.codegen.halo import fill
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.kernels.registry import kernel
 from edgeconv.codegen.kernels.strided_runs import copy_strided

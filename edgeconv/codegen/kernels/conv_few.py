@@ -53,7 +53,7 @@ def _can_handle(isa: Isa, step: Step) -> bool:
     return cheaper and can_finish_lanes(isa, step)
 
 
-@kernel(ops.Conv, "conv.few", can_handle=_can_handle, priority=15, fuses=True, parallel=True)
+@kernel(ops.Conv, "conv.few", can_handle=_can_handle, priority=15, fuses=True, parallel=True, by_rows=True)
 def _emit(build: Builder, step: Step) -> str:
     operator, lanes = step.operator, build.isa.lanes
     assert isinstance(operator, ops.Conv)

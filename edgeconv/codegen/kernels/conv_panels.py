@@ -120,7 +120,7 @@ def conv_geometry(step: Step, operator: ops.Conv, x: Layout, y: Layout, channels
     return Geometry(height, width, window.strides[0] * strides[0], position, y.stride(2), first, runs)
 
 
-@kernel(ops.Conv, "conv.panels", can_handle=_can_handle, priority=10, fuses=True, parallel=True)
+@kernel(ops.Conv, "conv.panels", can_handle=_can_handle, priority=10, fuses=True, parallel=True, by_rows=True)
 def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Conv)

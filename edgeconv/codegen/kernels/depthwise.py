@@ -111,7 +111,7 @@ def _can_handle(isa: Isa, step: Step) -> bool:
     return axis_fits and can_finish(isa, step, range(0, channels, isa.lanes))
 
 
-@kernel(ops.Conv, "conv.depthwise", can_handle=_can_handle, priority=20, fuses=True, parallel=True)
+@kernel(ops.Conv, "conv.depthwise", can_handle=_can_handle, priority=20, fuses=True, parallel=True, by_rows=True)
 def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Conv)

@@ -138,7 +138,7 @@ def _can_handle(isa: Isa, step: Step) -> bool:
     return constants <= _MOST_CONSTANT_BYTES and can_finish_lanes(isa, step)
 
 
-@kernel(ops.Conv, "conv.depthwise_flat", can_handle=_can_handle, priority=30, fuses=True, parallel=True)
+@kernel(ops.Conv, "conv.depthwise_flat", can_handle=_can_handle, priority=30, fuses=True, parallel=True, by_rows=True)
 def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Conv)

@@ -80,7 +80,7 @@ def _can_multiply(isa: Isa, step: Step) -> bool:
     return isa.has_fma and _product_of(step) is not None
 
 
-@kernel(ops.Dequantize, "dequantize.float", priority=10, can_handle=_can_multiply, parallel=True)
+@kernel(ops.Dequantize, "dequantize.float", priority=10, can_handle=_can_multiply, parallel=True, by_rows=True)
 def _dequantize(build: Builder, step: Step) -> str:
     operator, product = step.operator, _product_of(step)
     assert isinstance(operator, ops.Dequantize)

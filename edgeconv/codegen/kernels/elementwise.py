@@ -26,7 +26,7 @@ __all__ = ["ratio_of"]
 _RATIO_LIMIT = 1 << 62
 
 
-@kernel(ops.Requant, "requant.scalar", parallel=True)
+@kernel(ops.Requant, "requant.scalar", parallel=True, by_rows=True)
 def _requant(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Requant)
@@ -55,7 +55,7 @@ def _mul(build: Builder, step: Step) -> str:
     return f"element by element in {element}"
 
 
-@kernel(ops.Table, "table.scalar", parallel=True)
+@kernel(ops.Table, "table.scalar", parallel=True, by_rows=True)
 def _table(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Table)
@@ -97,7 +97,7 @@ def _threshold(build: Builder, step: Step) -> str:
     return f"binary search in {rows.shape[1]} thresholds"
 
 
-@kernel(ops.Add, "add.scalar", parallel=True)
+@kernel(ops.Add, "add.scalar", parallel=True, by_rows=True)
 def _add(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Add)

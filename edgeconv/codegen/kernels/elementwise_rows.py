@@ -36,7 +36,7 @@ def _can_add(isa: Isa, step: Step) -> bool:
     return narrow and len(forms) == 1 and isinstance(forms[0], AddFmaF32) and common_rows(layouts) is not None
 
 
-@kernel(ops.Add, "add.rows", priority=10, can_handle=_can_add, parallel=True)
+@kernel(ops.Add, "add.rows", priority=10, can_handle=_can_add, parallel=True, by_rows=True)
 def _add(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Add)
@@ -122,7 +122,7 @@ def _as_fused(step: Step) -> Step:
     return Step(operator, operator, step.output, step.forms, step.plan)
 
 
-@kernel(ops.Requant, "requant.rows", priority=10, can_handle=_can_requant, parallel=True)
+@kernel(ops.Requant, "requant.rows", priority=10, can_handle=_can_requant, parallel=True, by_rows=True)
 def _requant(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Requant)

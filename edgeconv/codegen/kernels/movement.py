@@ -76,7 +76,7 @@ def _reshape(build: Builder, step: Step) -> str:
     return _gather(build, step, operator.x, position)
 
 
-@kernel(ops.Resize, "resize.scalar", parallel=True)
+@kernel(ops.Resize, "resize.scalar", parallel=True, by_rows=True)
 def _resize(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Resize)

@@ -23,6 +23,8 @@ imports every module. For example:
 * `parallel=True` promises that threads may share the kernel: all that it writes is written inside `build.parallel` or
   `build.parallel_nest`, whose trips are independent of each other, and of all other such loops of the kernel, or stand
   behind a `build.barrier()`. The first thread runs a kernel without it alone, while the others wait.
+* `by_rows=True` promises that the kernel never asks where the image ends: it reads padding from the halo, and works on
+  any run of rows (`edgeconv.codegen.bands`) whose layouts it is shown.
 * `halo_demands(operator, program)` may be registered for operator classes whose kernels read a halo.
 """
 
@@ -58,6 +60,7 @@ class Kernel:
     fuses: bool
     in_place: bool
     parallel: bool
+    by_rows: bool
 
 
 KERNELS: dict[type, list[Kernel]] = {}
@@ -76,12 +79,13 @@ def kernel(
     fuses: bool = False,
     in_place: bool = False,
     parallel: bool = False,
+    by_rows: bool = False,
 ) -> Callable[[Emit], Emit]:
     """Register the decorated function as a kernel of `operator` (see the module's docstring)."""
 
     def register(emit: Emit) -> Emit:
         found = KERNELS.setdefault(operator, [])
-        found.append(Kernel(name, emit, can_handle, priority, fuses, in_place, parallel))
+        found.append(Kernel(name, emit, can_handle, priority, fuses, in_place, parallel, by_rows))
         found.sort(key=lambda candidate: -candidate.priority)
         return emit
 

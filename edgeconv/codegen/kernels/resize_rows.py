@@ -21,7 +21,7 @@ def _can_resize(isa: Isa, step: Step) -> bool:
     return x.order == y.order == "channels_last" and x.storage == y.storage
 
 
-@kernel(ops.Resize, "resize.rows", priority=10, can_handle=_can_resize, parallel=True)
+@kernel(ops.Resize, "resize.rows", priority=10, can_handle=_can_resize, parallel=True, by_rows=True)
 def _resize(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Resize)
