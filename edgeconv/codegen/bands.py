@@ -270,7 +270,8 @@ def _part(steps: Sequence[Step], made: _Made, origin: dict[str, int]) -> Part:
     def window(name: str, rows: Interval) -> Window:
         return Window(name, rows[0] - origin.get(name, 0), rows[1] - rows[0], name in origin)
 
-    operator, sources = steps[made.step].operator, ()
+    operator = steps[made.step].operator
+    sources: tuple[int, ...] = ()
     if isinstance(operator, ops.Resize):
         first = made.read[0][1][0]
         sources = tuple(row - first for row in operator.indices[0][made.rows[0] : made.rows[1]])
