@@ -15,6 +15,7 @@ import argparse
 import itertools
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["NETWORKS", "STYLES", "float_network", "input_shape", "quantized", "samples", "write"]
+__all__ = ["LAYERS", "NETWORKS", "STYLES", "float_network", "input_shape", "quantized", "samples", "write"]
 
 Array = NDArray[np.float32]
 STYLES = ("u8s8", "s8s8")
@@ -160,17 +161,41 @@ def _wave(g: Graph) -> onnx.ModelProto:
     return g.model(g.conv(x, 1, (1, 1)), (1, 1, 96, 96))
 
 
+@dataclass(frozen=True)
+class Layer:
+    """One layer with its Relu, as a network; `channels` of 0 is a fully connected layer."""
+
+    shape: tuple[int, ...]
+    channels: int
+    kernel: tuple[int, ...] = ()
+    groups: int = 1
+
+    def __call__(self, g: Graph) -> onnx.ModelProto:
+        if not self.kernel:
+            return g.model(g.relu(g.linear("x", self.shape[1], self.channels)), (1, self.channels))
+        output = g.relu(g.conv("x", self.channels, self.kernel, groups=self.groups))
+        return g.model(output, (1, self.channels, *self.shape[2:]))
+
+
+LAYERS = {
+    "conv1d_32_k7": Layer((1, 32, 2048), 32, (7,)),
+    "conv1d_128_k7": Layer((1, 128, 512), 128, (7,)),
+    "conv2d_32_3x3": Layer((1, 32, 64, 208), 32, (3, 3)),
+    "pointwise_64_128": Layer((1, 64, 32, 104), 128, (1, 1)),
+    "depthwise_64_3x3": Layer((1, 64, 64, 208), 64, (3, 3), groups=64),
+    "linear_512_64": Layer((1, 512), 64),
+}
 NETWORKS = {"pulse": _pulse, "ecg": _ecg, "depth": _depth, "wave": _wave}
 
 
 def input_shape(name: str) -> tuple[int, ...]:
-    """Shape of the input `x` of a network."""
-    return _INPUT_SHAPES[name]
+    """Shape of the input `x` of a network or layer."""
+    return LAYERS[name].shape if name in LAYERS else _INPUT_SHAPES[name]
 
 
 def float_network(name: str) -> onnx.ModelProto:
-    """The float network of that name; always the same one."""
-    return NETWORKS[name](Graph(name, input_shape(name), zlib.crc32(name.encode())))
+    """The float network or layer of that name; always the same one."""
+    return {**NETWORKS, **LAYERS}[name](Graph(name, input_shape(name), zlib.crc32(name.encode())))
 
 
 def samples(name: str, count: int, seed: int = _SAMPLES_SEED) -> list[Array]:
@@ -180,6 +205,8 @@ def samples(name: str, count: int, seed: int = _SAMPLES_SEED) -> list[Array]:
 
 
 def _sample(name: str, rng: np.random.Generator) -> NDArray[np.float64]:
+    if name in LAYERS:
+        return np.abs(rng.standard_normal(input_shape(name)))  # as behind a Relu
     _, channels, *spatial = input_shape(name)
     if name == "pulse":
         time = np.arange(128) - rng.uniform(10, 40)
@@ -235,7 +262,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--network", choices=list(NETWORKS), action="append", help="all of them when left out")
+    parser.add_argument("--network", choices=[*NETWORKS, *LAYERS], action="append", help="all four when left out")
     arguments = parser.parse_args()
     for path in itertools.chain.from_iterable(
         write(name, arguments.folder).values() for name in arguments.network or NETWORKS

@@ -21,9 +21,10 @@ from edgeconv.artifact import Artifact, read
 from edgeconv.bench.peak import measured_peak
 from edgeconv.errors import DeviceError, UsageError
 from edgeconv.runtime.cpu_features import host_architecture
+from edgeconv.runtime.emulated import is_native
 from edgeconv.runtime.runner import Runner
 
-__all__ = ["BenchReport", "Timing", "bench"]
+__all__ = ["BenchReport", "Subject", "Timing", "bench", "cpu_name", "pin", "summarize", "timed"]
 
 _ROUND_SECONDS = 2e-4
 """One reading of the clock spans at least so long: a thousand times its resolution, a tenth of a scheduler's slice."""
@@ -116,7 +117,9 @@ class BenchReport:
 
 
 @dataclass
-class _Subject:
+class Subject:
+    """One way to run a model. Every turn adds the seconds a call of `measure` to the readings."""
+
     name: str
     batch: int
     measure: Callable[[], list[float]]
@@ -154,7 +157,11 @@ def bench(
     opened = read(artifact)
     _require_native(opened)
     load = os.getloadavg()[0]
+<<<<<<< HEAD
     core = _pin() if threads == 1 else None
+=======
+    core = pin()
+>>>>>>> f6990a5 (Peers measured in one shuffled process: onnxruntime, OpenVINO, LiteRT through a .tflite of its own, stock TVM)
     notes: list[str] = []
     runner = Runner(opened, isa, threads)
     subjects = [subject for batch in batches for subject in _own_subjects(opened, runner, batch, seed)]
@@ -164,22 +171,26 @@ def bench(
         for batch in batches:
             call = onnx_callable(Path(model), _samples(runner, batch, seed), batch, notes)
             if call is not None:
-                subjects.append(_Subject("onnxruntime", batch, _timed(call)))
+                subjects.append(Subject("onnxruntime", batch, timed(call)))
     rng = np.random.default_rng(seed)
     for _ in range(passes):
         for index in rng.permutation(len(subjects)):
             subject = subjects[int(index)]
             subject.readings += subject.measure()
             progress(1)
-    timings = tuple(_summary(subject) for subject in subjects)
+    timings = tuple(summarize(subject) for subject in subjects)
     peak = measured_peak(runner.isa)
     macs = opened.manifest.macs
+<<<<<<< HEAD
     return BenchReport(str(artifact), _cpu_name(), runner.isa, macs, core, load, timings, peak, tuple(notes), threads)
+=======
+    return BenchReport(str(artifact), cpu_name(), runner.isa, macs, core, load, timings, peak, tuple(notes))
+>>>>>>> f6990a5 (Peers measured in one shuffled process: onnxruntime, OpenVINO, LiteRT through a .tflite of its own, stock TVM)
 
 
 def _require_native(artifact: Artifact) -> None:
     architecture = artifact.manifest.architecture
-    if architecture != host_architecture():
+    if not is_native(artifact.manifest):
         raise DeviceError(
             f"{artifact.path} is for {architecture} and this machine is {host_architecture()}: under emulation time "
             "says nothing about the board",
@@ -187,16 +198,21 @@ def _require_native(artifact: Artifact) -> None:
         )
 
 
-def _own_subjects(artifact: Artifact, runner: Runner, batch: int, seed: int) -> list[_Subject]:
+def _own_subjects(artifact: Artifact, runner: Runner, batch: int, seed: int) -> list[Subject]:
     inputs = _samples(runner, batch, seed)
     single = next(iter(inputs.values())) if len(inputs) == 1 else inputs
     out = runner(single)
     subjects = [
-        _Subject("python", batch, _timed(lambda: runner(single))),
-        _Subject("python, out=", batch, _timed(lambda: runner(single, out))),
+        Subject("python", batch, timed(lambda: runner(single))),
+        Subject("python, out=", batch, timed(lambda: runner(single, out))),
     ]
+<<<<<<< HEAD
     if os.access(artifact.executable, os.X_OK):
         subjects.append(_Subject("c", batch, lambda: _time_in_c(artifact, runner, batch)))
+=======
+    if artifact.manifest.executable and os.access(artifact.executable, os.X_OK):
+        subjects.append(Subject("c", batch, lambda: _time_in_c(artifact, runner.isa, batch)))
+>>>>>>> f6990a5 (Peers measured in one shuffled process: onnxruntime, OpenVINO, LiteRT through a .tflite of its own, stock TVM)
     return subjects
 
 
@@ -213,7 +229,7 @@ def _samples(runner: Runner, batch: int, seed: int) -> dict[str, Any]:
     return arrays
 
 
-def _timed(call: Callable[[], Any]) -> Callable[[], list[float]]:
+def timed(call: Callable[[], Any]) -> Callable[[], list[float]]:
     """A turn: warm up, choose how many calls one reading spans, read the clock for `_PASS_SECONDS`."""
 
     def measure() -> list[float]:
@@ -245,13 +261,14 @@ def _time_in_c(artifact: Artifact, runner: Runner, batch: int) -> list[float]:
     return [found[name] * 1e-9 for name in ("p05_ns", "median_ns", "p95_ns")]
 
 
-def _summary(subject: _Subject) -> Timing:
+def summarize(subject: Subject) -> Timing:
+    """Median and spread of all readings."""
     readings = np.array(subject.readings)
     low, median, high = (float(np.percentile(readings, percent)) for percent in (5, 50, 95))
     return Timing(subject.name, subject.batch, median, low, high, len(readings))
 
 
-def _pin() -> int | None:
+def pin() -> int | None:
     """Stay on the core that the process is on, with everything it starts; None where the system cannot."""
     try:
         core = max(os.sched_getaffinity(0))
@@ -261,7 +278,8 @@ def _pin() -> int | None:
     return core
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """The processor's name, as the system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -119,7 +119,7 @@ KERNEL_BUGS = (
     Bug(
         "ties round up instead of to even",
         f"{_K}.requantizer",
-        "_mul_shift",
+        "_below_half",
         " - form.half_even",
         "",
         "cast",
