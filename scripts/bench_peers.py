@@ -13,7 +13,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
+from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+# Read when the runtimes are loaded.
 os.environ.update(OMP_NUM_THREADS="1", TVM_NUM_THREADS="1", OPENVINO_LOG_LEVEL="0", TF_CPP_MIN_LOG_LEVEL="3")
 
 import json

@@ -73,7 +73,6 @@ def tvm_ways(files: NetworkFiles, x: Array) -> Iterator[Way]:
         raise Unavailable(
             f"{type(error).__name__} on {cpu_name()}: {str(error).strip().splitlines()[-1][:160]}"
         ) from error
-    ready = tvm.runtime.tensor(x)
 
     def output(value: Array) -> Array:
         result = machine["main"](tvm.runtime.tensor(value))
@@ -81,4 +80,3 @@ def tvm_ways(files: NetworkFiles, x: Array) -> Iterator[Way]:
 
     output(x)
     yield Way("stock TVM", "u8s8", "python", timed(lambda: output(x)), output)
-    yield Way("stock TVM", "u8s8", "bound", timed(lambda: machine["main"](ready)), output)
