@@ -157,11 +157,7 @@ def bench(
     opened = read(artifact)
     _require_native(opened)
     load = os.getloadavg()[0]
-<<<<<<< HEAD
-    core = _pin() if threads == 1 else None
-=======
-    core = pin()
->>>>>>> f6990a5 (Peers measured in one shuffled process: onnxruntime, OpenVINO, LiteRT through a .tflite of its own, stock TVM)
+    core = pin() if threads == 1 else None
     notes: list[str] = []
     runner = Runner(opened, isa, threads)
     subjects = [subject for batch in batches for subject in _own_subjects(opened, runner, batch, seed)]
@@ -181,11 +177,7 @@ def bench(
     timings = tuple(summarize(subject) for subject in subjects)
     peak = measured_peak(runner.isa)
     macs = opened.manifest.macs
-<<<<<<< HEAD
-    return BenchReport(str(artifact), _cpu_name(), runner.isa, macs, core, load, timings, peak, tuple(notes), threads)
-=======
-    return BenchReport(str(artifact), cpu_name(), runner.isa, macs, core, load, timings, peak, tuple(notes))
->>>>>>> f6990a5 (Peers measured in one shuffled process: onnxruntime, OpenVINO, LiteRT through a .tflite of its own, stock TVM)
+    return BenchReport(str(artifact), cpu_name(), runner.isa, macs, core, load, timings, peak, tuple(notes), threads)
 
 
 def _require_native(artifact: Artifact) -> None:
@@ -206,13 +198,8 @@ def _own_subjects(artifact: Artifact, runner: Runner, batch: int, seed: int) -> 
         Subject("python", batch, timed(lambda: runner(single))),
         Subject("python, out=", batch, timed(lambda: runner(single, out))),
     ]
-<<<<<<< HEAD
-    if os.access(artifact.executable, os.X_OK):
-        subjects.append(_Subject("c", batch, lambda: _time_in_c(artifact, runner, batch)))
-=======
     if artifact.manifest.executable and os.access(artifact.executable, os.X_OK):
-        subjects.append(Subject("c", batch, lambda: _time_in_c(artifact, runner.isa, batch)))
->>>>>>> f6990a5 (Peers measured in one shuffled process: onnxruntime, OpenVINO, LiteRT through a .tflite of its own, stock TVM)
+        subjects.append(Subject("c", batch, lambda: _time_in_c(artifact, runner, batch)))
     return subjects
 
 
