@@ -22,7 +22,7 @@ def _short_and_free(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "_PASS_SECONDS", 0.002)
     monkeypatch.setattr(measure, "_WARM_SECONDS", 0.002)
     monkeypatch.setattr(measure, "_C_ROUNDS", 5)
-    monkeypatch.setattr(measure, "_pin", lambda: None)
+    monkeypatch.setattr(measure, "pin", lambda: None)
 
 
 def test_every_way_and_batch_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
