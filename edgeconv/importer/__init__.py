@@ -11,7 +11,7 @@ __all__ = ["GraphInput", "Node", "QuantizedGraph", "Quantizer", "Scale", "read_o
 
 
 def read_onnx(path: str | Path, shapes: Mapping[str, int] | None = None) -> QuantizedGraph:
-    """Read a quantized ONNX model (QCDQ, QONNX or QOperator, operator sets 11 to 25).
+    """Read a quantized ONNX model (QCDQ, QONNX or QOperator, operator sets 9 to 25).
 
     Args:
         path: the model file; external data is read from beside it.

@@ -10,7 +10,7 @@ from onnx import external_data_helper, inliner
 
 from edgeconv.errors import ModelFileError, UnsupportedModelError
 
-OPSETS = range(11, 26)
+OPSETS = range(9, 26)
 QONNX_DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general", "finn")
 _EXPORT_AGAIN = "export or download the model again"
 
@@ -20,7 +20,7 @@ def load(path: Path) -> onnx.ModelProto:
 
     Raises:
         ModelFileError: missing, not ONNX, truncated, corrupt, or without its external data.
-        UnsupportedModelError: an operator set outside 11 to 25.
+        UnsupportedModelError: an operator set outside 9 to 25.
     """
     model = _parse(path)
     _check_content(model, path)

@@ -68,6 +68,7 @@ _ONNX: dict[str, Handler] = {
     "Split": movement.split,
     "Sum": elementwise.sum_of_all,
     "Transpose": movement.transpose,
+    "Upsample": resize.resize,
 }
 _MICROSOFT: dict[str, Handler] = {
     "DequantizeLinear": qcdq.dequantize_linear,

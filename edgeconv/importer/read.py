@@ -16,6 +16,7 @@ from edgeconv.importer.file import load, versions_by_domain
 from edgeconv.importer.graph import GraphInput, Node, QuantizedGraph, Quantizer
 from edgeconv.importer.inputs import InputShape, bind, declared_inputs
 from edgeconv.importer.node import OnnxNode, label
+from edgeconv.importer.old_operators import modernized
 from edgeconv.importer.operators import KEEP_INTEGERS, QUANTIZERS, handler, refusal
 from edgeconv.importer.patterns import fuse_normalizations
 from edgeconv.importer.values import Constant, QuantizedConstant, Tensor, Unknown, Value
@@ -137,7 +138,7 @@ class _Walk:
         if domain == "" and fold.is_foldable(node) and (read is None or not _keeps_integers(node)):
             return _folded(node)
         assert read is not None
-        return read(node, self._build)
+        return read(modernized(node), self._build)
 
     def _output(self, name: str) -> str:
         value = self._values[name]
@@ -179,7 +180,7 @@ def _keeps_integers(node: OnnxNode) -> bool:
 
 def _folded(node: OnnxNode) -> Sequence[Value]:
     if node.op == "Clip":
-        clipped = elementwise.clip_constant(node)
+        clipped = elementwise.clip_constant(modernized(node))
         if clipped is not None:
             return clipped
     return fold.fold(node)

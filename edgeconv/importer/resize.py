@@ -1,4 +1,4 @@
-"""Resize with nearest neighbours: every coordinate rule of ONNX as lists of indices, by exact rationals.
+"""Resize: every coordinate rule of ONNX as lists of indices and, in mode linear, of coefficients, by exact rationals.
 
 ONNX leaves the arithmetic of coordinates to the runtime, and float32 rounds some of them across a pixel border. Here a
 scale that is the float32 of the quotient of the two extents means that quotient; any other scale means its own exact
@@ -7,8 +7,9 @@ value. Output extents follow the runtimes: floor of the float32 product of exten
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
-from math import floor
+from math import floor, lcm
 
 import numpy as np
 
@@ -17,16 +18,18 @@ from edgeconv.importer.node import OnnxNode
 from edgeconv.importer.values import Value
 
 _HALF = Fraction(1, 2)
+_ADVICE = {
+    "cubic": "upsample with mode='linear' or 'nearest', or by a transposed convolution",
+    "antialias": "average with an AveragePool before it, or export with antialias=False",
+}
 
 
 def resize(node: OnnxNode, build: Builder) -> list[Value]:
-    """Resize of the spatial axes in mode nearest."""
+    """Resize or Upsample of the spatial axes in mode nearest or linear."""
     x = node.tensor(0)
     mode = node.attribute("mode", "nearest")
-    if mode != "nearest":
-        raise node.error(
-            f"mode {mode!r}", expected="nearest", advice="upsample with mode='nearest', or by a transposed convolution"
-        )
+    if mode not in ("nearest", "linear"):
+        raise node.error(f"mode {mode!r}", expected="nearest or linear", advice=_ADVICE["cubic"])
     if len(x.shape) not in (3, 4):
         raise node.error(f"input of shape {x.shape}", expected="one or two spatial axes")
     extents, scales = _extents_and_scales(node, x.shape)
@@ -34,12 +37,54 @@ def resize(node: OnnxNode, build: Builder) -> list[Value]:
         raise node.error(f"resizes {x.shape} to {extents}", expected="a change of the spatial axes only")
     check_size(node, extents)
     regions = _regions(node, len(x.shape))
-    indices = tuple(
-        axis_indices(node, x.shape[axis], extents[axis], scales[axis], regions[axis]) for axis in range(2, len(x.shape))
-    )
+    spatial = range(2, len(x.shape))
+    coordinates = [axis_coordinates(node, x.shape[i], extents[i], scales[i], regions[i]) for i in spatial]
+    if mode == "nearest":
+        axes = list(zip(coordinates, x.shape[2:], strict=True))
+        indices = tuple(axis_indices(node, along, extent) for along, extent in axes)
+    else:
+        if node.attribute("antialias", 0) and any(extents[i] < x.shape[i] for i in spatial):
+            raise node.error("antialias while it shrinks", expected="antialias=0", advice=_ADVICE["antialias"])
+        pairs = [_axis_pairs(node, along, extent) for along, extent in zip(coordinates, x.shape[2:], strict=True)]
+        if any(any(pair.right) or 0 in pair.left for pair in pairs):
+            name = build.real(node, 0)
+            lists = {key: tuple(getattr(pair, key) for pair in pairs) for key in ("indices", "left", "right")}
+            denominators = tuple(pair.denominator for pair in pairs)
+            return [build.emit("ResizeLinear", node, (name,), extents, denominators=denominators, **lists)]
+        indices = tuple(pair.indices for pair in pairs)
     if all(list(picked) == list(range(x.shape[2 + axis])) for axis, picked in enumerate(indices)):
         return [x]
     return [build.like(x, build.emit("Resize", node, (x.name,), extents, indices=indices))]
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Along one axis, what each output position reads: (left·x[index] + right·x[index + 1]) / denominator."""
+
+    indices: tuple[int, ...]
+    left: tuple[int, ...]
+    right: tuple[int, ...]
+    denominator: int
+
+
+def _axis_pairs(node: OnnxNode, coordinates: tuple[Fraction | None, ...], extent: int) -> _Pairs:
+    """Both neighbours of every coordinate, those outside of the input moved to its border; None reads real zero."""
+    if None in coordinates and node.float32("extrapolation_value", 0.0) != 0:
+        raise node.error(
+            f"its region reaches outside the input, where extrapolation_value {node.attribute('extrapolation_value')} "
+            "stands",
+            expected="extrapolation_value 0, or a region inside, between 0 and 1",
+        )
+    moved = [None if c is None else min(max(c, Fraction(0)), Fraction(extent - 1)) for c in coordinates]
+    denominator = lcm(*(c.denominator for c in moved if c is not None))
+    indices, left, right = [], [], []
+    for coordinate in moved:
+        index = 0 if coordinate is None else floor(coordinate)
+        fraction = Fraction(0) if coordinate is None else coordinate - index
+        indices.append(index)
+        right.append(int(fraction * denominator))
+        left.append(0 if coordinate is None else denominator - right[-1])
+    return _Pairs(tuple(indices), tuple(left), tuple(right), denominator)
 
 
 def _extents_and_scales(node: OnnxNode, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[Fraction, ...]]:
@@ -83,16 +128,25 @@ def _regions(node: OnnxNode, rank: int) -> list[tuple[Fraction, Fraction]]:
     return regions
 
 
-def axis_indices(
+def axis_coordinates(
     node: OnnxNode, extent: int, resized: int, scale: Fraction, region: tuple[Fraction, Fraction]
-) -> tuple[int, ...]:
-    """The input position that each of `resized` output positions reads along an axis of extent `extent`."""
+) -> tuple[Fraction | None, ...]:
+    """The input coordinate of each of `resized` output positions along an axis; None where a value is extrapolated."""
     mode = node.attribute("coordinate_transformation_mode", "half_pixel")
-    rounding = node.attribute("nearest_mode", "round_prefer_floor")
-    indices = []
+    found: list[Fraction | None] = []
     for position in range(resized):
         coordinate = _coordinate(node, mode, position, extent, resized, scale, region)
-        if mode == "tf_crop_and_resize" and not 0 <= coordinate <= extent - 1:
+        outside = mode == "tf_crop_and_resize" and not 0 <= coordinate <= extent - 1
+        found.append(None if outside else Fraction(coordinate))
+    return tuple(found)
+
+
+def axis_indices(node: OnnxNode, coordinates: tuple[Fraction | None, ...], extent: int) -> tuple[int, ...]:
+    """The input position nearest to each coordinate along an axis of extent `extent`."""
+    rounding = node.attribute("nearest_mode", "round_prefer_floor")
+    indices = []
+    for coordinate in coordinates:
+        if coordinate is None:
             raise node.error("its region reaches outside the input", expected="a region inside, between 0 and 1")
         indices.append(min(max(_nearest(node, rounding, coordinate), 0), extent - 1))
     return tuple(indices)

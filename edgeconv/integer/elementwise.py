@@ -9,20 +9,15 @@ from fractions import Fraction
 from edgeconv.importer.graph import Node
 from edgeconv.integer import algebra
 from edgeconv.integer.algebra import add, divide, maximum, minimum, multiply, number, subtract
-from edgeconv.integer.builder import accumulator_dtype
 from edgeconv.integer.products import attach_bias, multiply_tensors
 from edgeconv.integer.state import (
     Handler,
     State,
-    affine_scaling,
     as_expression,
-    clamps,
     constant_number,
     exact_attribute,
-    integer_tuple,
     on_grid,
     real_operand,
-    uncovered,
     unsupported,
 )
 from edgeconv.integer.values import (
@@ -35,7 +30,6 @@ from edgeconv.integer.values import (
     Number,
     Real,
     Value,
-    make_linear,
     sources,
 )
 from edgeconv.ir import operators as ops
@@ -283,51 +277,6 @@ def prelu(state: State, node: Node) -> Value:
     return apply(state, state.values[node.inputs[0]], lambda x: _leaky(x, slope), node, rises=False)
 
 
-def average_pool(state: State, node: Node) -> Value:
-    """AveragePool: an accumulator on the common denominator of all windows."""
-    value = real_operand(state, node, 0)
-    kernel, strides, dilations, pads, counted = (
-        integer_tuple(node, name) for name in ("kernel", "strides", "dilations", "pads", "counted_pads")
-    )
-    affine = _poolable(state, value, node, padded=any(counted))
-    (tensor,) = affine.tensors
-    scaling = affine_scaling(affine)
-    zero_point = scaling.zero_point if scaling is not None else 0
-    builder = state.builder
-    pool = ops.AvgPool("", tensor, accumulator_dtype(0, 0), kernel, strides, dilations, pads, counted, zero_point)
-    spatial = builder.types[tensor].shape[2:]
-    multiple = pool.window.count_multiple(spatial, counted)
-    lo, hi = (bound - zero_point for bound in builder.bounds[tensor])
-    # Every window sums at most `count` taps, each weighted L / count: the sum lies within L times one deviation.
-    bounds = (min(0, lo) * multiple, max(0, hi) * multiple)
-    pooled = builder.emit(replace(pool, dtype=accumulator_dtype(*bounds)), node.output, bounds)
-    linear = affine.linear
-    factors = tuple(f / multiple for f in linear.factors[0])
-    # Of a scaling, the pool has taken the zero point off already; any other offset averages to itself.
-    offset = linear.offset if scaling is None else (Fraction(0),)
-    moved = make_linear((factors,), offset, linear.radicand, linear.shift, linear.axis)
-    return Affine((pooled,), moved, builder.types[pooled].shape)
-
-
-def _poolable(state: State, value: Value, node: Node, *, padded: bool) -> Affine:
-    """The affine value of one tensor that a pool may average.
-
-    Raises:
-        RefusalError: a function, or padding that counts where real zero is no integer.
-    """
-    expression = as_expression(state, value, node)
-    inner, found = clamps(expression)
-    if found:
-        inner = on_grid(state, expression, node)
-    if not isinstance(inner, Affine):
-        raise uncovered("averages a function of its input that is on no integer grid")
-    if len(inner.tensors) != 1:
-        raise uncovered("averages a sum of several tensors")
-    if padded and affine_scaling(inner) is None:
-        raise uncovered("counts padding of a value whose zero is no integer")
-    return inner
-
-
 HANDLERS: dict[str, Handler] = {
     "Add": binary(_sum(1)),
     "Sub": binary(_sum(-1)),
@@ -337,6 +286,5 @@ HANDLERS: dict[str, Handler] = {
     "BatchNormalization": batch_normalization,
     "Clip": clip,
     "PRelu": prelu,
-    "AveragePool": average_pool,
     **dict.fromkeys(FUNCTIONS, function_of_one),
 }

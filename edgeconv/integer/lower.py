@@ -8,7 +8,7 @@ import numpy as np
 
 from edgeconv.errors import ProgramError, QuantizationError, UnsupportedModelError
 from edgeconv.importer.graph import Node, QuantizedGraph, Quantizer
-from edgeconv.integer import elementwise, movements, products, reductions, rounding, rows
+from edgeconv.integer import averages, elementwise, movements, products, reductions, rounding, rows
 from edgeconv.integer.state import ADVICE_QUANTIZE, Handler, Kind, RefusalError, State
 from edgeconv.integer.values import FloatConstant, FloatSource, Integers, Number, Refused, Value, shape_of
 from edgeconv.ir import Program, TensorType, dtype
@@ -18,6 +18,7 @@ HANDLERS: dict[str, Handler] = {
     **rounding.HANDLERS,
     **products.HANDLERS,
     **elementwise.HANDLERS,
+    **averages.HANDLERS,
     **movements.HANDLERS,
     **reductions.HANDLERS,
     **rows.HANDLERS,

@@ -40,6 +40,7 @@ from edgeconv.ir.operators import (
     Requant,
     Reshape,
     Resize,
+    ResizeLinear,
     Slice,
     Softmax,
     Table,
@@ -217,6 +218,17 @@ def _(operator: AvgPool, program: Program, ranges: Ranges) -> Range:
         if any(operator.counted_pads):  # fewer taps than are counted
             lo, hi = min(lo, 0), max(hi, 0)
         return multiple * lo, multiple * hi
+
+    return _without_positions(ranges[operator.x]).map(scaled)
+
+
+@range_of.register
+def _(operator: ResizeLinear, program: Program, ranges: Ranges) -> Range:
+    def scaled(lo: int, hi: int) -> Interval:
+        lo, hi = lo - operator.x_zero_point, hi - operator.x_zero_point
+        if operator.extrapolates:
+            lo, hi = min(lo, 0), max(hi, 0)
+        return operator.multiple * lo, operator.multiple * hi
 
     return _without_positions(ranges[operator.x]).map(scaled)
 

@@ -11,6 +11,7 @@ from edgeconv.ir.geometry import Window
 from edgeconv.reference.context import Array, Context, Integers
 
 _EXACT_IN_FLOAT64 = 1 << 53
+_Accumulating = ops.Conv | ops.ConvTranspose | ops.MatMul | ops.Mul | ops.AvgPool | ops.ResizeLinear | ops.ReduceSum
 
 
 def conv(context: Context, op: ops.Conv) -> Array:
@@ -91,6 +92,19 @@ def avg_pool(context: Context, op: ops.AvgPool) -> Array:
     return fit(total.reshape(samples, batch, *total.shape[1:]), op)
 
 
+def resize_linear(context: Context, op: ops.ResizeLinear) -> Array:
+    """Axis after axis, the weighted sum of two neighbours."""
+    acc = context.integers(op.x) - op.x_zero_point
+    for axis, (indices, left, right) in enumerate(zip(op.indices, op.left, op.right, strict=True)):
+        first = np.array(indices)
+        # Where the right coefficient is 0 there may be no position after the left one.
+        second = first + (np.array(right) > 0)
+        shape = (-1, *(1,) * (acc.ndim - 4 - axis))
+        weights = (np.array(values, np.int64).reshape(shape) for values in (left, right))
+        acc = sum(np.take(acc, at, axis=3 + axis) * w for at, w in zip((first, second), weights, strict=True))
+    return fit(np.asarray(acc), op)
+
+
 def window_taps(x: Integers, window: Window, fill: int) -> Integers:
     """View of x (N, C, spatial…) as (N, C, output positions…, taps…), padded with `fill`."""
     pads = [(0, 0), (0, 0)] + [(window.begin(axis), window.end(axis)) for axis in range(window.rank)]
@@ -123,7 +137,7 @@ def align(array: Integers, shape: tuple[int, ...]) -> Integers:
     return array.reshape(array.shape[0], *(1,) * missing, *array.shape[1:])
 
 
-def fit(acc: Integers, op: ops.Conv | ops.ConvTranspose | ops.MatMul | ops.Mul | ops.AvgPool | ops.ReduceSum) -> Array:
+def fit(acc: Integers, op: _Accumulating) -> Array:
     """The sums in their accumulator type.
 
     Raises:

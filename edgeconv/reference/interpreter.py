@@ -33,6 +33,7 @@ _EVALUATE: dict[type[ops.Operator], Callable[..., Array]] = {
     ops.Requant: scaling.requant,
     ops.Reshape: movement.reshape,
     ops.Resize: movement.resize,
+    ops.ResizeLinear: accumulate.resize_linear,
     ops.Slice: movement.slice_,
     ops.Softmax: rows.softmax,
     ops.Table: scaling.table,

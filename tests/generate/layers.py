@@ -11,6 +11,7 @@ from edgeconv.errors import ProgramError
 from edgeconv.ir import Grid, dtype
 from edgeconv.ir import operators as ops
 from tests.generate.builder import Builder
+from tests.generate.resampled import resize_linear
 from tests.generate.rows import normalize, softmax
 from tests.generate.scales import random_grid, random_linear, spread_values
 from tests.generate.transposed import conv_transpose
@@ -321,6 +322,7 @@ LAYERS: dict[str, Callable[[Builder], None]] = {
     "transpose": transpose,
     "reshape": reshape,
     "resize": resize,
+    "resize_linear": resize_linear,
     "cast": cast,
     "requant": requant,
 }
@@ -331,7 +333,7 @@ USUAL = (
     *("conv_transpose",) * 2,
     *("matmul", "flatten", "mul", "avg_pool", "max_pool", "table", "requant") * 2,
     *("add",) * 4,
-    *("dynamic_matmul", "concat", "slice", "pad", "transpose", "reshape", "resize", "cast"),
+    *("dynamic_matmul", "concat", "slice", "pad", "transpose", "reshape", "resize", "resize_linear", "cast"),
     *("reduce_sum", "reduce_extreme", "argmax", "softmax", "normalize"),
 )
 """Layers as often as they are drawn."""

@@ -246,6 +246,16 @@ def _resize(node: Node, x: Array) -> Array:
     return x[np.ix_(range(x.shape[0]), range(x.shape[1]), *indices)]
 
 
+def _resize_linear(node: Node, x: Array) -> Array:
+    for axis, denominator in enumerate(_ints(node, "denominators")):
+        indices, left, right = (np.array(node.attributes[key][axis]) for key in ("indices", "left", "right"))  # type: ignore[index]
+        shape = (-1, *(1,) * (x.ndim - 3 - axis))
+        after = np.minimum(indices + 1, x.shape[2 + axis] - 1)
+        first, second = (np.take(x, at, 2 + axis) for at in (indices, after))
+        x = (first * left.reshape(shape) + second * right.reshape(shape)) / denominator
+    return x
+
+
 _OTHERS: dict[str, Callable[..., Array]] = {
     "Quantize": _quantize,
     "Dequantize": _dequantize,
@@ -262,4 +272,5 @@ _OTHERS: dict[str, Callable[..., Array]] = {
     "Slice": _slice,
     "Pad": _pad,
     "Resize": _resize,
+    "ResizeLinear": _resize_linear,
 }

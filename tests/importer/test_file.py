@@ -60,12 +60,12 @@ def test_a_value_that_nothing_makes_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("opset", "advice"), [(10, "convert_version"), (7, "convert_version"), (26, "opset_version=25")]
+    ("opset", "advice"), [(8, "convert_version"), (7, "convert_version"), (26, "opset_version=25")]
 )
-def test_operator_sets_outside_11_to_25_are_refused(tmp_path: Path, opset: int, advice: str) -> None:
+def test_operator_sets_outside_9_to_25_are_refused(tmp_path: Path, opset: int, advice: str) -> None:
     message = refusal(save(model("y = Relu(x)", opset=opset), tmp_path), UnsupportedModelError)
     assert f"operator set {opset}" in message
-    assert "expected: 11 to 25" in message
+    assert "expected: 9 to 25" in message
     assert advice in message
 
 

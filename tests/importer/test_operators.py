@@ -163,6 +163,21 @@ ELEMENTWISE = [
 ]
 
 
+OLD = [
+    "y = Clip<min=-1.0, max=2.0>(x)",
+    "y = Clip<max=2.0>(x)",
+    "y = Pad<pads=[0, 1, 2, 0, 0, 3], value=1.5>(x)",
+    'y = Pad<pads=[0, 0, 2, 0, 0, 3], mode="reflect">(x)',
+    "y = Slice<starts=[1, 2], ends=[3, -1], axes=[1, 2]>(x)",
+    "y = Slice<starts=[0, 1], ends=[1, 2]>(x)",
+]
+
+
+@pytest.mark.parametrize("nodes", OLD)
+def test_operators_of_set_9_keep_their_meaning(tmp_path: Path, nodes: str) -> None:
+    check_meaning(tmp_path, model(nodes, opset=9))
+
+
 @pytest.mark.parametrize(("nodes", "constants", "inputs", "operators"), ELEMENTWISE, ids=[c[0] for c in ELEMENTWISE])
 def test_arithmetic_keeps_its_meaning(
     tmp_path: Path, nodes: str, constants: Any, inputs: Any, operators: list[str]

@@ -128,6 +128,6 @@ def _shape(op: str, shapes: list[tuple[int, ...]], attributes: dict[str, object]
     if op == "ArgMax" or op.startswith("Reduce"):
         axes = given.get("axes") or (attributes["axis"],)
         return tuple(1 if axis in axes else extent for axis, extent in enumerate(shapes[0]))
-    if op == "Resize":
+    if op in ("Resize", "ResizeLinear"):
         return (*shapes[0][:2], *map(len, given["indices"]))  # type: ignore[arg-type]
     return shapes[0]

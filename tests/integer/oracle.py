@@ -291,6 +291,17 @@ def _prelu(node: Node, x: Array) -> Array:
     return _map(lambda v, s: v if v >= 0 else s * v, x, slope)
 
 
+def _resize_linear(node: Node, x: Array) -> Array:
+    a: dict[str, Any] = dict(node.attributes)
+    for axis, denominator in enumerate(a["denominators"]):
+        columns = []
+        for index, left, right in zip(a["indices"][axis], a["left"][axis], a["right"][axis], strict=True):
+            column = x.take(index, 2 + axis) * Fraction(left, denominator)
+            columns.append(column + x.take(index + 1, 2 + axis) * Fraction(right, denominator) if right else column)
+        x = np.stack(columns, 2 + axis)
+    return x
+
+
 def _pad(node: Node, x: Array) -> Array:
     a: dict[str, Any] = dict(node.attributes)
     rank = x.ndim
@@ -355,6 +366,7 @@ _OPERATORS: dict[str, Callable[..., Array]] = {
     "Slice": _slice,
     "Pad": _pad,
     "Resize": _resize,
+    "ResizeLinear": _resize_linear,
 }
 for _name in (
     "Relu Clip LeakyRelu HardSigmoid HardSwish Abs Neg Reciprocal Floor Ceil Round Sign Softsign ThresholdedRelu Elu "

@@ -120,6 +120,14 @@ class Composer:
             lambda: self.writer.node("Pad", x, pads=(0, 0, 1, 0, 0, 0), value=0.0, mode="constant"),
             lambda: self.writer.node("Pad", x, pads=(0, 1, 2, 0, 0, 1), value=0.0, mode="reflect"),
             lambda: self.writer.node("Pad", x, pads=(0, 0, 0, 0, 1, 2), value=0.0, mode="edge"),
+            lambda: self.writer.node(
+                "ResizeLinear",
+                x,
+                indices=((0, 0, *range(extent)),),
+                left=((0, 3, *(2,) * (extent - 1), 3),),
+                right=((0, 0, *(1,) * (extent - 1), 0),),
+                denominators=(3,),
+            ),
             lambda: self.writer.node("Resize", x, indices=(tuple(i // 2 for i in range(2 * extent)),)),
             lambda: self.writer.node(
                 "Slice", x, starts=(0, 0, extent - 1), sizes=(1, channels, extent), steps=(1, 1, -1)

@@ -223,3 +223,25 @@ def test_a_tensor_broadcast_by_a_constant_is_refused() -> None:
     y = g.node("Mul", x, g.constant(np.array([[[1.0], [2.0]]], np.float32)))
     with pytest.raises(UnsupportedModelError, match="broadcasts a tensor"):
         lower(g.graph(g.quantize(y, 1.0)))
+
+
+@pytest.mark.parametrize("op", ["AveragePool", "ResizeLinear"])
+def test_averages_along_an_axis_of_unequal_scales_are_refused(op: str) -> None:
+    g = GraphWriter()
+    scales = (0.5, 0.25, 0.125)
+    x = g.dequantize(g.quantize(g.input((1, 2, 3)), scales, axis=2), scales, axis=2)
+    attributes: dict[str, dict[str, object]] = {
+        "AveragePool": {"kernel": (3,), "strides": (1,), "dilations": (1,), "pads": (1, 1), "counted_pads": (0, 0)},
+        "ResizeLinear": {"indices": ((0, 1),), "left": ((1, 1),), "right": ((1, 1),), "denominators": (2,)},
+    }
+    y = g.quantize(g.node(op, x, **attributes[op]), 1.0)
+    with pytest.raises(UnsupportedModelError, match="averages along an axis of unequal scales"):
+        lower(g.graph(y))
+
+
+def test_resampling_that_reads_zeros_needs_a_zero_that_is_an_integer() -> None:
+    g = GraphWriter()
+    half = g.node("Add", g.fake_quantize(g.input((1, 2, 3)), 1.0), g.constant(np.float32(0.5)))
+    resized = g.node("ResizeLinear", half, indices=((0, 0),), left=((2, 0),), right=((0, 0),), denominators=(2,))
+    with pytest.raises(QuantizationError, match="counts zeros around a value whose zero is no integer"):
+        lower(g.graph(g.quantize(resized, 1.0)))

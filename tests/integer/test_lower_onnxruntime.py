@@ -96,7 +96,23 @@ def transposed(m: ModelWriter) -> tuple[str, tuple[int, ...]]:
     return m.quantized(z, -2), (1, 3, 5)
 
 
-@pytest.mark.parametrize("build", [one_dimensional, two_dimensional, transposed], ids=lambda build: build.__name__)
+def resampled(m: ModelWriter) -> tuple[str, tuple[int, ...]]:
+    x = m.quantized("x", -4)
+    scales = m.constant(np.float32([1, 1, 2, 4]))
+    y = m.node("Resize", x, "", scales, mode="linear", coordinate_transformation_mode="half_pixel")
+    y = m.quantized(m.node("Relu", y), -4)
+    y = m.node("Pad", y, m.constant(np.array([0, 0, 2, 1, 0, 0, 0, 3])), mode="reflect")
+    ends = [m.constant(np.array(values)) for values in ([-1, 2], [-99, 9], [2, 3], [-1, 2])]
+    y = m.node("Slice", y, *ends)
+    y = m.quantized(m.node("Conv", y, m.weights((4, 3, 3, 2)), m.bias(4)), -2)
+    y = m.node("Pad", y, m.constant(np.array([0, 1, 1, 0, 0, 0, 2, 2])), mode="edge")
+    y = m.node("Resize", y, "", m.constant(np.float32([1, 1, 0.5, 2])), mode="linear")
+    return m.quantized(y, -3), (1, 3, 5, 4)
+
+
+@pytest.mark.parametrize(
+    "build", [one_dimensional, two_dimensional, transposed, resampled], ids=lambda build: build.__name__
+)
 @pytest.mark.parametrize("signed", [True, False], ids=["s8", "u8"])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_power_of_two_model_equals_onnxruntime(build, signed: bool, seed: int, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -57,7 +57,18 @@ class RandomModel:
 
     def layer(self) -> None:
         """Append a layer and quantize what it gives."""
-        kinds = [self.conv, self.conv, self.conv_transpose, self.add, self.concat, self.max_pool, self.clip, self.mul]
+        kinds = [
+            self.conv,
+            self.conv,
+            self.conv_transpose,
+            self.add,
+            self.concat,
+            self.max_pool,
+            self.clip,
+            self.mul,
+            self.move,
+            self.resample,
+        ]
         exponent = self.choose.pick(kinds if len(self.shape) > 2 else [self.gemm])()
         if self.choose.chance(30):
             self.value = self.node("Relu", self.value)
@@ -131,6 +142,23 @@ class RandomModel:
             self.value = self.node("MaxPool", self.value, kernel_shape=[2] * rank, strides=[2] * rank)
             self.shape = (*self.shape[:2], *(n // 2 for n in self.shape[2:]))
         return -4
+
+    def move(self) -> int:
+        """Every other element backwards along the last axis, behind a border of what is inside."""
+        rank, mode = len(self.shape), self.choose.pick(("reflect", "edge"))
+        padded = self.node("Pad", self.value, self.constant(np.array([0] * (rank - 1) + [2] + [0] * rank)), mode=mode)
+        places = (self.constant(np.array([place])) for place in (-1, -99, rank - 1, -2))
+        self.value = self.node("Slice", padded, *places)
+        self.shape = (*self.shape[:-1], (self.shape[-1] + 3) // 2)
+        return self.choose.integer(-5, -3)
+
+    def resample(self) -> int:
+        """Twice as many positions along the last axis, linearly between the old ones."""
+        factors = np.ones(len(self.shape), np.float32)
+        factors[-1] = 2
+        self.value = self.node("Resize", self.value, "", self.constant(factors), mode="linear")
+        self.shape = (*self.shape[:-1], 2 * self.shape[-1])
+        return self.choose.integer(-5, -3)
 
     def clip(self) -> int:
         """A Clip whose bounds lie off the grid."""

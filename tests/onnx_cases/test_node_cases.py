@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ import onnx
 import pytest
 from onnx import numpy_helper
 from onnx.backend.test.case.test_case import TestCase as NodeCase
-from onnx.backend.test.loader import load_model_tests
 
 from edgeconv import reference
 from edgeconv.errors import ModelError
@@ -19,6 +17,7 @@ from edgeconv.importer import read_onnx
 from edgeconv.integer import lower
 from edgeconv.runtime.cpu_features import supported_isas
 from tests.generate import Case
+from tests.onnx_cases.cases import node_cases
 from tests.random_graphs.compare import Graph, compare_graphs
 
 _NAMES = ("test_*quantizelinear*", "test_qlinear*", "test_*integer*")
@@ -38,14 +37,7 @@ NOT_TAKEN = {
 """Patterns of cases that are refused, and why."""
 
 
-def _cases() -> list[NodeCase]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        everything = load_model_tests(kind="node")
-    return [case for case in everything if any(fnmatch.fnmatch(case.name, pattern) for pattern in _NAMES)]
-
-
-CASES = _cases()
+CASES = node_cases(_NAMES)
 
 
 def _reason(case: NodeCase) -> str | None:

@@ -12,7 +12,7 @@ from edgeconv.ir.operators import OPERATORS
 from tests.random_graphs.compare import Compared
 from tests.random_graphs.forms import labels
 
-SUMS = ("conv", "conv_transpose", "matmul", "mul", "avg_pool", "reduce_sum", "cast")
+SUMS = ("conv", "conv_transpose", "matmul", "mul", "avg_pool", "resize_linear", "reduce_sum", "cast")
 """Operators whose results a requant rounds; any other tensor that is rounded counts for `requant` itself."""
 NO_FORM = "-"
 LEAST = 20

@@ -7,7 +7,18 @@ from tests.random_graphs.compare import Graph
 from tests.random_graphs.machines import HOST, Machine
 
 _FIRST = (*LAYERS, *("mul", "avg_pool", "reduce_sum", "cast", "requant") * 2, *("conv", "conv_transpose", "matmul") * 4)
-_LAST = ("avg_pool", "requant", "conv_transpose", "cast", "reduce_sum", "add", "reduce_sum", "reduce_extreme", "mul")
+_LAST = (
+    "avg_pool",
+    "requant",
+    "conv_transpose",
+    "cast",
+    "reduce_sum",
+    "add",
+    "reduce_sum",
+    "reduce_extreme",
+    "mul",
+    "resize_linear",
+)
 _CHEAP = ("mul", "avg_pool", "reduce_sum", "cast", "requant", "add")
 
 

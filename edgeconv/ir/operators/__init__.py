@@ -5,6 +5,7 @@ from edgeconv.ir.operators.base import OPERATORS, Operator
 from edgeconv.ir.operators.ends import Dequantize, Quantize
 from edgeconv.ir.operators.movement import Concat, MaxPool, Pad, Reshape, Resize, Slice, Transpose
 from edgeconv.ir.operators.reduce import ArgMax, ReduceMax, ReduceMin, ReduceSum
+from edgeconv.ir.operators.resample import ResizeLinear
 from edgeconv.ir.operators.rows import Normalize, Softmax
 from edgeconv.ir.operators.scaling import Add, Requant, Table, Threshold
 
@@ -31,6 +32,7 @@ __all__ = [
     "Requant",
     "Reshape",
     "Resize",
+    "ResizeLinear",
     "Slice",
     "Softmax",
     "Table",
