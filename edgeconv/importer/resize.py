@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor, lcm
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,9 @@ def resize(node: OnnxNode, build: Builder) -> list[Value]:
         pairs = [_axis_pairs(node, along, extent) for along, extent in zip(coordinates, x.shape[2:], strict=True)]
         if any(any(pair.right) or 0 in pair.left for pair in pairs):
             name = build.real(node, 0)
-            lists = {key: tuple(getattr(pair, key) for pair in pairs) for key in ("indices", "left", "right")}
+            lists: dict[str, Any] = {
+                key: tuple(getattr(pair, key) for pair in pairs) for key in ("indices", "left", "right")
+            }
             denominators = tuple(pair.denominator for pair in pairs)
             return [build.emit("ResizeLinear", node, (name,), extents, denominators=denominators, **lists)]
         indices = tuple(pair.indices for pair in pairs)

@@ -101,8 +101,9 @@ def resize_linear(context: Context, op: ops.ResizeLinear) -> Array:
         second = first + (np.array(right) > 0)
         shape = (-1, *(1,) * (acc.ndim - 4 - axis))
         weights = (np.array(values, np.int64).reshape(shape) for values in (left, right))
-        acc = sum(np.take(acc, at, axis=3 + axis) * w for at, w in zip((first, second), weights, strict=True))
-    return fit(np.asarray(acc), op)
+        a, b = (np.take(acc, at, axis=3 + axis) * w for at, w in zip((first, second), weights, strict=True))
+        acc = a + b
+    return fit(acc, op)
 
 
 def window_taps(x: Integers, window: Window, fill: int) -> Integers:

@@ -6,20 +6,9 @@ from tests.generate import LAYERS, Choices, random_case
 from tests.random_graphs.compare import Graph
 from tests.random_graphs.machines import HOST, Machine
 
-_FIRST = (*LAYERS, *("mul", "avg_pool", "reduce_sum", "cast", "requant") * 2, *("conv", "conv_transpose", "matmul") * 4)
-_LAST = (
-    "avg_pool",
-    "requant",
-    "conv_transpose",
-    "cast",
-    "reduce_sum",
-    "add",
-    "reduce_sum",
-    "reduce_extreme",
-    "mul",
-    "resize_linear",
-)
-_CHEAP = ("mul", "avg_pool", "reduce_sum", "cast", "requant", "add")
+_CHEAP = ("mul", "avg_pool", "resize_linear", "reduce_sum", "cast", "requant")
+_FIRST = (*LAYERS, *_CHEAP * 2, *("conv", "conv_transpose", "matmul") * 4)
+_LAST = (*_CHEAP, "add", "reduce_extreme", "conv_transpose", "avg_pool", "resize_linear", "cast", "resize_linear")
 
 
 def graph_of(seed: int, machine: Machine = HOST, isas: tuple[str, ...] | None = None) -> Graph:
@@ -36,7 +25,7 @@ def graph_of(seed: int, machine: Machine = HOST, isas: tuple[str, ...] | None = 
         Choices.seeded(seed),
         size=1 + seed % 3,
         first=first,
-        repeat=5 if first in _CHEAP else 2,
+        repeat=5 if first in (*_CHEAP, "add") else 2,
         last=_LAST[seed % len(_LAST)],
     )
     return Graph(
