@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,9 +50,10 @@ def read_folders(
     *,
     patients: Mapping[str, str] | None = None,
     require_labels: bool = True,
+    trust_checksums: bool = True,
 ) -> Loading:
     """Read all records below some folders into memory; arguments as in `scan`."""
-    found = list(scan(folders, patients=patients, require_labels=require_labels))
+    found = list(scan(folders, patients=patients, require_labels=require_labels, trust_checksums=trust_checksums))
     return Loading(
         tuple(one for one in found if isinstance(one, Record)),
         tuple(one for one in found if isinstance(one, Skipped)),
@@ -63,15 +65,18 @@ def scan(
     *,
     patients: Mapping[str, str] | None = None,
     require_labels: bool = True,
+    trust_checksums: bool = True,
 ) -> Iterator[Record | Skipped]:
     """Records below some folders, one after the other, in the order of their paths.
 
     A record whose samples were read before under another name is skipped: it would put one recording into two parts of
-    a split. Signal files without a header are reported, too. Each skipped record is also logged as a warning.
+    a split. Signal files without a header and folders that cannot be listed are reported, too. Links to folders are not
+    followed. Each skipped record is also logged as a warning.
 
     Args:
         patients: record name -> patient. By default a file patients.csv in a folder is used for what lies below it.
         require_labels: skip records without the comment "Dx".
+        trust_checksums: see `read_record`.
 
     Raises:
         UsageError: one of the folders does not exist.
@@ -84,16 +89,27 @@ def scan(
         table = patients
         if table is None:
             table = read_patients(folder / PATIENTS_FILE) if (folder / PATIENTS_FILE).exists() else {}
-        for path in sorted(folder.rglob("*")):
-            one = _read(path, table, require_labels, seen)
+        for path in _paths(folder):
+            one = path if isinstance(path, Skipped) else _read(path, table, require_labels, trust_checksums, seen)
             if isinstance(one, Skipped):
                 log.warning("skipped %s: %s", one.path, one.reason)
             if one is not None:
                 yield one
 
 
+def _paths(folder: Path) -> list[Path | Skipped]:
+    """Everything below a folder, sorted."""
+    failed: list[OSError] = []
+    found = [
+        Path(base, name)
+        for base, folders, files in os.walk(folder, onerror=failed.append)
+        for name in (*folders, *files)
+    ]
+    return [*(Skipped(Path(error.filename), f"cannot be listed: {error.strerror}") for error in failed), *sorted(found)]
+
+
 def _read(
-    path: Path, patients: Mapping[str, str], require_labels: bool, seen: dict[bytes, Path]
+    path: Path, patients: Mapping[str, str], require_labels: bool, trust_checksums: bool, seen: dict[bytes, Path]
 ) -> Record | Skipped | None:
     """What a path holds; None for what is no part of a record, or of one whose header is met by itself."""
     if path.suffix == ".mat" and not path.with_suffix(".hea").exists():
@@ -101,7 +117,7 @@ def _read(
     if path.suffix != ".hea":
         return None
     try:
-        record = read_record(path, patients.get(path.stem))
+        record = read_record(path, patients.get(path.stem), trust_checksums=trust_checksums)
     except InputError as error:
         return Skipped(path, " ".join(str(error).split()))
     if record.codes is None and require_labels:

@@ -11,16 +11,17 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from edgeconv.errors import InputError
 
-__all__ = ["MILLIVOLTS", "Header", "SignalSpec", "parse_header", "signal_files"]
+__all__ = ["MILLIVOLTS", "Header", "SignalSpec", "parse_header", "read_file", "signal_files"]
 
 # Electrocardiographs sample at 100 to 2000 Hz; anything far outside is no ECG or a damaged field.
 _RATES_HZ = (50.0, 10_000.0)
 # ADC units per unit of measurement, once that unit is a millivolt: 1 mV to 1 nV per count.
 _GAINS = (1.0, 1e6)
-_MAX_BYTES = 1_000_000
+_MAX_HEADER_BYTES = 1_000_000
 _MAX_SIGNALS = 64
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,10}")
@@ -83,14 +84,31 @@ class Header:
         return found.pop() if found else None
 
 
+def read_file(path: Path, limit: int = _MAX_HEADER_BYTES) -> bytes:
+    """All bytes of a file.
+
+    Raises:
+        InputError: there is no such file, it is no regular file, it cannot be read, or it is longer than `limit`.
+    """
+    try:
+        if not path.exists():
+            raise InputError(f"'{path.name}' does not exist")
+        if not path.is_file():
+            raise InputError(f"'{path.name}' is no file")
+        size = path.stat().st_size
+        if size > limit:
+            raise InputError(f"'{path.name}' has {size} bytes", expected=f"at most {limit}")
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"'{path.name}' cannot be read: {error.strerror}") from None
+
+
 def parse_header(data: bytes) -> Header:
     """Read the bytes of a .hea file.
 
     Raises:
         InputError: with the line and field that is wrong, or with the feature of WFDB that is not supported.
     """
-    if len(data) > _MAX_BYTES:
-        raise InputError(f"a header of {len(data)} bytes", expected=f"at most {_MAX_BYTES}")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeconv.errors import InputError
-from edgeconv.models.ecg_mamba.header import MILLIVOLTS, Header, SignalSpec, parse_header
+from edgeconv.models.ecg_mamba.header import MILLIVOLTS, Header, SignalSpec, parse_header, read_file
 from edgeconv.models.ecg_mamba.leads import LEADS, standard_name
 from edgeconv.models.ecg_mamba.samples import INVALID, read_samples
 
@@ -78,29 +78,29 @@ class Record:
         return hashlib.blake2b(self.adc.tobytes(), digest_size=16).digest()
 
 
-def read_record(path: str | Path, patient: str | None = None) -> Record:
+def read_record(path: str | Path, patient: str | None = None, *, trust_checksums: bool = True) -> Record:
     """Read one record.
 
     Args:
         path: the .hea file; signal files stand beside it.
         patient: who it was taken from. By default the header's comment "Patient", else a folder named like
             "patient001" (as in PTB), else the record's name: one patient a record.
+        trust_checksums: refuse samples that do not have the first value and the checksum that the header gives. False
+            makes this a note, for collections whose headers are known to be wrong there.
 
     Raises:
         InputError: what is wrong with the record. Nothing is guessed: a record loads whole or not at all.
     """
     path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"the header cannot be read: {error.strerror}") from None
-    header = parse_header(data)
+    header = parse_header(read_file(path))
     if header.name != path.stem:
         raise InputError(f"the header of '{path.stem}' names the record '{header.name}'")
-    samples = read_samples(header, path.parent)
+    samples, contradictions = read_samples(header, path.parent)
+    if contradictions and trust_checksums:
+        raise contradictions[0]
     if samples.shape[1] < _MIN_SECONDS * header.rate_hz:
         raise InputError(f"{samples.shape[1]} samples at {header.rate_hz:g} Hz", expected=f"at least {_MIN_SECONDS} s")
-    notes: list[str] = []
+    notes = [f"{one.problem}, {one.expected}" for one in contradictions]
     places = _places(header, notes)
     adc = np.zeros((12, samples.shape[1]), np.int16)
     present = np.zeros(12, np.bool_)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeconv.errors import InputError
-from edgeconv.models.ecg_mamba.header import Header, SignalSpec, signal_files
+from edgeconv.models.ecg_mamba.header import Header, SignalSpec, read_file, signal_files
 
 __all__ = ["INVALID", "MAT_HEADER_BYTES", "mat_header", "read_samples", "wfdb_checksum"]
 
+# A day of twelve leads at 250 Hz has half as many.
+_MAX_BYTES = 2**30
 # WFDB's code for a sample that was not measured, in format 16.
 INVALID = -(2**15)
 _INVALID_212 = -(2**11)
@@ -35,30 +38,28 @@ def wfdb_checksum(samples: NDArray[np.int16]) -> NDArray[np.int64]:
     return (total + 2**15) % 2**16 - 2**15
 
 
-def read_samples(header: Header, folder: Path) -> NDArray[np.int16]:
+def read_samples(header: Header, folder: Path) -> tuple[NDArray[np.int16], list[InputError]]:
     """All signals of a record, int16 (signals, N); samples that were not measured are `INVALID`.
 
+    Returns:
+        The samples, and where they are not those whose first value and checksum the header gives.
+
     Raises:
-        InputError: a file is missing, has another size than the header says, is of another type, or holds samples that
-            are not those whose first value and checksum the header gives.
+        InputError: a file is missing, has another size than the header says, or is of another type.
     """
     parts = []
     for file, places in signal_files(header.signals).items():
-        path, first = folder / file, header.signals[places[0]]
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise InputError(f"'{file}' cannot be read: {error.strerror}") from None
-        parts.append(_decode(data, first, len(places), header.samples))
+        data = read_file(folder / file, _MAX_BYTES)
+        parts.append(_decode(data, header.signals[places[0]], len(places), header.samples))
     lengths = {part.shape[1] for part in parts}
     if len(lengths) > 1:
         raise InputError(f"the signal files differ in length: {sorted(lengths)} samples")
     samples = np.concatenate(parts)
     if not samples.shape[1]:
         raise InputError("the record has no samples")
-    _compare(header, samples)
+    contradictions = list(_contradictions(header, samples))
     samples[np.array([one.format == 212 for one in header.signals])[:, None] & (samples == _INVALID_212)] = INVALID
-    return samples
+    return samples, contradictions
 
 
 def _decode(data: bytes, spec: SignalSpec, signals: int, samples: int | None) -> NDArray[np.int16]:
@@ -125,13 +126,13 @@ def _unpack_212(data: bytes, values: int) -> NDArray[np.int16]:
     return (flat ^ 0x800) - 0x800
 
 
-def _compare(header: Header, samples: NDArray[np.int16]) -> None:
+def _contradictions(header: Header, samples: NDArray[np.int16]) -> Iterator[InputError]:
     """Hold the samples to the first values and checksums of the header."""
     for spec, first, total in zip(header.signals, samples[:, 0], wfdb_checksum(samples), strict=True):
         if spec.first != first:
-            raise InputError(f"'{spec.description}' begins with {first}", expected=f"{spec.first} by the header")
+            yield InputError(f"'{spec.description}' begins with {first}", expected=f"{spec.first} by the header")
         if (spec.checksum - int(total)) % 2**16:
-            raise InputError(
+            yield InputError(
                 f"'{spec.description}' has the checksum {total}",
                 expected=f"{spec.checksum} by the header",
                 advice="fetch the record again: header and samples are not of one recording",

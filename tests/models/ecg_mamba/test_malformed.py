@@ -270,6 +270,6 @@ def test_a_loader_reports_each_record_of_a_folder(tmp_path: Path) -> None:
     reasons = {str(one.path.relative_to(tmp_path)): one.reason for one in scan(tmp_path) if isinstance(one, Skipped)}
     assert reasons == {
         "A0002.mat": "it has no header (.hea)",
-        "A0003.hea": "the header cannot be read: Is a directory",
+        "A0003.hea": "'A0003.hea' is no file",
         "deeper/A0001.hea": f"it holds the same samples as '{tmp_path / 'A0001.hea'}'",
     }

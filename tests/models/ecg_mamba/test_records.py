@@ -178,6 +178,53 @@ def test_a_header_that_is_wrong_is_refused_with_the_field(tmp_path: Path, old: s
         read_record(path)
 
 
+def test_a_header_as_the_challenges_write_it_is_read(tmp_path: Path) -> None:
+    adc = walk()
+    path = write_record(tmp_path, "A1", adc, 250, codes=("59118001", "426783006"))
+    edit(path, "A1 12 250 600", "A1 12 250 600 05-Feb-2020 11:39:16")
+    edit(path, "(0)/mV", "/mV")
+    path.write_text(path.read_text().replace("\n", "\r\n"), newline="")
+    record = read_record(path)
+    assert (record.adc == adc).all()
+    assert (record.gain == 1000).all()
+    assert record.codes == ("59118001", "426783006")
+
+
+def test_checksums_that_are_known_to_be_wrong_become_notes(tmp_path: Path) -> None:
+    adc = walk()
+    path = write_record(tmp_path, "A1", adc, 250)
+    total = path.read_text().split("\n")[1].split()[6]
+    edit(path, f" {total} 0 I\n", " 17 0 I\n")
+    with pytest.raises(InputError, match="'I' has the checksum"):
+        read_record(path)
+    record = read_record(path, trust_checksums=False)
+    assert (record.adc == adc).all()
+    assert record.notes[0] == f"'I' has the checksum {total}, 17 by the header"
+
+
+@pytest.mark.timeout(20)
+def test_what_is_no_regular_file_is_reported_and_not_waited_for(tmp_path: Path) -> None:
+    path = write_record(tmp_path, "A1", walk(), 250)
+    path.with_suffix(".mat").unlink()
+    os.mkfifo(path.with_suffix(".mat"))
+    os.mkfifo(tmp_path / "A2.hea")
+    (tmp_path / "A3.hea").symlink_to(tmp_path / "nowhere")
+    reasons = {one.path.name: one.reason for one in read_folders(tmp_path).skipped}
+    assert reasons == {
+        "A1.hea": "'A1.mat' is no file",
+        "A2.hea": "'A2.hea' is no file",
+        "A3.hea": "'A3.hea' does not exist",
+    }
+
+
+def test_a_file_too_long_to_be_a_record_is_not_read(tmp_path: Path) -> None:
+    path = write_record(tmp_path, "A1", walk(), 250)
+    with path.with_suffix(".mat").open("r+b") as file:
+        file.truncate(2**40)  # a hole: no disk is used
+    with pytest.raises(InputError, match=r"'A1\.mat' has 1099511627776 bytes\n  expected: at most 1073741824"):
+        read_record(path)
+
+
 def test_two_leads_with_the_same_samples_are_refused(tmp_path: Path) -> None:
     adc = walk()
     adc[9] = adc[6]
