@@ -1,4 +1,4 @@
-"""Instruction sets that the tests of generated code run on."""
+"""Instruction sets that the tests of generated code run on: those of this machine, and of Arm under qemu."""
 
 from __future__ import annotations
 
@@ -7,11 +7,22 @@ import pytest
 from edgeconv.runtime.cpu_features import supported_isas
 
 X86_ISAS = ("generic", "avx2", "avx512vnni")
+ARM_ISAS = ("neon", "neon+dotprod")
 
 
 @pytest.fixture(params=X86_ISAS)
 def isa(request: pytest.FixtureRequest) -> str:
     """Each x86 instruction set that this machine runs."""
-    if request.param not in supported_isas():
-        pytest.skip(f"this CPU does not run {request.param}")
-    return str(request.param)
+    return _running(request.param)
+
+
+@pytest.fixture(params=[*X86_ISAS, *(pytest.param(isa, marks=pytest.mark.needs_qemu) for isa in ARM_ISAS)])
+def any_isa(request: pytest.FixtureRequest) -> str:
+    """Those, and the vector instruction sets of 64-bit Arm, which run under qemu: for tests by `assert_agrees`."""
+    return _running(request.param)
+
+
+def _running(name: str) -> str:
+    if name in X86_ISAS and name not in supported_isas():
+        pytest.skip(f"this CPU does not run {name}")
+    return name

@@ -36,7 +36,7 @@ CASES = (
 
 
 @pytest.mark.parametrize("fused", [True, False])
-def test_depthwise(isa: str, fused: bool, tmp_path: Path) -> None:
+def test_depthwise(any_isa: str, fused: bool, tmp_path: Path) -> None:
     parts = Parts(seed=8)
     for channels, extents, kernel, strides, pads, x_type, w_type in CASES:
         x = parts.input(x_type, 1, channels, *extents)
@@ -50,7 +50,8 @@ def test_depthwise(isa: str, fused: bool, tmp_path: Path) -> None:
             reach = float(np.abs(w_values).sum() / channels) * (dtype(x_type).hi - dtype(x_type).lo)
             factors = tuple(parts.factor(300 / reach) for _ in range(channels))
             parts.add(ops.Requant(parts.fresh, acc, Linear((factors,)), Grid.full(dtype("u8"), 90)))
-    code = assert_agrees(parts, isa, tmp_path)
+    code = assert_agrees(parts, any_isa, tmp_path)
     taken = {entry.kernel for entry in code.report if entry.operators[0] == "conv"}
-    flat = {"conv.depthwise", "conv.depthwise_flat"} if fused else {"conv.depthwise"}
-    assert taken == ({"conv.scalar"} if isa == "generic" else flat)
+    vectors = {"conv.depthwise", "conv.depthwise_flat"} if fused else {"conv.depthwise"}
+    taken_by = {"generic": {"conv.scalar"}, "neon": {"conv.depthwise_lanes"}, "neon+dotprod": {"conv.depthwise_lanes"}}
+    assert taken == taken_by.get(any_isa, vectors)

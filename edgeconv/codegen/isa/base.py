@@ -101,6 +101,7 @@ class Isa:
         panel_blocks: most vectors of output channels that a tile spans.
         has_fma: fused multiply-add in float32 and float64. Without it requantizations use integers alone.
         llvm_options: command-line options of LLVM's passes.
+        multiplies_words: `multiply_words` and an addition are one instruction.
         dots: dot products; of those that fit activations and weights the first is taken.
         plain: C source, with no vectors of elements, and with weights of its own, in the order of the program.
     """
@@ -114,6 +115,7 @@ class Isa:
     accumulators: int = 8
     panel_blocks: int = 16
     has_fma: bool = False
+    multiplies_words: bool = False
     dots: tuple[Dot, ...] = ()
     plain: bool = False
 
@@ -131,3 +133,7 @@ class Isa:
     def pack_words(self, vectors: Sequence[Any]) -> Any:
         """Two int32 vectors, saturated to int16, as one vector in the same order."""
         raise TypeError(f"{self.name} has no vectors")
+
+    def multiply_words(self, a: Any, b: Any) -> Any:
+        """Products of two int16 vectors of `lanes` lanes, as int32."""
+        raise TypeError(f"{self.name} has no products of words")

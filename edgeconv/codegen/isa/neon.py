@@ -134,7 +134,11 @@ class _WordDot(Dot):
         return load_weights(memory, element, offset, _LANES)
 
     def accumulate(self, acc: Expr, activations: Expr, weights: Expr) -> Expr:
-        return acc + tirx.call_llvm_pure_intrin("int32x4", "llvm.aarch64.neon.smull.v4i32", weights, activations)
+        return acc + _word_product(weights, activations)
+
+
+def _word_product(a: Expr, b: Expr) -> Expr:
+    return tirx.call_llvm_pure_intrin("int32x4", "llvm.aarch64.neon.smull.v4i32", a, b)
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,9 @@ class _Neon(Isa):
         halves = [tirx.call_llvm_pure_intrin("int16x4", "llvm.aarch64.neon.sqxtn.v4i16", v) for v in vectors]
         return shuffle([bind(half) for half in halves], range(8))
 
+    def multiply_words(self, a: Expr, b: Expr) -> Expr:
+        return _word_product(a, b)
+
 
 NEON = _Neon(
     "neon",
@@ -157,6 +164,7 @@ NEON = _Neon(
     accumulators=16,
     panel_blocks=4,
     has_fma=True,
+    multiplies_words=True,
     dots=(_PairDot(), _SingleDot(), _WordDot()),
 )
 NEON_DOTPROD = _Neon(
@@ -168,5 +176,6 @@ NEON_DOTPROD = _Neon(
     accumulators=16,
     panel_blocks=4,
     has_fma=True,
+    multiplies_words=True,
     dots=(_ByteDot(), _WordDot()),
 )
