@@ -115,8 +115,8 @@ class Layout:
                 digit = index if below == 1 else index // below
                 if position and extent > 1:
                     digit = digit % extent
-                if extent > 1:
-                    total = total + digit * stride
+                # Also along an axis of one element: what reads a halo leaves it.
+                total = total + digit * stride
         return total
 
     def offsets(self) -> NDArray[np.int64]:

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from edgeconv.codegen.builder import Builder, Memory, View, bind
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.isa.vectors import shuffle
-from edgeconv.codegen.kernels.conv_panels import _stored_bias as stored_bias
-from edgeconv.codegen.kernels.conv_panels import _stored_range as stored_range
+from edgeconv.codegen.kernels.conv_panels import stored_bias, stored_range
 from edgeconv.codegen.kernels.panels import Bucket, Finish, can_finish, make_buckets
 from edgeconv.codegen.kernels.product import cut_panels, stays_inside
 from edgeconv.codegen.kernels.registry import kernel
