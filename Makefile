@@ -18,13 +18,14 @@ export PATH := $(PATH):/usr/sbin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all accept-random accept-pulse lint wheel build/lint-site system-packages advise-system-packages clean
+.PHONY: help demo test test-all accept-random accept-random-arm accept-pulse lint wheel build/lint-site system-packages advise-system-packages clean
 
 help:
 	@echo "make demo      simulate, train, compile and verify a pulse extractor, and show what came out"
 	@echo "make test      the fast tests (minutes); those whose tool is missing are skipped and named"
 	@echo "make test-all  all tests, after installing the system packages they need (root or sudo)"
 	@echo "make accept-random  20,000 random graphs on every instruction set (hours; goes on where it was stopped)"
+	@echo "make accept-random-arm  5,000 of them on 64-bit Arm, under qemu (hours)"
 	@echo "make accept-pulse   the whole training recipe against its goals (minutes)"
 	@echo "make lint      ruff and mypy, on the sources and on the installed wheel"
 	@echo "make wheel     the wheel, in dist/"
@@ -44,6 +45,9 @@ accept-pulse: $(VENV)/.stamp-test
 
 accept-random: $(VENV)/.stamp-test
 	OMP_NUM_THREADS=1 nice $(BIN)/python scripts/random_graphs.py --processes 2
+
+accept-random-arm: $(VENV)/.stamp-test
+	OMP_NUM_THREADS=1 nice $(BIN)/python scripts/random_graphs.py --machine arm --graphs 5000 --processes 2
 
 lint: build/lint-site
 	$(BIN)/ruff format --check .
