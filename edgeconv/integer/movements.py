@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edgeconv.importer.graph import Node
 from edgeconv.integer.builder import Builder
 from edgeconv.integer.functions import direction
+from edgeconv.integer.rows import reshape_promised
 from edgeconv.integer.state import (
     Handler,
     Scaling,
@@ -53,6 +54,10 @@ ADVICE_CONCAT = "put a quantizer after the Concat"
 
 def moved_tensor(builder: Builder, movement: Operator, tensor: str, hint: str) -> str:
     """Apply a movement to an integer tensor; constants are moved at once."""
+    if tensor in builder.promised and isinstance(movement, ops.Reshape):
+        grouped = reshape_promised(builder, tensor, movement.shape, hint)
+        if grouped is not None:
+            return grouped
     operator = replace(movement, x=tensor)  # type: ignore[call-arg]
     if builder.is_constant(tensor) and type(movement) in _ON_ARRAYS:
         constant = builder.constants[tensor]

@@ -102,6 +102,23 @@ def normalization(state: State, node: Node) -> Value:
     return _promise(builder, function, type_.shape, node)
 
 
+def reshape_promised(builder: Builder, name: str, shape: tuple[int, ...], hint: str) -> str | None:
+    """A promised normalization of (N, groups, rest), moved back to the shape it had before: a group normalization.
+
+    Exporters write a group normalization as Reshape, InstanceNormalization, Reshape. None where it is something else.
+    """
+    function = builder.promised[name]
+    operator, source = function.operator, builder.producer(function.operator.x)
+    if not isinstance(operator, ops.Normalize) or not isinstance(source, ops.Reshape) or operator.groups != 1:
+        return None
+    rows = builder.types[operator.x].shape
+    whole = builder.types[source.x].shape == shape and len(shape) > 1 and operator.axes == tuple(range(2, len(rows)))
+    if not whole or rows[0] != shape[0] or shape[1] % rows[1]:
+        return None
+    grouped = replace(operator, x=source.x, axes=tuple(range(1, len(shape))), groups=rows[1])
+    return builder.promise(replace(function, operator=grouped), shape, hint)
+
+
 def _promise(builder: Builder, function: RowFunction, shape: tuple[int, ...], node: Node) -> Affine:
     name = builder.promise(function, shape, node.output)
     return Affine((name,), make_linear(((Fraction(1),),)), shape)

@@ -32,11 +32,11 @@ class Rescale:
         if not 1 <= self.shift <= MOST_SHIFT:
             return f"a shift of {self.shift}, expected 1 to {MOST_SHIFT}"
         for name, values, bits in (
-            ("multiplier", self.multipliers, MULTIPLIER_BITS),
-            ("addend", self.addends, ADDEND_BITS),
+            ("a multiplier", self.multipliers, MULTIPLIER_BITS),
+            ("an addend", self.addends, ADDEND_BITS),
         ):
             if not values or max(map(abs, values)) > 1 << bits:
-                return f"a {name} of more than {bits} bits"
+                return f"{name} of more than {bits} bits"
             if len(values) > 1 and not (0 <= self.axis < len(shape) and shape[self.axis] == len(values)):
-                return f"{len(values)} {name}s for axis {self.axis} of shape {shape}"
+                return f"{len(values)} {name.split()[1]}s for axis {self.axis} of shape {shape}"
         return None

@@ -169,6 +169,26 @@ def test_what_moves_a_row_function_follows_its_rounding() -> None:
     assert [operator.keyword for operator in program.operators] == ["softmax", "transpose", "reshape"]
 
 
+def test_a_group_normalization_written_with_reshapes_is_one_operator() -> None:
+    g, rng = GraphWriter(), np.random.default_rng(2)
+    gamma, beta = rng.uniform(0.5, 2, (6, 1)).astype(np.float32), rng.uniform(-1, 1, (6, 1)).astype(np.float32)
+    x = g.dequantize(g.input((1, 6, 4), "i8"), 0.1)
+    rows = g.node("Normalization", g.node("Reshape", x, shape=(1, 2, 12)), **norm((2,)))
+    ones = g.node("Mul", rows, g.constant(np.ones((2, 1), np.float32)))
+    back = g.node("Reshape", ones, shape=(1, 6, 4))
+    y = g.node("Add", g.node("Mul", back, g.constant(gamma)), g.constant(beta))
+    program = lower(g.graph(g.quantize(y, 1 / 30)))
+    assert [operator.keyword for operator in program.operators] == ["normalize"]
+    row = Row("Normalization", norm((1, 2), groups=2), scale=0.1)
+    values = inputs_of(row, (1, 6, 4), 5)
+    found = run(program, {"x0": values})["y0"].astype(np.int64)
+    with mpmath.workdps(DIGITS):
+        for sample in range(len(values)):
+            real = exact_rows(row, values[sample]) * gamma.astype(float) + beta.astype(float)
+            wanted = np.clip(real / float(np.float32(1 / 30)), -128, 127)
+            assert (np.abs(found[sample] - wanted) <= 0.75).all()
+
+
 def test_a_softmax_that_leaves_as_float_is_right_to_sixteen_bits() -> None:
     g = GraphWriter()
     row = Row("Softmax", {"axis": 1}, scale=0.1)

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from edgeconv.ir import Grid, Linear, Program, TensorType, dtype
+from edgeconv.ir import Grid, Linear, Program, Rescale, TensorType, dtype
 from edgeconv.ir import operators as ops
 from edgeconv.verify.causes import explain
 from edgeconv.verify.inputs import random_inputs
@@ -68,3 +68,12 @@ def test_random_integer_inputs_stay_in_their_type() -> None:
     assert values.dtype == np.uint16
     assert values.min() == 0
     assert values.max() == 4095
+
+
+def test_a_row_function_differs_because_it_is_defined_differently_unless_its_operand_did() -> None:
+    rescale = Rescale((1 << 20,), (0,), 44)
+    operator = ops.Normalize("q", "x", (1,), 1, True, 0, 1, 10, 28, rescale, Grid.full(dtype("i8")))
+    program = Program({"x": TensorType((1, 4), dtype("i8"))}, ("q",), (operator,))
+    mine, theirs = np.array([[[1, 2, 3, 4]]]), np.array([[[1, 2, 4, 4]]])
+    for inherited, cause in ((False, "defined differently"), (True, "inherited")):
+        assert explain(program, operator, [], mine, theirs, np.array([inherited])) == {cause: 1}
