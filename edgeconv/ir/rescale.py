@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ROW_BITS = 31
-"""A fixed-point number before its rescale is smaller than 2^ROW_BITS in magnitude."""
+"""A fixed-point number before its rescale is at most 2^ROW_BITS in magnitude."""
 MULTIPLIER_BITS, ADDEND_BITS, MOST_SHIFT = 30, 61, 61
 """With these bounds value·multiplier + addend and half a unit more stay inside int64: 2⁶¹ + 2⁶¹ + 2⁶⁰ < 2⁶³."""
 
