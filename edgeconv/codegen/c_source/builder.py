@@ -67,6 +67,8 @@ class CBuilder(Builder):
         self._step = 0
         self._variables: dict[str, Expr] = {}
         self._known: dict[tuple[str, bytes], Constant] = {}
+        self._rows: dict[str, View] = {}
+        self._phases = None
 
     def begin_step(self, number: int) -> None:
         """To be called at the head of the function of a step."""
