@@ -120,8 +120,6 @@ class Builder:
         temporary_bytes: the most scratch that any step asked for with `temporary`.
     """
 
-    _phases: Phases | None = None
-
     def __init__(
         self,
         isa: Isa,
@@ -131,14 +129,18 @@ class Builder:
         sample: Expr,
         phases: Phases | None = None,
     ) -> None:
+        self._begin(isa, plan, blob, sample, phases)
         inputs, outputs, weights, scratch = parameters
-        self.isa, self.plan, self.blob = isa, plan, blob
         self.weights, self.scratch = Memory.at(weights, _ELEMENTS), Memory.at(scratch, _ELEMENTS)
-        self._sample, self._phases = sample, phases
         self._users = {
             "input": self._user_memories(inputs, [plan.program.types[name].dtype for name in plan.program.inputs]),
             "output": self._user_memories(outputs, [plan.program.types[name].dtype for name in plan.program.outputs]),
         }
+
+    def _begin(self, isa: Isa, plan: Plan, blob: Blob, sample: Expr, phases: Phases | None) -> None:
+        """Everything but the memories, which are not the same for every kind of code."""
+        self.isa, self.plan, self.blob = isa, plan, blob
+        self._sample, self._phases = sample, phases
         self._constant_views: dict[str, View] = {}
         self._rows: dict[str, View] = {}
         self._used = 0

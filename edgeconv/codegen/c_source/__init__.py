@@ -105,7 +105,7 @@ def generate_source(program: Program, forms: Mapping[str, ProvedForms], *, fuse:
     from edgeconv.codegen.plan import make_plan
 
     load_all()
-    plan = make_plan(program, forms, PORTABLE_C, fuse=fuse)
+    plan = make_plan(program, forms, PORTABLE_C, fuse=fuse, bands=False)
     build = CBuilder(plan)
     steps, report = emit_steps(build)
     text = "".join(step.body for step in steps)

@@ -59,11 +59,8 @@ class CBuilder(Builder):
     """
 
     def __init__(self, plan: Plan) -> None:
-        self.isa, self.plan, self.blob = PORTABLE_C, plan, Blob()
+        self._begin(PORTABLE_C, plan, Blob(), 0, None)
         self.constants: list[Constant] = []
-        self.temporary_bytes = 0
-        self._sample: Expr = 0
-        self._used = 0
         self._step = 0
         self._variables: dict[str, Expr] = {}
         self._known: dict[tuple[str, bytes], Constant] = {}
@@ -73,7 +70,7 @@ class CBuilder(Builder):
     def begin_step(self, number: int) -> None:
         """To be called at the head of the function of a step."""
         self._step = number
-        self._constant_views: dict[str, View] = {}
+        self._constant_views = {}
         self._memories: dict[str, Memory] = {}
         self.scratch = Memory({e: self._buffer(f"edge_scratch_{member}", e) for e, member in MEMBERS.items()})
         types = self.plan.program.types
