@@ -43,12 +43,14 @@ CASES = (
     Case(6, (3, 6), 20, (3, 2), (2, 3), (0, 1, 1, 0), output_padding=(1, 2)),
     Case(2, (4, 3), 4, (1, 1), (2, 3)),
     Case(8, (5, 3), 16, (3, 3), (2, 1), (1, 1, 1, 1), (1, 2), groups=2),
+)
+DEPTHWISE = (
     Case(1, (1, 1), 1, (3, 3), (2, 2)),
-)
-SCALAR = (
     Case(6, (7,), 6, (4,), (2,), (1, 1), groups=6),
-    Case(2, (3,), 3, (40,), (20,), (7, 3)),
+    Case(70, (5, 4), 70, (3, 4), (2, 2), (1, 0, 1, 1), groups=70, x="i8"),
+    Case(16, (4, 3), 16, (2, 2), (3, 2), (), (1, 2), (1, 0), groups=16, x="i16", y="i16"),
 )
+SCALAR = (Case(2, (3,), 3, (40,), (20,), (7, 3)),)
 
 
 def add(parts: Parts, case: Case, weights: str = "i8") -> None:
@@ -74,11 +76,13 @@ def add(parts: Parts, case: Case, weights: str = "i8") -> None:
 @pytest.mark.needs_gcc
 def test_equals_reference(isa: str, tmp_path: Path) -> None:
     parts = Parts(seed=5)
-    for case in (*CASES, *SCALAR):
+    for case in (*CASES, *DEPTHWISE, *SCALAR):
         add(parts, case)
     code = assert_agrees(parts, isa, tmp_path)
-    by_panels = sum(entry.kernel == "conv_transpose.panels" for entry in code.report)
-    assert by_panels == (len(CASES) if ISAS[isa].lanes > 1 else 0)
+    vectors = ISAS[isa].lanes > 1
+    for kernel, cases in (("panels", CASES), ("depthwise", DEPTHWISE)):
+        taken = sum(entry.kernel == f"conv_transpose.{kernel}" for entry in code.report)
+        assert taken == (len(cases) if vectors else 0)
 
 
 @pytest.mark.needs_gcc

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -17,7 +18,7 @@ _MAX_ELEMENTS = 6000
 
 
 def random_case(
-    choose: Choices, size: int | None = None, first: str | None = None, repeat: int = 1, last: str | None = None
+    choose: Choices, size: int | None = None, first: str | None = None, repeat: int = 1, last: Sequence[str] = ()
 ) -> Case:
     """A random program of about `size` layers with inputs.
 
@@ -25,7 +26,7 @@ def random_case(
 
     Args:
         first: name of the layer that comes first, `repeat` times (`layers.LAYERS`), or None for any.
-        last: name of one more layer at the end.
+        last: names of further layers at the end.
     """
     builder = Builder(choose)
     add_input(builder)
@@ -35,8 +36,8 @@ def random_case(
         LAYERS[first if first and index < repeat else choose.pick(USUAL)](builder)
         if builder.types[list(builder.types)[-1]].size > _MAX_ELEMENTS:
             break
-    if last is not None:
-        LAYERS[last](builder)
+    for name in last:
+        LAYERS[name](builder)
     if choose.chance(35):
         _dequantize(builder)
     if not builder.operators:

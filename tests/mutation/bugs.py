@@ -31,6 +31,32 @@ VNNI = "avx512vnni"
 
 KERNEL_BUGS = (
     Bug(
+        "a transposed convolution whose border reads one input too few",
+        f"{_K}.conv_transpose",
+        "_source",
+        "tirx.LT(index, const(extent))",
+        "tirx.LT(index, const(extent - 1))",
+        "conv_transpose",
+    ),
+    Bug(
+        "phases of a transposed convolution without the zero point in their bias",
+        f"{_K}.conv_transpose_phases",
+        "stored_bias",
+        "operator.x_zero_point + ",
+        "",
+        "conv_transpose",
+        VNNI,
+    ),
+    Bug(
+        "linear resampling with the coefficients of two rows exchanged",
+        f"{_K}.resize_linear_rows",
+        "_rows",
+        "above * left + below * right",
+        "above * right + below * left",
+        "resize_linear",
+        VNNI,
+    ),
+    Bug(
         "padding of signed tensors without the bias of their memory",
         "codegen.halo",
         "fill_halo",

@@ -12,7 +12,18 @@ from edgeconv.ir import Program
 from edgeconv.ir import operators as ops
 from edgeconv.ir.forms import FmaF32, Form, MulShift, ProvedForms
 
-_RARE = ("mul_shift", "mul_shift", "steps", "ratio", "ratio", *("wide_mul_shift",) * 3, "fma_offset_f32", "fma_f32")
+_RARE = (
+    "mul_shift",
+    "mul_shift",
+    "steps",
+    "ratio",
+    "ratio",
+    *("wide_mul_shift",) * 3,
+    "fma_offset_f32",
+    "fma_f32",
+    "fma_f64",
+    "wide_mul_shift",
+)
 
 
 def _first(kind: str, kinds: tuple[str, ...]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from tests.random_graphs.compare import Graph
 from tests.random_graphs.machines import HOST, Machine
 
 _CHEAP = ("mul", "avg_pool", "resize_linear", "reduce_sum", "cast", "requant")
-_FIRST = (*LAYERS, *_CHEAP * 2, *("conv", "conv_transpose", "matmul") * 4)
+_FIRST = (*LAYERS, *_CHEAP * 2, *("conv", "conv_transpose", "matmul") * 4, "conv", "conv_transpose")
 _LAST = (*_CHEAP, "add", "reduce_extreme", "conv_transpose", "avg_pool", "resize_linear", "cast", "resize_linear")
 
 
@@ -26,7 +26,7 @@ def graph_of(seed: int, machine: Machine = HOST, isas: tuple[str, ...] | None = 
         size=1 + seed % 3,
         first=first,
         repeat=5 if first in (*_CHEAP, "add") else 2,
-        last=_LAST[seed % len(_LAST)],
+        last=(_LAST[seed % len(_LAST)], _LAST[(5 * seed + 4) % len(_LAST)]),
     )
     return Graph(
         name=f"seed {seed}",

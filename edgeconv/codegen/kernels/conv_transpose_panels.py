@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import product as combinations
-from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +16,18 @@ from numpy.typing import NDArray
 from edgeconv.codegen.builder import Builder, View, bind
 from edgeconv.codegen.isa.base import Dot, Isa
 from edgeconv.codegen.kernels.conv import conv_constants, panel_blocks
-from edgeconv.codegen.kernels.conv_transpose import transposed_halo
+from edgeconv.codegen.kernels.conv_transpose_phases import (
+    SubConvolution,
+    all_phases,
+    make_phase,
+    phase_weights,
+    reads_halo,
+    stored_bias,
+    stored_range,
+)
 from edgeconv.codegen.kernels.panels import Bucket, Panel, can_finish, make_buckets
 from edgeconv.codegen.kernels.product import (
     Product,
-    Runs,
     choose_chains,
     choose_dot,
     cut_panels,
@@ -34,67 +39,9 @@ from edgeconv.codegen.layout import Layout
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir import operators as ops
-from edgeconv.ir.geometry import Phase
 
 _FEWEST_GROUP_CHANNELS = 4  # below, most lanes of a vector would be empty
 _MOST_PHASES = 16  # each has code of its own
-
-
-@dataclass(frozen=True)
-class _Phase:
-    """One phase of all spatial axes.
-
-    Attributes:
-        rows: (O, runs, run length) weights.
-        bias: what turns sums of stored activations into accumulators, (O,).
-        x_first, y_first: offsets of the first window and of the first output, in stored elements.
-        counts: output rows, and positions along one.
-    """
-
-    rows: NDArray[np.int64]
-    bias: NDArray[np.int64]
-    runs: Runs
-    x_first: int
-    y_first: int
-    counts: tuple[int, int]
-
-
-def _phases(step: Step, operator: ops.ConvTranspose) -> list[tuple[Phase, ...]]:
-    window = operator.window(step.type(operator.w))
-    axes = [window.phases(axis, extent) for axis, extent in enumerate(step.type(operator.output).shape[2:])]
-    return list(combinations(*axes))
-
-
-def _weights(step: Step, operator: ops.ConvTranspose, phases: tuple[Phase, ...]) -> NDArray[np.int64]:
-    """The weights of a phase (O, I, taps…); a phase without taps has one weight of zero."""
-    w, _ = conv_constants(step)
-    for axis, phase in enumerate(phases):
-        w = w.take(phase.taps or (0,), axis=2 + axis) * (1 if phase.taps else 0)
-    return w
-
-
-def _stored_bias(step: Step, operator: ops.ConvTranspose, w: NDArray[np.int64]) -> NDArray[np.int64]:
-    shift = operator.x_zero_point + step.layout(operator.x).storage.bias
-    return conv_constants(step)[1] - shift * w.reshape(len(w), -1).sum(1)
-
-
-def _make_phase(step: Step, operator: ops.ConvTranspose, phases: tuple[Phase, ...], x: Layout, y: Layout) -> _Phase:
-    w, rank = _weights(step, operator, phases), len(phases)
-    x_strides, y_strides = ([layout.stride(2 + axis) for axis in range(rank)] for layout in (x, y))
-    offsets = [phase.offsets or (0,) for phase in phases]
-    steps = [taken[1] - taken[0] if len(taken) > 1 else 1 for taken in offsets]
-    counts = tuple(map(len, offsets))
-    strides = tuple(step_ * stride for step_, stride in zip(steps, x_strides, strict=True))
-    channels = w.shape[1]
-    if steps[-1] == 1 and channels == x.shape[1]:
-        runs = Runs(counts[:-1], strides[:-1], counts[-1] * channels)
-    else:
-        runs = Runs(counts, strides, channels)
-    rows = np.moveaxis(w, 1, -1).reshape(len(w), runs.number, -1)
-    x_first = x.base + sum(taken[0] * stride for taken, stride in zip(offsets, x_strides, strict=True))
-    y_first = y.base + sum(phase.first * stride for phase, stride in zip(phases, y_strides, strict=True))
-    extents = [phase.count for phase in phases]
-    return _Phase(rows, _stored_bias(step, operator, w), runs, x_first, y_first, (prod(extents[:-1]), extents[-1]))
 
 
 def _panels(operator: ops.ConvTranspose, outputs: int, lanes: int) -> list[Panel]:
@@ -104,31 +51,21 @@ def _panels(operator: ops.ConvTranspose, outputs: int, lanes: int) -> list[Panel
     return [panel for panels in groups for panel in panels]
 
 
-def _stored_range(step: Step, name: str) -> tuple[int, int]:
-    type_, bias = step.type(name).dtype, step.layout(name).storage.bias
-    return type_.lo + bias, type_.hi + bias
-
-
 def _can_handle(isa: Isa, step: Step) -> bool:
     operator = step.operator
-    if isa.lanes == 1 or not isinstance(operator, ops.ConvTranspose) or str(operator.dtype) != "i32":
+    if isa.lanes == 1 or not isinstance(operator, ops.ConvTranspose) or not reads_halo(step, operator):
         return False
-    x, y = step.layout(operator.x), step.layout(step.output)
-    if x.order != "channels_last" or y.order != "channels_last" or x.shape[0] != 1:
-        return False
-    needed = transposed_halo(operator.window(step.type(operator.w)), x.shape[2:])
-    if any(needed) and (x.halo is None or not x.halo.covers(needed, operator.x_zero_point)):
-        return False
-    phases = _phases(step, operator)
+    x = step.layout(operator.x)
+    phases = all_phases(step, operator)
     w, _ = conv_constants(step)
     if len(phases) > _MOST_PHASES or (operator.groups > 1 and len(w) // operator.groups < _FEWEST_GROUP_CHANNELS):
         return False
-    dot, stored = choose_dot(isa, x.storage.element, w), _stored_range(step, operator.x)
+    dot, stored = choose_dot(isa, x.storage.element, w), stored_range(step, operator.x)
     if dot is None:
         return False
     for phase in phases:
-        part = _weights(step, operator, phase)
-        if not product_fits(dot, part, _stored_bias(step, operator, part), stored):
+        part = phase_weights(step, operator, phase)
+        if not product_fits(dot, part, stored_bias(step, operator, part), stored):
             return False
     axis_fits = step.requant is None or step.requant.linear.channels == 1 or step.requant.linear.axis == 1
     blocks = [p.first + b * isa.lanes for p in _panels(operator, len(w), isa.lanes) for b in range(p.blocks)]
@@ -145,7 +82,7 @@ def _emit(build: Builder, step: Step) -> str:
     if dot.activation != x.layout.storage.element:
         x = widened(build, x)
     buckets = make_buckets(step, _panels(operator, len(w), build.isa.lanes), build.isa.lanes)
-    phases = [_make_phase(step, operator, phase, x.layout, y) for phase in _phases(step, operator)]
+    phases = [make_phase(step, operator, phase, x.layout, y) for phase in all_phases(step, operator)]
     for number, phase in enumerate(phases):
         for index, bucket in enumerate(buckets):
             product = Product(
@@ -165,7 +102,7 @@ class _Target:
     operator: ops.ConvTranspose
     bucket: Bucket
     product: Product
-    phase: _Phase
+    phase: SubConvolution
     dot: Dot
     x: View
 
@@ -173,7 +110,7 @@ class _Target:
         """All outputs of the phase in the channels of the bucket."""
         build, (rows, length) = self.build, self.phase.counts
         height = min(max(1, build.isa.accumulators // self.bucket.blocks), length)
-        stored = _stored_range(self.step, self.operator.x)
+        stored = stored_range(self.step, self.operator.x)
         groups = self.phase.runs.groups(self.dot.group)
         chains = choose_chains(self.dot, height * self.bucket.blocks, groups, self.phase.rows, self.phase.bias, stored)
         # The last tile is moved back inside the row: computing a few positions twice is cheaper than a second tile.
