@@ -8,7 +8,7 @@ zero is ever formed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ from edgeconv.codegen.kernels.product import (
     widened,
 )
 from edgeconv.codegen.kernels.registry import kernel
+from edgeconv.codegen.kernels.tiles import choose_rows, pairs_rows
 from edgeconv.codegen.layout import Layout
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
@@ -44,9 +45,9 @@ _FEWEST_GROUP_CHANNELS = 4  # below, most lanes of a vector would be empty
 _MOST_PHASES = 16  # each has code of its own
 
 
-def _panels(operator: ops.ConvTranspose, outputs: int, lanes: int) -> list[Panel]:
-    per_group = outputs // operator.groups
-    together = panel_blocks(per_group, lanes)
+def _panels(operator: ops.ConvTranspose, outputs: int, isa: Isa) -> list[Panel]:
+    per_group, lanes = outputs // operator.groups, isa.lanes
+    together = min(isa.panel_blocks, panel_blocks(per_group, lanes))
     groups = [cut_panels(group * per_group, per_group, lanes, together) for group in range(operator.groups)]
     return [panel for panels in groups for panel in panels]
 
@@ -68,11 +69,11 @@ def _can_handle(isa: Isa, step: Step) -> bool:
         if not product_fits(dot, part, stored_bias(step, operator, part), stored):
             return False
     axis_fits = step.requant is None or step.requant.linear.channels == 1 or step.requant.linear.axis == 1
-    blocks = [p.first + b * isa.lanes for p in _panels(operator, len(w), isa.lanes) for b in range(p.blocks)]
+    blocks = [p.first + b * isa.lanes for p in _panels(operator, len(w), isa) for b in range(p.blocks)]
     return axis_fits and can_finish(isa, step, blocks)
 
 
-@kernel(ops.ConvTranspose, "conv_transpose.panels", can_handle=_can_handle, priority=10, fuses=True)
+@kernel(ops.ConvTranspose, "conv_transpose.panels", can_handle=_can_handle, priority=10, fuses=True, parallel=True)
 def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.ConvTranspose)
@@ -81,10 +82,12 @@ def _emit(build: Builder, step: Step) -> str:
     assert dot is not None
     if dot.activation != x.layout.storage.element:
         x = widened(build, x)
-    buckets = make_buckets(step, _panels(operator, len(w), build.isa.lanes), build.isa.lanes)
+    buckets = make_buckets(step, _panels(operator, len(w), build.isa), build.isa.lanes)
     phases = [make_phase(step, operator, phase, x.layout, y) for phase in all_phases(step, operator)]
     for number, phase in enumerate(phases):
         for index, bucket in enumerate(buckets):
+            paired = dot.joins and pairs_rows(bucket.panels[0].count, build.isa.lanes, phase.counts[1])
+            bucket = replace(bucket, paired=paired)
             product = Product(
                 build, step, bucket, dot, phase.runs, x, phase.rows, phase.bias, f".phase{number}.{index}"
             )
@@ -109,12 +112,13 @@ class _Target:
     def emit(self) -> None:
         """All outputs of the phase in the channels of the bucket."""
         build, (rows, length) = self.build, self.phase.counts
-        height = min(max(1, build.isa.accumulators // self.bucket.blocks), length)
-        stored = stored_range(self.step, self.operator.x)
-        groups = self.phase.runs.groups(self.dot.group)
+        stored, groups = stored_range(self.step, self.operator.x), self.phase.runs.groups(self.dot.group)
+        steps = groups * self.phase.runs.number
+        height = choose_rows(build.isa, self.dot, self.bucket.blocks, self.bucket.paired, steps, length)
         chains = choose_chains(self.dot, height * self.bucket.blocks, groups, self.phase.rows, self.phase.bias, stored)
         # The last tile is moved back inside the row: computing a few positions twice is cheaper than a second tile.
-        with build.loop(rows) as row, build.loop(-(-length // height)) as tile:
+        each_row, each_tile = build.sharing([rows, length // height])
+        with each_row(rows) as row, each_tile(-(-length // height)) as tile:
             whole = length % height == 0 or isinstance(tile, int)
             start = tile * height if whole else bind(tirx.min(tile * height, length - height))
             with build.loop(len(self.bucket.panels)) as panel:
