@@ -33,8 +33,10 @@ class Written:
 
     def text(self) -> str:
         """Records and patients, then records per diagnosis."""
-        counts = ", ".join(f"{name} {self.classes[name]}" for name in EXTENDED.short_names if name in self.classes)
+        # Wrapping leaves hard spaces alone, which keeps a name and its count on one line.
+        counts = ", ".join(f"{name}\xa0{self.classes[name]}" for name in EXTENDED.short_names if name in self.classes)
         lines = textwrap.wrap(counts, 100, initial_indent="  ", subsequent_indent="  ")
+        lines = [line.replace("\xa0", " ") for line in lines]
         return "\n".join([f"{self.records} records of {self.patients} patients", *lines])
 
 

@@ -43,6 +43,8 @@ _RHYTHMS = {
     "atrial": (0.08, {"PAC": 0.85, "normal": 0.15}),
     "av": (0.08, {"Wenckebach": 0.8, "normal": 0.2}),
 }
+# From the onset of a premature beat to the end of its QRS.
+_VISIBLE_S = 0.3
 # Sinus beats a minute.
 _SINUS_RATES = (62, 97)
 _RATES = {
@@ -319,9 +321,11 @@ def _sinus_diagnoses(kind: str, rhythm: Rhythm, pr: float, seconds: float) -> se
             found.discard("NSR")
     else:
         found.add("NSR")
-    if any(0 <= time < seconds for time in rhythm.ventricular):
+    # A beat that the end of the record cuts off is no diagnosis.
+    last = seconds - _VISIBLE_S
+    if any(0 <= time < last for time in rhythm.ventricular):
         found |= {"PVC"} | {"bigeminy": {"VBig"}, "trigeminy": {"VTrig"}}.get(kind, set())
-    if kind != "PAF" and any(0 <= time < seconds for time in rhythm.ectopic_p):
+    if kind != "PAF" and any(0 <= time < last for time in rhythm.ectopic_p):
         found.add("PAC")
     if pr > 0.2:
         found.add("IAVB")

@@ -176,7 +176,8 @@ def fibrillation(
 ) -> Rhythm:
     """Atrial fibrillation: RR intervals without memory (log-normal), no P waves."""
     end = seconds + _AFTER_S if end is None else end
-    rhythm, time, spread = Rhythm(), begin + rng.uniform(0.2, 0.6) * mean_s, rng.uniform(0.19, 0.3)
+    rhythm, spread = Rhythm(), rng.uniform(0.19, 0.3)
+    time = begin + max(rng.uniform(0.2, 0.6) * mean_s, _REFRACTORY_S)
     while time < end:
         rhythm.qrs.append(time)
         time += max(mean_s * np.exp(spread * rng.standard_normal() - spread**2 / 2), _REFRACTORY_S)

@@ -246,6 +246,14 @@ def test_a_paroxysm_begins_or_ends_inside_the_record() -> None:
         assert {"AF", "PAF"} <= set(one.classes)
 
 
+def test_no_ventricle_beats_again_before_it_can() -> None:
+    shortest = {
+        name: min(np.diff(np.sort(one.rhythm.qrs + one.rhythm.ventricular)).min() for one in clean(name))
+        for name in ("AF", "AFL", "PAF", "PAC", "PVC", "VBig", "VTrig", "MoI", "STach", "SA")
+    }
+    assert min(shortest.values()) > 0.28, shortest
+
+
 def test_every_diagnosis_has_a_code_and_all_are_generated() -> None:
     shown = dict(example_of_each_class(1, devices=TEN_SECONDS))
     assert len(shown) == 22
