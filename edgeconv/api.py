@@ -107,6 +107,7 @@ def compile_model(
     units: Mapping[str, str] | None = None,
     stream: StreamChanges | None = None,
     fuse: bool = True,
+    one_thread: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> CompileReport:
@@ -120,6 +121,8 @@ def compile_model(
         units: of the real values of inputs and outputs by name, for the header and the manifest.
         stream: defaults of `run --stream` by field of `StreamSettings`, where the model does not imply them.
         fuse: fuse requantizations into the operators before them; the results are the same bits either way.
+        one_thread: no call is to be shared by threads: then images are computed by bands of rows where that makes the
+            arena smaller; the results are the same bits either way.
         seed: of the golden samples.
         progress: called as each stage begins.
 
@@ -151,7 +154,8 @@ def compile_model(
 
     program = lower(graph)
     source = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    return _compile(program, folder, target, folder.stem, source, units or {}, stream or {}, fuse, seed, clock)
+    options = _CodeOptions(fuse, one_thread)
+    return _compile(program, folder, target, folder.stem, source, units or {}, stream or {}, options, seed, clock)
 
 
 def compile_program(
@@ -162,6 +166,7 @@ def compile_program(
     units: Mapping[str, str] | None = None,
     stream: StreamChanges | None = None,
     fuse: bool = True,
+    one_thread: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> CompileReport:
@@ -173,7 +178,16 @@ def compile_program(
     folder = Path(output)
     require_replaceable(folder)
     clock = _Clock(STAGES, progress)
-    return _compile(program, folder, target, folder.stem, {}, units or {}, stream or {}, fuse, seed, clock)
+    options = _CodeOptions(fuse, one_thread)
+    return _compile(program, folder, target, folder.stem, {}, units or {}, stream or {}, options, seed, clock)
+
+
+@dataclass(frozen=True)
+class _CodeOptions:
+    """Choices that change the code and never the bits: see `compile_model`."""
+
+    fuse: bool
+    one_thread: bool
 
 
 def _compile(
@@ -184,7 +198,7 @@ def _compile(
     source: Mapping[str, str],
     units: Mapping[str, str],
     stream: StreamChanges,
-    fuse: bool,
+    options: _CodeOptions,
     seed: int,
     clock: _Clock,
 ) -> CompileReport:
@@ -200,13 +214,14 @@ def _compile(
     certificates = prove_all(program, chosen.isa_names)
     clock.enter("generate")
     code = (
-        _generate_source(program, certificates, fuse)
+        _generate_source(program, certificates, options.fuse)
         if chosen.family == "c"
         else generate_all(
             program,
             certificates,
             chosen.isa_names,
-            fuse=fuse,
+            fuse=options.fuse,
+            one_thread=options.one_thread,
             architecture=chosen.architecture,
             cpus={isa.name: isa.cpu for isa in chosen.isas},
         )
@@ -226,7 +241,8 @@ def _compile(
         source=source,
         units=units,
         stream=stream,
-        fused=fuse,
+        fused=options.fuse,
+        one_thread=options.one_thread,
         toolchain=toolchain(chosen.architecture or host_architecture()),
     )
     tested: list[str] = []

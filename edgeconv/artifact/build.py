@@ -51,6 +51,7 @@ def generate_all(
     isas: Sequence[str],
     *,
     fuse: bool = True,
+    one_thread: bool = False,
     architecture: str | None = None,
     cpus: Mapping[str, str] | None = None,
 ) -> Generated:
@@ -58,6 +59,7 @@ def generate_all(
 
     Args:
         certificates: by policy.
+        one_thread: no call is to be shared by threads.
         architecture: of the CPU that runs it; decides what `generic` is.
         cpus: LLVM's name of the processor to schedule for, by instruction set.
 
@@ -71,7 +73,8 @@ def generate_all(
     blob = Blob()
     codes: list[GeneratedCode] = []
     cpus = cpus or {}
-    shared = sum(macs_of(program, operator) for operator in program.operators) >= SHARED_MACS
+    large = sum(macs_of(program, operator) for operator in program.operators) >= SHARED_MACS
+    shared = large and not one_thread
     for isa in isas:
         forms = certificates[POLICY_OF_ISA[isa].name].forms
         machine = {"architecture": architecture, "cpu": cpus.get(isa) or None}
@@ -122,6 +125,7 @@ def check_library(
         certificates,
         [isa.name for isa in manifest.isas],
         fuse=manifest.fused,
+        one_thread=manifest.one_thread,
         architecture=manifest.architecture,
         cpus={isa.name: isa.cpu for isa in manifest.isas},
     )

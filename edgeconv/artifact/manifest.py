@@ -156,6 +156,7 @@ class Manifest:
         macs: multiply-accumulates for one sample.
         source: name and SHA-256 of the model file.
         fused: whether requantizations were fused into the operators before them (the results are the same bits).
+        one_thread: whether the code was made so that no call can be shared by threads.
         toolchain: names and versions of what made the code: the same give the same library, byte by byte.
         stream: defaults of `run --stream`, or None where the model has several inputs.
         timings: figures a benchmark recorded, or None.
@@ -183,6 +184,7 @@ class Manifest:
     source: dict[str, str]
     fused: bool
     toolchain: dict[str, str]
+    one_thread: bool = False
     stream: StreamSettings | None = None
     timings: dict[str, Any] | None = None
     files: dict[str, FileEntry] = field(default_factory=dict)

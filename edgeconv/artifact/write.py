@@ -51,6 +51,7 @@ class Contents:
         source: "file" and "sha256" of the model.
         units: of real values, by tensor name.
         fused: whether requantizations were fused into the operators before them.
+        one_thread: whether no call can be shared by threads.
         toolchain: names and versions of what made the code.
         stream: defaults of `run --stream`, by field, where they are not those of `default_settings`.
     """
@@ -66,6 +67,7 @@ class Contents:
     source: Mapping[str, str] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     fused: bool = True
+    one_thread: bool = False
     toolchain: Mapping[str, str] = field(default_factory=dict)
     stream: Mapping[str, str | int | bool | None] = field(default_factory=dict)
 
@@ -226,6 +228,7 @@ def make_manifest(
         layers=layers.describe_layers(program, forms),
         source=dict(contents.source),
         fused=contents.fused,
+        one_thread=contents.one_thread,
         toolchain=dict(contents.toolchain),
         stream=_stream_settings(contents),
         files=file_entries(folder),

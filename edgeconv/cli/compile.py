@@ -46,6 +46,9 @@ _STAGE_TEXTS = {
     help="A default of `run --stream`: dtype, byte-order, channels, window, hop, record, index, partial.",
 )
 @click.option("--no-fuse", is_flag=True, help="Keep every operator apart, to look for a fault: same bits, slower.")
+@click.option(
+    "--one-thread", is_flag=True, help="No call is shared by threads; large images by bands of rows, in less memory."
+)
 @common_options
 def command(
     console: Console,
@@ -56,6 +59,7 @@ def command(
     units: tuple[str, ...],
     stream: tuple[str, ...],
     no_fuse: bool,
+    one_thread: bool,
 ) -> None:
     """Compile MODEL, a quantized ONNX file, into an artifact.
 
@@ -72,6 +76,7 @@ def command(
         units=dict(split_pair(item, "--unit") for item in units),
         stream=read_stream_settings(stream),
         fuse=not no_fuse,
+        one_thread=one_thread,
         seed=console.seed,
         progress=_progress(console),
     )
