@@ -18,7 +18,7 @@ def measured_peak(isa: str) -> float | None:
     Returns:
         None where there is no loop for the instruction set, or no C compiler.
     """
-    if isa not in ("avx2", "avx512vnni") or shutil.which("gcc") is None:
+    if isa not in ("avx2", "avxvnni", "avx512vnni") or shutil.which("gcc") is None:
         return None
     with tempfile.TemporaryDirectory(prefix="edgeconv-") as folder:
         program = str(Path(folder) / "peak")

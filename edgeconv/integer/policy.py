@@ -30,5 +30,12 @@ FMA = Policy(
     max_fixes=2,
 )
 POLICIES = {policy.name: policy for policy in (GENERIC, FMA)}
-POLICY_OF_ISA = {"generic": GENERIC, "avx2": FMA, "avx512vnni": FMA, "neon": FMA, "neon+dotprod": FMA}
+POLICY_OF_ISA = {
+    "generic": GENERIC,
+    "avx2": FMA,
+    "avxvnni": FMA,
+    "avx512vnni": FMA,
+    "neon": FMA,
+    "neon+dotprod": FMA,
+}
 """The policy that each instruction set follows; targets with the same policy share one certificate."""

@@ -61,6 +61,7 @@ INSTRUCTION_SETS: dict[str, InstructionSet] = {
     for isa in (
         InstructionSet("generic", "any", frozenset()),
         InstructionSet("avx2", "x86_64", _V3),
+        InstructionSet("avxvnni", "x86_64", _V3 | {"avx_vnni"}),
         InstructionSet("avx512vnni", "x86_64", _V4 | {"avx512_vnni"}),
         InstructionSet("neon", "aarch64", frozenset({"asimd"})),
         InstructionSet("neon+dotprod", "aarch64", frozenset({"asimd", "asimddp"})),

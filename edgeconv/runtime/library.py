@@ -13,7 +13,7 @@ from edgeconv.runtime.team import Team, check_threads
 __all__ = ["Context", "Library"]
 
 # enum edge_isa of edge.h
-_ISA_NUMBERS = {"generic": 1, "avx2": 2, "avx512vnni": 3, "neon": 4, "neon+dotprod": 5}
+_ISA_NUMBERS = {"generic": 1, "avx2": 2, "avx512vnni": 3, "neon": 4, "neon+dotprod": 5, "avxvnni": 6}
 _ISA_NAMES = {number: name for name, number in _ISA_NUMBERS.items()}
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from edgeconv.runtime.cpu_features import supported_isas
 
-X86_ISAS = ("generic", "avx2", "avx512vnni")
+X86_ISAS = ("generic", "avx2", "avxvnni", "avx512vnni")
 ARM_ISAS = ("neon", "neon+dotprod")
 
 

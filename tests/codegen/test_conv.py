@@ -145,7 +145,7 @@ def test_floating_point_forms_without_floating_point(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
 
 
-@pytest.mark.parametrize("name", ["avx2", "avx512vnni"])
+@pytest.mark.parametrize("name", ["avx2", "avxvnni", "avx512vnni"])
 def test_ordinary_convolutions_take_the_fast_kernel(name: str) -> None:
     parts = draft(FLOAT_KINDS, seed=3)
     load_all()

@@ -24,7 +24,7 @@ from .test_plan import residual
 
 
 @pytest.mark.needs_gcc
-@pytest.mark.parametrize("name", ["generic", "avx2", "avx512vnni"])
+@pytest.mark.parametrize("name", ["generic", "avx2", "avxvnni", "avx512vnni"])
 def test_no_undefined_symbols_and_the_same_bytes_again(name: str, tmp_path: Path) -> None:
     parts = residual()
     code = generate(parts.program(), _forms(parts, name), name)

@@ -20,6 +20,8 @@ CASCADE_LAKE = HASWELL | frozenset("avx512f avx512bw avx512cd avx512dq avx512vl 
         (HASWELL, "x86_64", ("generic", "avx2")),
         (HASWELL - {"fma"}, "x86_64", ("generic",)),
         (CASCADE_LAKE, "x86_64", ("generic", "avx2", "avx512vnni")),
+        (HASWELL | {"avx_vnni"}, "x86_64", ("generic", "avx2", "avxvnni")),
+        (CASCADE_LAKE | {"avx_vnni"}, "x86_64", ("generic", "avx2", "avxvnni", "avx512vnni")),
         (CASCADE_LAKE - {"avx512_vnni"}, "x86_64", ("generic", "avx2")),
         (CASCADE_LAKE - {"avx512vl"}, "x86_64", ("generic", "avx2")),
         (frozenset({"asimd"}), "aarch64", ("generic", "neon")),
@@ -40,7 +42,7 @@ def test_what_is_missing_is_named() -> None:
 
 
 def test_the_fastest_instruction_set_stands_last() -> None:
-    assert list(INSTRUCTION_SETS) == ["generic", "avx2", "avx512vnni", "neon", "neon+dotprod"]
+    assert list(INSTRUCTION_SETS) == ["generic", "avx2", "avxvnni", "avx512vnni", "neon", "neon+dotprod"]
 
 
 def test_cores_that_differ_count_for_what_they_share() -> None:

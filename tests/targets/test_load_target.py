@@ -34,7 +34,10 @@ def write(tmp_path: Path):
 
 def test_every_target_that_comes_along_loads_under_its_own_name() -> None:
     names = [target.name for target in list_targets()]
-    arm, x86 = ["aarch64", "rpi3", "rpi4", "rpi5"], ["generic", "x86-64", "x86-64-avx2", "x86-64-avx512vnni"]
+    arm, x86 = (
+        ["aarch64", "rpi3", "rpi4", "rpi5"],
+        ["generic", "x86-64", "x86-64-avx2", "x86-64-avxvnni", "x86-64-avx512vnni"],
+    )
     assert set(names) >= {*arm, *x86, "cuda", "ulx3s-85f"}
     assert all(load_target(name).name == name for name in names)
 
@@ -44,6 +47,7 @@ def test_every_target_that_comes_along_loads_under_its_own_name() -> None:
     [
         ("x86-64", ("generic", "avx2", "avx512vnni")),
         ("x86-64-avx2", ("avx2",)),
+        ("x86-64-avxvnni", ("avxvnni",)),
         ("x86-64-avx512vnni", ("avx512vnni",)),
         ("generic", ("generic",)),
     ],

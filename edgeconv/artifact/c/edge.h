@@ -33,7 +33,8 @@ enum edge_isa {
     EDGE_ISA_AVX2 = 2,
     EDGE_ISA_AVX512VNNI = 3,
     EDGE_ISA_NEON = 4,
-    EDGE_ISA_NEON_DOTPROD = 5
+    EDGE_ISA_NEON_DOTPROD = 5,
+    EDGE_ISA_AVXVNNI = 6
 };
 
 enum { EDGE_MOST_THREADS = 64 };

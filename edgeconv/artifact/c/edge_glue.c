@@ -23,7 +23,7 @@ static int cpu_runs(uint32_t isa) {
     const uint64_t YMM_STATE = 0x06, ZMM_STATE = 0xE6;
     uint32_t a, b1, c1, d1, b7, c7, d7, cx, bx, dx;
     if (isa == EDGE_ISA_GENERIC) return 1;
-    if (isa != EDGE_ISA_AVX2 && isa != EDGE_ISA_AVX512VNNI) return 0;
+    if (isa != EDGE_ISA_AVX2 && isa != EDGE_ISA_AVXVNNI && isa != EDGE_ISA_AVX512VNNI) return 0;
     if (!__get_cpuid(1, &a, &b1, &c1, &d1) || !__get_cpuid_count(7, 0, &a, &b7, &c7, &d7) ||
         !__get_cpuid(0x80000001u, &a, &bx, &cx, &dx))
         return 0;
@@ -32,6 +32,12 @@ static int cpu_runs(uint32_t isa) {
         return 0;
     uint64_t state = enabled_register_state();
     if (isa == EDGE_ISA_AVX2) return (state & YMM_STATE) == YMM_STATE;
+    if (isa == EDGE_ISA_AVXVNNI) {
+        const uint32_t AVX_VNNI = 1u << 4; /* of EAX in leaf 7, subleaf 1; not every cpuid.h names it */
+        uint32_t a71, b71, c71, d71;
+        return __get_cpuid_count(7, 1, &a71, &b71, &c71, &d71) && has(a71, AVX_VNNI) &&
+               (state & YMM_STATE) == YMM_STATE;
+    }
     return has(b7, bit_AVX512F | bit_AVX512BW | bit_AVX512CD | bit_AVX512DQ | bit_AVX512VL) &&
            has(c7, bit_AVX512VNNI) && (state & ZMM_STATE) == ZMM_STATE;
 }

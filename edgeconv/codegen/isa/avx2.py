@@ -1,7 +1,8 @@
 """AVX2 with FMA: the level x86-64-v3.
 
 The dot product of bytes is two of words, of the even and of the odd bytes: vpmaddubsw, which would take bytes as they
-are, saturates. Groups of four bytes are those of AVX-512 VNNI, so that both read the same packed weights.
+are, saturates. Groups of four bytes are those of AVX-512 VNNI, so that both read the same packed weights. Dense kernels
+widen their activations beforehand, which leaves nothing to do for a group but to widen its weights.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from edgeconv.codegen.isa.base import NO_LOOP_VECTORIZER, Cost, Dot, Isa
 from edgeconv.codegen.isa.vectors import broadcast_group, join_halves, load_weights, shuffle
 from edgeconv.codegen.tir import Expr, tirx
 
-__all__ = ["AVX2"]
+__all__ = ["AVX2", "VectorsOf256", "WordDot"]
 
 _LANES = 8
 _BYTES_COST = Cost(step=1, latency=2, activations=0.5, weights=0.75)  # two multiplications and four others a cycle
+_HALVES_COST = Cost(step=1, latency=1, weights=0.5)
 _WORDS_COST = Cost(step=0.5, latency=1, weights=0.25)
 # The saturating packs work inside each half of the register: their pieces come out half by half.
 _BYTES_ORDER = [4 * half + vector for vector in range(4) for half in range(2)]
@@ -58,7 +60,45 @@ def _multiply_words(a: Expr, b: Expr) -> Expr:
 
 
 @dataclass(frozen=True)
-class _WordDot(Dot):
+class _HalvesDot(Dot):
+    """vpmaddwd on four words and as many widened bytes a lane: two sums a lane, added up at the end by vphaddd.
+
+    The parts of an accumulator hold the lower and the upper four lanes. With a block for two positions each part has
+    its own. A tile is one block wide, so that the weights are widened for as many positions as there are registers.
+    """
+
+    name: str = "vpmaddwd"
+    activation: str = "int16"
+    group: int = 4
+    wraps: bool = False
+    parts: int = 2
+    tile_blocks: int = 1
+    joins: bool = True
+    cost: Cost = _HALVES_COST
+
+    def activations(self, view: View, offset: Expr) -> Expr:
+        words = tirx.reinterpret("int64", view.vload(offset, 4))
+        loaded = bind(tirx.reinterpret("int16x16", tirx.Broadcast(words, 4)))
+        return loaded, loaded
+
+    def joined(self, low: tuple[Expr, Expr], high: tuple[Expr, Expr]) -> tuple[Expr, Expr]:
+        return low[0], high[1]
+
+    def weights(self, memory: Memory, element: str, offset: Expr) -> tuple[Expr, Expr]:
+        return load_weights(memory, element, offset, 16), load_weights(memory, element, offset + 16, 16)
+
+    def accumulate(
+        self, acc: tuple[Expr, Expr], activations: tuple[Expr, Expr], weights: tuple[Expr, Expr]
+    ) -> tuple[Expr, ...]:
+        return tuple(part + _multiply_words(x, w) for part, x, w in zip(acc, activations, weights, strict=True))
+
+    def total(self, parts: tuple[Expr, Expr]) -> Expr:
+        added = tirx.call_llvm_pure_intrin("int32x8", "llvm.x86.avx2.phadd.d", *parts)
+        return tirx.reinterpret("int32x8", shuffle([tirx.reinterpret("int64x4", added)], _WORDS_ORDER))
+
+
+@dataclass(frozen=True)
+class WordDot(Dot):
     """vpmaddwd and an addition; the sum of two products cannot overflow unless both words are -32768 twice."""
 
     name: str = "vpmaddwd"
@@ -84,7 +124,9 @@ class _WordDot(Dot):
 
 
 @dataclass(frozen=True)
-class _Avx2(Isa):
+class VectorsOf256(Isa):
+    """What instruction sets with 256-bit vectors share."""
+
     def pack_bytes(self, vectors: Sequence[Expr]) -> Expr:
         a, b, c, d = vectors
         low = tirx.call_llvm_pure_intrin("int16x16", "llvm.x86.avx2.packssdw", a, b)
@@ -97,7 +139,7 @@ class _Avx2(Isa):
         return tirx.reinterpret("int16x16", shuffle([tirx.reinterpret("int64x4", packed)], _WORDS_ORDER))
 
 
-AVX2 = _Avx2(
+AVX2 = VectorsOf256(
     "avx2",
     "x86_64-unknown-linux-gnu",
     "x86-64-v3",
@@ -105,5 +147,6 @@ AVX2 = _Avx2(
     lanes=_LANES,
     accumulators=12,
     has_fma=True,
-    dots=(_ByteDot(), _WordDot()),
+    dots=(_ByteDot(), WordDot()),
+    dense_dots=(_HalvesDot(),),
 )

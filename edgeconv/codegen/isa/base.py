@@ -42,6 +42,8 @@ class Dot:
         span: groups that one load of activations covers; 1 where the load puts a group into every lane.
         offset: what is taken off a stored activation before it is multiplied.
         least_weight, most_weight: the weights it is right for.
+        parts: vectors that one accumulator consists of; `total` makes one of them.
+        tile_blocks: blocks of a panel that a tile covers, where whole panels would have too many; 0 for whole panels.
         joins: whether `joined` works: a vector may serve two output positions, one in each half.
         cost: for the choice of tiles; where None, tiles take all accumulators of the instruction set.
     """
@@ -54,6 +56,8 @@ class Dot:
     offset: int = 0
     least_weight: int = -128
     most_weight: int = 127
+    parts: int = 1
+    tile_blocks: int = 0
     joins: bool = False
     cost: Cost | None = None
 
@@ -78,8 +82,19 @@ class Dot:
         raise NotImplementedError
 
     def accumulate(self, acc: Any, activations: Any, weights: Any) -> Any:
-        """One step."""
+        """One step; of a tuple of vectors, where an accumulator has several parts."""
         raise NotImplementedError
+
+    def total(self, parts: Any) -> Any:
+        """The lanes' sums of the parts of an accumulator."""
+        raise NotImplementedError
+
+
+def _fitting(dots: Sequence[Dot], activations: Sequence[str], least_weight: int, most_weight: int) -> Dot | None:
+    for dot in dots:
+        if dot.activation in activations and dot.least_weight <= least_weight and most_weight <= dot.most_weight:
+            return dot
+    return None
 
 
 NO_LOOP_VECTORIZER = ("-vectorize-loops:bool=false",)
@@ -104,6 +119,7 @@ class Isa:
         multiplies_words: `multiply_words` and an addition are one instruction.
         dots: dot products; of those that fit activations and weights the first is taken.
         plain: C source, with no vectors of elements, and with weights of its own, in the order of the program.
+        dense_dots: such that convolutions prefer, even if uint8 activations have to be widened first.
     """
 
     name: str
@@ -118,13 +134,16 @@ class Isa:
     multiplies_words: bool = False
     dots: tuple[Dot, ...] = ()
     plain: bool = False
+    dense_dots: tuple[Dot, ...] = ()
 
     def dot(self, activation: str, least_weight: int, most_weight: int) -> Dot | None:
         """The dot product for activations of this stored type and weights in this range, or None."""
-        for dot in self.dots:
-            if dot.activation == activation and dot.least_weight <= least_weight and most_weight <= dot.most_weight:
-                return dot
-        return None
+        return _fitting(self.dots, (activation,), least_weight, most_weight)
+
+    def dense_dot(self, activation: str, least_weight: int, most_weight: int) -> Dot | None:
+        """The one for dense kernels, which may take int16 where `activation` is uint8, or None."""
+        accepted = (activation, "int16") if activation == "uint8" else (activation,)
+        return _fitting(self.dense_dots, accepted, least_weight, most_weight)
 
     def pack_bytes(self, vectors: Sequence[Any]) -> Any:
         """Four int32 vectors, saturated to 0…255, as one vector of uint8 in the same order."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from edgeconv.codegen.isa.avx2 import AVX2
 from edgeconv.codegen.isa.avx512vnni import AVX512VNNI
+from edgeconv.codegen.isa.avxvnni import AVXVNNI
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.isa.generic import GENERIC, GENERIC_AARCH64
 from edgeconv.codegen.isa.neon import NEON, NEON_DOTPROD
@@ -13,7 +14,7 @@ from edgeconv.errors import TargetError
 
 __all__ = ["ISAS", "find_isa"]
 
-ISAS: dict[str, Isa] = {isa.name: isa for isa in (GENERIC, AVX2, AVX512VNNI, NEON, NEON_DOTPROD)}
+ISAS: dict[str, Isa] = {isa.name: isa for isa in (GENERIC, AVX2, AVXVNNI, AVX512VNNI, NEON, NEON_DOTPROD)}
 """Slowest first; `generic` as it is on x86."""
 _OF_ANY_CPU = {isa.triple.split("-")[0]: isa for isa in (GENERIC, GENERIC_AARCH64)}
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeconv.codegen.builder import Builder, Loop, View, bind
-from edgeconv.codegen.isa.base import Isa
+from edgeconv.codegen.isa.base import Dot, Isa
 from edgeconv.codegen.kernels.conv import conv_constants, panel_blocks
 from edgeconv.codegen.kernels.panels import Bucket, Panel, can_finish, make_buckets
 from edgeconv.codegen.kernels.product import (
@@ -30,6 +30,7 @@ from edgeconv.ir import operators as ops
 
 __all__ = ["Geometry", "conv_geometry", "stored_bias", "stored_range"]
 
+_FEWEST_DENSE_CHANNELS = 8
 _FEWEST_GROUP_CHANNELS = 4  # below, most lanes of a vector would be empty
 
 
@@ -75,6 +76,30 @@ def _panels(operator: ops.Conv, outputs: int, isa: Isa) -> list[Panel]:
     return panels
 
 
+def _dot(isa: Isa, stored: str, w: NDArray[np.int64]) -> Dot | None:
+    """The dot product; for a few output channels alone it would not pay to widen the activations."""
+    return choose_dot(isa, stored, w, dense=len(w) >= _FEWEST_DENSE_CHANNELS)
+
+
+def _bucketed(
+    step: Step, panels: list[Panel], dot: Dot, lanes: int, positions: int
+) -> Iterator[tuple[Bucket, tuple[Panel, ...]]]:
+    """Buckets of the panels that a tile covers, and the panels that their weights are packed as."""
+
+    def shape(panel: Panel) -> tuple[int, bool]:
+        return panel.blocks, dot.joins and pairs_rows(panel.count, lanes, positions)
+
+    for blocks, paired in sorted({shape(panel) for panel in panels}, reverse=True):
+        packs = tuple(panel for panel in panels if shape(panel) == (blocks, paired))
+        covered = list(packs)
+        if dot.tile_blocks:
+            together = -(-blocks // -(-blocks // dot.tile_blocks))
+            covered = [panel for pack in packs for panel in cut_panels(pack.first, pack.count, lanes, together)]
+        for bucket in make_buckets(step, covered, lanes):
+            halves = paired and pairs_rows(bucket.panels[0].count, lanes, positions)
+            yield replace(bucket, paired=halves), packs
+
+
 def _can_handle(isa: Isa, step: Step) -> bool:
     operator = step.operator
     if isa.lanes == 1 or not isinstance(operator, ops.Conv) or str(operator.dtype) != "i32":
@@ -87,7 +112,7 @@ def _can_handle(isa: Isa, step: Step) -> bool:
     w, bias = stored_bias(step, operator)
     if operator.groups > 1 and len(w) // operator.groups < _FEWEST_GROUP_CHANNELS:
         return False
-    dot = choose_dot(isa, x.storage.element, w)
+    dot = _dot(isa, x.storage.element, w)
     if dot is None or not product_fits(dot, w, bias, stored_range(step, operator.x)):
         return False
     axis_fits = step.requant is None or step.requant.linear.channels == 1 or step.requant.linear.axis == 1
@@ -127,21 +152,19 @@ def _emit(build: Builder, step: Step) -> str:
     isa, y = build.isa, step.layout(step.output)
     w, bias = stored_bias(step, operator)
     x = build.view(operator.x)
-    dot = choose_dot(isa, x.layout.storage.element, w)
+    dot = _dot(isa, x.layout.storage.element, w)
     assert dot is not None
     if dot.activation != x.layout.storage.element:
         x = widened(build, x)
     geometry = conv_geometry(step, operator, x.layout, y, w.shape[1])
     # (O, run, element of the run): taps outermost first, channels innermost.
     rows = np.moveaxis(w, 1, -1).reshape(len(w), geometry.runs.number, -1)
-    buckets = make_buckets(step, _panels(operator, len(w), isa), isa.lanes)
     targets = []
     groups = geometry.runs.groups(dot.group)
-    for number, bucket in enumerate(buckets):
-        paired = dot.joins and pairs_rows(bucket.panels[0].count, isa.lanes, geometry.row_length)
-        bucket = replace(bucket, paired=paired)
-        height = choose_rows(isa, dot, bucket.blocks, paired, groups * geometry.runs.number, geometry.row_length)
-        product = Product(build, step, bucket, dot, geometry.runs, x, rows, bias, f".{number}")
+    buckets = _bucketed(step, _panels(operator, len(w), isa), dot, isa.lanes, geometry.row_length)
+    for number, (bucket, packs) in enumerate(buckets):
+        height = choose_rows(isa, dot, bucket.blocks, bucket.paired, groups * geometry.runs.number, geometry.row_length)
+        product = Product(build, step, bucket, dot, geometry.runs, x, rows, bias, f".{number}", packs)
         chains = choose_chains(dot, height * bucket.blocks, groups, w, bias, stored_range(step, operator.x))
         targets.append(_Target(build, step, bucket, product, operator, geometry, y, w.shape[1], height, chains))
     tiles = {target.rows for target in targets}

@@ -69,14 +69,20 @@ class Runs:
         return -(-self.length // size)
 
 
-def choose_dot(isa: Isa, stored: str, weights: NDArray[np.int64]) -> Dot | None:
+def choose_dot(isa: Isa, stored: str, weights: NDArray[np.int64], *, dense: bool = False) -> Dot | None:
     """The dot product for activations stored as `stored`; None where there is none for such weights.
 
     Where it takes wider activations than `stored`, they have to be `widened` first.
+
+    Args:
+        dense: every activation meets many weights, so that widening it first may pay.
     """
     if stored not in ("uint8", "int16"):
         return None
     lo, hi = int(weights.min(initial=0)), int(weights.max(initial=0))
+    preferred = isa.dense_dot(stored, lo, hi) if dense else None
+    if preferred is not None:
+        return preferred
     return isa.dot(stored, lo, hi) or isa.dot("int16", lo, hi)
 
 
@@ -158,6 +164,8 @@ class Product:
         x: activations, of the type that `dot` takes.
         weights: (outputs, runs, run length) int64.
         bias: (outputs,), what an accumulator starts with, modulo 2³².
+        packs: the panels as which the weights are packed, all of one shape: the bucket's panels, others like them, or
+            wider ones of which the bucket's panels are blocks. One packing serves several buckets.
     """
 
     def __init__(
@@ -171,6 +179,7 @@ class Product:
         weights: NDArray[np.int64],
         bias: NDArray[np.int64],
         label: str,
+        packs: Sequence[Panel] = (),
     ) -> None:
         self._build, self._bucket, self._dot, self._runs, self._x = build, bucket, dot, runs, x
         self._lanes = build.isa.lanes
@@ -178,18 +187,22 @@ class Product:
         narrow = weights.min(initial=0) >= -128 and weights.max(initial=0) <= 127
         self._element = "int8" if narrow else "int16"
         self._full = bucket.blocks - bucket.paired
-        packed = np.stack([self._packed(panel, weights) for panel in bucket.panels])
+        packs = packs or bucket.panels
+        packed = np.stack([self._packed(panel, weights) for panel in packs])
         bias = bias + dot.offset * weights.reshape(len(weights), -1).sum(1)
-        starts = np.stack([self._padded(bias[panel.first : panel.first + panel.count]) for panel in bucket.panels])
+        starts = np.stack([self._padded(bias, panel) for panel in bucket.panels])
         wrapped = (starts.astype(np.int64) & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
         self._weights = build.constant(f"{step.output}/weights{label}", packed.astype(self._element))
         self._bias = build.constant(f"{step.output}/bias{label}", wrapped)
+        self._pack_blocks = packs[0].blocks
+        self._panel_starts = self._starts(step, packs, label)
         self.finish = Finish(build, step, bucket, f"requant{label}")
 
-    def _padded(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Rows for all lanes of a panel; those of a block for two positions stand in both of its halves."""
-        size = self._bucket.blocks * self._lanes
-        padded = np.concatenate([values, np.zeros((size - len(values), *values.shape[1:]), np.int64)])
+    def _padded(self, values: NDArray[np.int64], panel: Panel) -> NDArray[np.int64]:
+        """Rows of all lanes of a panel; those of a block for two positions stand in both of its halves."""
+        size = panel.blocks * self._lanes
+        members = values[panel.first : panel.first + panel.count]
+        padded = np.concatenate([members, np.zeros((size - len(members), *values.shape[1:]), np.int64)])
         if self._bucket.paired:
             half = self._lanes // 2
             padded[size - half :] = padded[size - 2 * half : size - half]
@@ -197,11 +210,27 @@ class Product:
 
     def _packed(self, panel: Panel, weights: NDArray[np.int64]) -> NDArray[np.int64]:
         group = self._dot.group
-        rows = self._padded(weights[panel.first : panel.first + panel.count])  # (block·lane, run, length)
+        rows = self._padded(weights, panel)  # (block·lane, run, length)
         padded = np.zeros((*rows.shape[:2], self._groups * group), np.int64)
         padded[:, :, : rows.shape[2]] = rows
-        split = padded.reshape(self._bucket.blocks, self._lanes, self._runs.number, self._groups, group)
+        split = padded.reshape(panel.blocks, self._lanes, self._runs.number, self._groups, group)
         return self._dot.arranged(split.transpose(2, 3, 0, 1, 4))
+
+    def _starts(self, step: Step, packs: Sequence[Panel], label: str) -> Callable[[Expr], Expr]:
+        """Where the weights of a panel of the bucket begin, in elements."""
+        block = self._lanes * self._dot.group
+        whole = self._runs.number * self._groups * self._pack_blocks * block
+        places = {
+            pack.first + index * self._lanes: number * whole + index * block
+            for number, pack in enumerate(packs)
+            for index in range(pack.blocks)
+        }
+        starts = np.array([places[panel.first] for panel in self._bucket.panels], np.int32)
+        steps = np.unique(np.diff(starts))
+        if len(steps) <= 1:
+            return lambda panel: int(starts[0]) + panel * int(steps.sum())
+        table = self._build.constant(f"{step.output}/starts{label}", starts)
+        return lambda panel: bind(table.load([panel]))
 
     def tile(
         self, panel: Expr, windows: Sequence[Expr], outputs: Callable[[int], Expr], chains: int, dense: bool
@@ -217,15 +246,16 @@ class Product:
         """
         blocks, lanes = self._bucket.blocks, self._lanes
         cells = self._cells(len(windows))
-        acc = self._build.local("int32", chains * len(cells) * lanes)
+        parts = self._dot.parts
+        acc = self._build.local("int32", chains * len(cells) * parts * lanes)
         windows = [bind(window) if not isinstance(window, int) else window for window in windows]
         starts = [bind(self._bias.vload((panel * blocks + block) * lanes, lanes)) for block in range(blocks)]
-        for index, (_, block) in enumerate(cells):
-            self._put(acc, index * lanes, starts[block])
-            for chain in range(1, chains):
-                self._put(acc, (chain * len(cells) + index) * lanes, const(0, "int32", lanes))
-        self._sum(acc, panel, windows, chains)
-        self._write(acc, panel, len(windows), outputs, chains, dense)
+        for slot in range(chains * len(cells) * parts):
+            begins = parts == 1 and slot < len(cells)
+            value = starts[cells[slot][1]] if begins else const(0, "int32", lanes)
+            acc.store("int32", slot * lanes, value, lanes)
+        self._sum(acc, self._panel_starts(panel), windows, chains)
+        self._write(acc, panel, starts, len(windows), outputs, chains, dense)
 
     def _cells(self, rows: int) -> list[tuple[tuple[int, ...], int]]:
         """(rows, block) of every accumulator of a tile: one row, or two that share a vector of the last block."""
@@ -236,49 +266,57 @@ class Product:
                 cells.append(((row - 1, row), self._full))
         return cells
 
-    def _put(self, acc: Memory, slot: int, value: Expr) -> None:
-        acc.store("int32", slot, value, self._lanes)
+    def _get(self, acc: Memory, index: int) -> Expr:
+        """Accumulator `index`: a vector, or a tuple of its parts."""
+        parts, lanes = self._dot.parts, self._lanes
+        vectors = tuple(acc.load("int32", (index * parts + part) * lanes, lanes) for part in range(parts))
+        return vectors[0] if parts == 1 else vectors
 
-    def _sum(self, acc: Memory, panel: Expr, windows: Sequence[Expr], chains: int) -> None:
+    def _put(self, acc: Memory, index: int, value: Expr) -> None:
+        parts, lanes = self._dot.parts, self._lanes
+        for part, vector in enumerate((value,) if parts == 1 else value):
+            acc.store("int32", (index * parts + part) * lanes, vector, lanes)
+
+    def _sum(self, acc: Memory, begin: Expr, windows: Sequence[Expr], chains: int) -> None:
         per_run, number = self._groups, self._runs.number
         if number * per_run * len(self._cells(len(windows))) <= UNROLLED_STEPS:
             for run in range(number):
-                self._groups_of(acc, panel, windows, self._runs.place(run), run * per_run, range(per_run), chains)
+                self._groups_of(acc, begin, windows, self._runs.place(run), run * per_run, range(per_run), chains)
             return
         if number <= _UNROLLED_RUNS:
             for run in range(number):
-                self._run(acc, panel, windows, self._runs.place(run), run * per_run, chains)
+                self._run(acc, begin, windows, self._runs.place(run), run * per_run, chains)
             return
         opaque = [self._build.opaque(count) for count in self._runs.counts]
-        self._run_loops(acc, panel, windows, chains, opaque, [])
+        self._run_loops(acc, begin, windows, chains, opaque, [])
 
     def _run_loops(
-        self, acc: Memory, panel: Expr, windows: Sequence[Expr], chains: int, counts: list[Expr], at: list[Expr]
+        self, acc: Memory, begin: Expr, windows: Sequence[Expr], chains: int, counts: list[Expr], at: list[Expr]
     ) -> None:
         if len(at) < len(counts):
             with T.serial(0, counts[len(at)]) as index:
-                self._run_loops(acc, panel, windows, chains, counts, [*at, index])
+                self._run_loops(acc, begin, windows, chains, counts, [*at, index])
             return
         run: Expr = 0
         place: Expr = 0
         for index, count, stride in zip(at, self._runs.counts, self._runs.strides, strict=True):
             run, place = run * count + index, place + index * stride
-        self._run(acc, panel, windows, place, run * self._groups, chains)
+        self._run(acc, begin, windows, place, run * self._groups, chains)
 
-    def _run(self, acc: Memory, panel: Expr, windows: Sequence[Expr], place: Expr, first: Expr, chains: int) -> None:
+    def _run(self, acc: Memory, begin: Expr, windows: Sequence[Expr], place: Expr, first: Expr, chains: int) -> None:
         unit = max(chains, self._dot.span)
         whole = self._groups // unit if self._groups // unit > 1 else 0
         if whole:
             with self._build.loop(whole, opaque=True) as index:
                 at, group = place + index * (unit * self._dot.group), first + index * unit
-                self._groups_of(acc, panel, windows, at, group, range(unit), chains)
+                self._groups_of(acc, begin, windows, at, group, range(unit), chains)
         rest = range(whole * unit, self._groups)
-        self._groups_of(acc, panel, windows, place, first, rest, chains)
+        self._groups_of(acc, begin, windows, place, first, rest, chains)
 
     def _groups_of(
         self,
         acc: Memory,
-        panel: Expr,
+        begin: Expr,
         windows: Sequence[Expr],
         place: Expr,
         first: Expr,
@@ -288,6 +326,7 @@ class Product:
         """Steps for some groups of a run, the activations loaded `span` groups at a time.
 
         Args:
+            begin: offset of the panel's weights.
             place: of the run, relative to a window.
             first: index of the run's first group among the weights.
         """
@@ -297,12 +336,12 @@ class Product:
             loaded: list[Expr] = []
             for index in range(min(span, groups.stop - start)):
                 group = start + index
-                self._step(acc, panel, places, loaded, index, first + group, group % chains)
+                self._step(acc, begin, places, loaded, index, first + group, group % chains)
 
     def _step(
         self,
         acc: Memory,
-        panel: Expr,
+        begin: Expr,
         places: Sequence[Expr],
         loaded: list[Expr],
         index: int,
@@ -310,10 +349,9 @@ class Product:
         chain: int,
     ) -> None:
         blocks, lanes, size = self._bucket.blocks, self._lanes, self._dot.group
-        steps = self._runs.number * self._groups
         vectors = []
         for block in range(blocks):
-            offset = ((panel * steps + weight) * blocks + block) * lanes * size
+            offset = begin + (weight * self._pack_blocks + block) * lanes * size
             memory, origin = self._weights.memory, self._weights.origin
             vectors.append(self._dot.weights(memory, self._element, origin + offset))
         rows: list[Expr] = []
@@ -326,18 +364,25 @@ class Product:
             activations = rows[members[0]]
             if len(members) > 1:
                 activations = self._dot.joined(activations, rows[members[1]])
-            slot = (chain * len(cells) + number) * lanes
-            self._put(acc, slot, self._dot.accumulate(acc.load("int32", slot, lanes), activations, vectors[block]))
+            slot = chain * len(cells) + number
+            self._put(acc, slot, self._dot.accumulate(self._get(acc, slot), activations, vectors[block]))
 
     def _write(
-        self, acc: Memory, panel: Expr, rows: int, outputs: Callable[[int], Expr], chains: int, dense: bool
+        self,
+        acc: Memory,
+        panel: Expr,
+        starts: Sequence[Expr],
+        rows: int,
+        outputs: Callable[[int], Expr],
+        chains: int,
+        dense: bool,
     ) -> None:
         lanes, count = self._lanes, self._bucket.panels[0].count
         cells = self._cells(rows)
         values: dict[tuple[int, int], Expr] = {}
         for block in range(self._bucket.blocks):
             members = [index for index, cell in enumerate(cells) if cell[1] == block]
-            sums = [self._total(acc, index, len(cells), chains) for index in members]
+            sums = [self._total(acc, index, len(cells), chains, starts[block]) for index in members]
             for index, value in zip(members, self.finish.values(panel, block, sums), strict=True):
                 values[cells[index][0][0], block] = value
         if self._full:
@@ -354,8 +399,9 @@ class Product:
             places = [(outputs(row) + done, outputs(row + 1) + done) for row in range(0, rows, 2)]
             self.finish.store_halves(places, [values[row, self._full] for row in range(0, rows, 2)], count - done)
 
-    def _total(self, acc: Memory, index: int, cells: int, chains: int) -> Expr:
-        total = acc.load("int32", index * self._lanes, self._lanes)
+    def _total(self, acc: Memory, index: int, cells: int, chains: int, start: Expr) -> Expr:
+        total = self._get(acc, index)
         for chain in range(1, chains):
-            total = total + acc.load("int32", (chain * cells + index) * self._lanes, self._lanes)
-        return total
+            more = self._get(acc, chain * cells + index)
+            total = total + more if self._dot.parts == 1 else tuple(a + b for a, b in zip(total, more, strict=True))
+        return total if self._dot.parts == 1 else self._dot.total(total) + start

@@ -32,14 +32,18 @@ def tile_cycles(dot: Dot, rows: int, blocks: int, paired: bool, groups: int) -> 
     """
     cost = dot.cost
     assert cost is not None
-    number = (blocks - paired) * rows + (rows // 2 if paired else 0)
+    number = _accumulators(rows, blocks, paired)
     work = number * cost.step + rows * cost.activations + blocks * cost.weights
     end = number * (_ACCUMULATOR_CYCLES + _CROWDING * number) + -(-number // _PACK) * _PACK_CYCLES + _TILE_CYCLES
     if groups * number <= UNROLLED_STEPS:
         return groups * work + end
     loop = max(work, cost.latency)
-    loop += _LOAD_PENALTY * max(0.0, rows + blocks - _LOADS_A_CYCLE * loop)
+    loop += _LOAD_PENALTY * max(0.0, rows + blocks * dot.parts - _LOADS_A_CYCLE * loop)
     return groups * loop + end + _LOOP_CYCLES
+
+
+def _accumulators(rows: int, blocks: int, paired: bool) -> int:
+    return (blocks - paired) * rows + (rows // 2 if paired else 0)
 
 
 def pairs_rows(members: int, lanes: int, positions: int) -> bool:
@@ -52,12 +56,11 @@ def choose_rows(isa: Isa, dot: Dot, blocks: int, paired: bool, groups: int, posi
     if dot.cost is None:
         rows = max(1 + paired, isa.accumulators // blocks)
         return min(rows - rows % (1 + paired), positions - positions % (1 + paired))
-    most = isa.accumulators
+    most = isa.accumulators // dot.parts
     candidates = range(2 if paired else 1, min(positions, 2 * most) + 1, 2 if paired else 1)
     costs: dict[int, float] = {}
     for rows in candidates:
-        number = (blocks - paired) * rows + (rows // 2 if paired else 0)
-        if number <= most or not costs:
+        if _accumulators(rows, blocks, paired) <= most or not costs:
             costs[rows] = -(-positions // rows) * tile_cycles(dot, rows, blocks, paired, groups)
     best = min(costs.values())
     return next(rows for rows, cost in costs.items() if cost <= best * _NEGLIGIBLE)
