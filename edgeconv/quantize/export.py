@@ -35,8 +35,8 @@ _IR_VERSION = 10
 # From _TORCH_OPSET to _OPSET these gained types and attributes whose defaults mean what was meant before.
 _SAME_MEANING = {
     "Add", "AveragePool", "Clip", "Concat", "Constant", "Conv", "ConvTranspose", "DequantizeLinear", "Flatten", "Gemm",
-    "GlobalAveragePool", "Identity", "MatMul", "MaxPool", "Mul", "Pad", "QuantizeLinear", "Relu", "Reshape", "Sigmoid",
-    "Slice", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze",
+    "GlobalAveragePool", "Identity", "MatMul", "MaxPool", "Mul", "Pad", "QuantizeLinear", "Relu", "Reshape", "Resize",
+    "Sigmoid", "Slice", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze",
 }  # fmt: skip
 
 

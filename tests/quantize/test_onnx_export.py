@@ -9,14 +9,19 @@ import pytest
 
 pytest.importorskip("brevitas")
 
+import brevitas.nn as brevitas_layers
 import onnx
 import onnxruntime as ort
 import torch
+from brevitas.quant import Int8WeightPerChannelFloat
 from torch import nn
 
 from edgeconv.errors import UnsupportedModelError, UsageError
+from edgeconv.importer import read_onnx
+from edgeconv.integer import lower
 from edgeconv.quantize import IntegerInput, QuantPolicy, export_float, export_qcdq, export_qonnx
 from edgeconv.quantize.policy import integers
+from edgeconv.reference import run
 
 pytestmark = pytest.mark.needs_torch
 
@@ -59,6 +64,43 @@ def test_files_are_readable_by_the_runtimes_of_today(tmp_path: Path, export: obj
     assert {entry.domain: entry.version for entry in model.opset_import}[""] == 21
     assert [entry.name for entry in model.graph.input] == ["x"]
     assert [path.name] == [entry.name for entry in tmp_path.iterdir()]
+
+
+class Growing(nn.Module):
+    """A transposed convolution, then bilinear upsampling, on integers with scale 1/16."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        policy = QuantPolicy()
+        self.layer = brevitas_layers.QuantConvTranspose2d(
+            3, 5, 4, stride=2, padding=1, weight_quant=Int8WeightPerChannelFloat
+        )
+        self.relu, self.end = policy.relu(), policy.relu()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        whole = integers(x, torch.tensor(0.0625), bits=16, training=self.training)
+        grown = self.relu(self.layer(whole)).value
+        return self.end(nn.functional.interpolate(grown, scale_factor=2, mode="bilinear")).value
+
+
+@pytest.mark.parametrize("export", [export_qcdq, export_qonnx], ids=["qcdq", "qonnx"])
+def test_transposed_convolution_and_upsampling_become_one_program(tmp_path: Path, export: object) -> None:
+    torch.manual_seed(2)
+    network = Growing()
+    for _ in range(5):
+        network(torch.randint(0, 99, (4, 3, 4, 5)) / 16)
+    network.eval()
+    meaning = IntegerInput(np.dtype(np.uint8), 0.0625, 0)
+    path = export(network, torch.zeros(1, 3, 4, 5), tmp_path / "t.onnx", integers=meaning, **NAMES)
+    program = lower(read_onnx(path))
+    assert {"conv_transpose", "resize_linear"} <= {operator.keyword for operator in program.operators}
+    x = torch.randint(0, 99, (9, 3, 4, 5))
+    found = run(program, {"x": x.numpy().astype(np.uint8)[:, None]})["y"][:, 0]
+    with torch.no_grad():
+        expected = network(x / 16).numpy()
+    # Torch sums in float32: a near-tie or a tie may round to the neighbour.
+    assert (np.abs(found - expected) <= 1.01 * float(np.unique(expected)[1])).all()
+    assert (found == expected).mean() > 0.9
 
 
 def test_an_export_leaves_the_network_as_it_was(tmp_path: Path) -> None:
