@@ -36,6 +36,8 @@ from edgeconv.runtime.cpu_features import INSTRUCTION_SETS
 __all__ = ["Contents", "make_manifest", "model_source", "write", "write_common"]
 
 SCRATCH_ALIGNMENT = 64
+_DEVICE_RUNTIME = Path(__file__).parent / "edge_runtime.py"
+"""Runs an artifact with ctypes and numpy alone; copied as it is."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ def write(contents: Contents, output: Path, check: Callable[[Artifact], None] | 
     with publish(output) as folder:
         library = _write_library(folder, model.name, linked)
         _write_headers(folder, model, contents, library)
+        shutil.copyfile(_DEVICE_RUNTIME, folder / _DEVICE_RUNTIME.name)
         write_common(folder, contents)
         manifest = make_manifest(
             contents,
