@@ -73,6 +73,7 @@ _TOOLS = (
     _Tool(("musl-gcc",), "compile: an edge-run that needs no libc on the device", "musl-tools"),
     _Tool(("aarch64-linux-gnu-gcc",), "Raspberry Pi targets", "gcc-aarch64-linux-gnu libc6-dev-arm64-cross"),
     _Tool(("qemu-aarch64-static", "qemu-aarch64"), "Raspberry Pi targets without a board", "qemu-user-static"),
+    _Tool(("ssh",), "deploy", "openssh-client"),
     _Tool(("arm-none-eabi-gcc",), "target c on Arm microcontrollers", "gcc-arm-none-eabi libnewlib-arm-none-eabi"),
     _Tool(("qemu-system-arm",), "target c on Arm microcontrollers without a board", "qemu-system-arm"),
     _Tool(("nvcc",), "target cuda", "nvidia-cuda-toolkit"),
