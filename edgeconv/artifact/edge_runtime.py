@@ -207,5 +207,5 @@ def _pointers(arrays: list[Any]) -> Any:
 
 
 if __name__ == "__main__":
-    _model = Model(*sys.argv[1:2])
+    _model = Model(sys.argv[1] if len(sys.argv) > 1 else None)
     print(f"{_model.isa}: {_model.self_test()} samples, every byte as the reference")
