@@ -15,7 +15,7 @@ from tests.random_graphs.forms import labels
 SUMS = ("conv", "conv_transpose", "matmul", "mul", "avg_pool", "resize_linear", "reduce_sum", "cast")
 """Operators whose results a requant rounds; any other tensor that is rounded counts for `requant` itself."""
 NO_FORM = "-"
-LEAST = 15
+LEAST = 20
 
 Cell = tuple[str, str, str]
 

@@ -9,7 +9,7 @@ from tests.random_graphs.compare import Compared
 from tests.random_graphs.forms import proved_forms
 from tests.random_graphs.seeds import graph_of
 
-SEEDS = 640
+SEEDS = 720
 SHARE = SEEDS // 2
 
 
