@@ -131,7 +131,7 @@ def test_everything_unsupported_is_listed_at_once(tmp_path: Path) -> None:
     nodes = """a = LogSoftmax<axis=1>(x)
 b = com.microsoft.FusedConv(a, w)
 c = NonMaxSuppression(b, b)
-d = Resize<mode="linear">(x, , scales)
+d = Resize<mode="cubic">(x, , scales)
 y = QuantizeLinear(x, scale)"""
     constants = {"w": np.ones((3, 3, 1), np.float32), "scales": np.float32([1, 1, 2]), "scale": np.float32(-1)}
     with pytest.raises(UnsupportedModelError) as caught:
@@ -141,7 +141,7 @@ y = QuantizeLinear(x, scale)"""
     assert "1. node 'LogSoftmax -> a': operator LogSoftmax" in message
     assert "2. node 'FusedConv -> b': operator FusedConv of domain 'com.microsoft': onnxruntime's optimiser" in message
     assert "3. node 'NonMaxSuppression -> c': operator NonMaxSuppression: not supported" in message
-    assert "4. node 'Resize -> d' (Resize): mode 'linear'" in message
+    assert "4. node 'Resize -> d' (Resize): mode 'cubic'" in message
     assert "5. node 'QuantizeLinear -> y' (QuantizeLinear): the scale is -1.0" in message
     assert message.count("try: ") == 5
 
@@ -160,7 +160,7 @@ REFUSED = [
     ("y = MatMul(x, m)", {"m": np.ones((7, 2), np.float32)}, "product of shapes (1, 3, 8) and (7, 2)"),
     ("y = Add(x, m)", {"m": np.ones(7, np.float32)}, "do not broadcast"),
     ("y = Concat<axis=1>(x, m)", {"m": np.ones((1, 2, 7), np.float32)}, "joins shapes"),
-    ("y = Pad<mode=\"reflect\">(x, p)", {"p": np.array([0, 0, 1, 0, 0, 1], INT)}, "mode 'reflect'"),
+    ("y = Pad<mode=\"mirror\">(x, p)", {"p": np.array([0, 0, 1, 0, 0, 1], INT)}, "mode 'mirror'"),
     ("y = MaxPool<kernel_shape=[2], pads=[2, 0]>(x)", {}, "a window lies wholly in the padding"),
     ("y, i = MaxPool<kernel_shape=[2]>(x)", {}, "its Indices output is used"),
     ("y = Div(x, z)", {"z": np.float32([1, 0, 1]).reshape(3, 1)}, "divides by zero"),
