@@ -10,6 +10,8 @@
     score.time_ps, score.energy_percent, score.time_over_bound, score.energy_over_bound
     pulse.classic(data)                                   # {"constant fraction": Resolution, "optimal filter": …}
     pulse.report({"float": trained.predict_float, "int8": runner}, "report/")   # PNG plots, resolution against SNR
+    recorded = pulse.read_waveforms("wave0.dat", pulse.Digitizer(4.0, 12, "negative"))   # CSV, NPY, HDF5, WaveDump
+    runner(recorded.align(pulse.PulseConfig()).samples)   # upright, on its baseline, cut where the pulse is expected
 
 Any function from samples to an (N, 2) array of time in ns and energy as a fraction of full scale can be evaluated: the
 torch networks, an onnxruntime session, or the runner of a compiled artifact. `FAMILY` is what the entry point group
@@ -28,18 +30,23 @@ if TYPE_CHECKING:
     from edgeconv.models.pulse.network import benchmark_network
     from edgeconv.models.pulse.plots import report
     from edgeconv.models.pulse.recipe import TrainConfig, train
+    from edgeconv.models.pulse.recorded import Aligned, Digitizer, Recording
     from edgeconv.models.pulse.simulation import Biexponential, CrRc, PulseConfig, Pulses, simulate
     from edgeconv.models.pulse.trained import TrainedPulse, export_benchmark
+    from edgeconv.models.pulse.waveform_files import read_waveforms
 
 # name -> module; torch and matplotlib load only with the names that need them.
 _LAZY = {
     "FAMILY": "family",
+    "Aligned": "recorded",
     "Biexponential": "simulation",
     "ConstantFraction": "classical",
     "CrRc": "simulation",
+    "Digitizer": "recorded",
     "OptimalFilter": "classical",
     "PulseConfig": "simulation",
     "Pulses": "simulation",
+    "Recording": "recorded",
     "Report": "evaluation",
     "Resolution": "evaluation",
     "TrainConfig": "recipe",
@@ -49,6 +56,7 @@ _LAZY = {
     "evaluate": "evaluation",
     "export_benchmark": "trained",
     "heldout": "evaluation",
+    "read_waveforms": "waveform_files",
     "report": "plots",
     "simulate": "simulation",
     "sweep": "evaluation",
@@ -57,12 +65,15 @@ _LAZY = {
 
 __all__ = [
     "FAMILY",
+    "Aligned",
     "Biexponential",
     "ConstantFraction",
     "CrRc",
+    "Digitizer",
     "OptimalFilter",
     "PulseConfig",
     "Pulses",
+    "Recording",
     "Report",
     "Resolution",
     "TrainConfig",
@@ -72,6 +83,7 @@ __all__ = [
     "evaluate",
     "export_benchmark",
     "heldout",
+    "read_waveforms",
     "report",
     "simulate",
     "sweep",
