@@ -16,7 +16,11 @@ __all__ = ["Layout", "Raw", "is_wavedump_text", "read_binary", "read_text"]
 
 # Six little-endian words before the samples of an event; the size counts them too.
 _HEADER = np.dtype([(name, "<u4") for name in ("size", "board", "pattern", "channel", "event", "trigger_tag")])
-_SAMPLE_TYPES = {"uint8": np.dtype("u1"), "uint16": np.dtype("<u2"), "float32": np.dtype("<f4")}
+_SAMPLE_TYPES: dict[str, np.dtype[Any]] = {
+    "uint8": np.dtype("u1"),
+    "uint16": np.dtype("<u2"),
+    "float32": np.dtype("<f4"),
+}
 _FIRST_LINE = re.compile(r"Record Length:\s*\S+")
 _HEADER_LINE = re.compile(r"(?P<name>[A-Za-z][^:]*):\s*(?P<value>.*)")
 
