@@ -94,6 +94,12 @@ def read_binary(path: Path, layout: Layout) -> Raw:
             expected=f"{_HEADER.itemsize} bytes of header and {wanted} samples of {sample.itemsize} bytes",
             advice="headers=False with record_length= if WaveDump wrote no headers; sample_type= for other samples",
         )
+    if size > len(data):
+        raise UsageError(
+            f"{path}: event 0 cut off after {len(data)} bytes",
+            expected=f"{size} bytes, as its header says",
+            advice="headers=False with record_length= if WaveDump wrote no headers",
+        )
     event = np.dtype([("header", _HEADER), ("samples", sample, (length,))])
     found = np.frombuffer(data, event, len(data) // size)
     others = np.flatnonzero(found["header"]["size"] != size)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeconv.errors import ToolError, UsageError
+from edgeconv.errors import EdgeconvError, ToolError, UsageError
 from edgeconv.models.pulse.recorded import Digitizer, Recording
 from edgeconv.models.pulse.wavedump import Layout, Raw, is_wavedump_text, read_binary, read_text
 
@@ -126,15 +126,23 @@ def _codes(path: Path, values: NDArray[Any], events: NDArray[np.int64], digitize
     return values.astype(np.uint16)
 
 
-def _read_numpy(path: Path, dataset: str | None) -> NDArray[Any]:
+@contextmanager
+def _foreign(path: Path, expected: str) -> Iterator[None]:
+    """Errors of another package's parser as ours: what a damaged file makes it raise has no common type."""
     try:
-        found = np.load(path, allow_pickle=False)
+        yield
+    except EdgeconvError:
+        raise
+    except Exception as error:
+        raise UsageError(f"{path}: not readable: {error}", expected=expected) from error
+
+
+def _read_numpy(path: Path, dataset: str | None) -> NDArray[Any]:
+    with _foreign(path, "an NPY or NPZ file of plain numbers"), path.open("rb") as file:
+        found = np.load(file, allow_pickle=False)
         if isinstance(found, np.ndarray):
             return found
-        with found:
-            return np.asarray(found[_choose(path, list(found.files), dataset)])
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UsageError(f"{path}: not readable: {error}", expected="an NPY or NPZ file of plain numbers") from error
+        return np.asarray(found[_choose(path, list(found.files), dataset)])
 
 
 def _read_hdf5(path: Path, dataset: str | None) -> NDArray[Any]:
@@ -142,13 +150,10 @@ def _read_hdf5(path: Path, dataset: str | None) -> NDArray[Any]:
         import h5py
     except ImportError as error:
         raise ToolError("h5py is not installed", advice="pip install 'edgeconv[data]'") from error
-    try:
-        with h5py.File(path, "r") as file:
-            names: list[str] = []
-            file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
-            return np.asarray(file[_choose(path, names, dataset)][()])
-    except OSError as error:
-        raise UsageError(f"{path}: not readable: {error}", expected="a whole HDF5 file") from error
+    with _foreign(path, "a whole HDF5 file"), h5py.File(path, "r") as file:
+        names: list[str] = []
+        file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        return np.asarray(file[_choose(path, names, dataset)][()])
 
 
 def _choose(path: Path, names: list[str], dataset: str | None) -> str:

@@ -113,6 +113,7 @@ def _event(data: bytes, at: int, word: int, value: int) -> bytes:
         (lambda data: data[:10], "event 0 cut off after 10 bytes"),
         (lambda data: data[:-1], "event 4 cut off after 279 bytes\n  expected: 280(.|\n)*first 1120 bytes"),
         (lambda data: data[: 3 * 280 + 5], "event 3 cut off after 5 bytes"),
+        (lambda data: _event(data, 0, 0, 0xFFFFFFF8), "event 0 cut off after 1400 bytes\n  expected: 4294967288"),
         (lambda data: _event(data, 0, 0, 24), "event 0 has the size 24"),
         (lambda data: _event(data, 0, 0, 279), "event 0 has the size 279"),
         (lambda data: _event(data, 2, 0, 536), "event 2, byte 560: size 536\n  expected: 280"),
@@ -199,6 +200,39 @@ def test_damaged_arrays(tmp_path: Path, codes: Codes) -> None:
     (tmp_path / "w.csv").write_bytes(b"1,2\n\xff\xfe")
     with pytest.raises(UsageError, match=r"w\.csv: byte 4 is no text"):
         read_waveforms(tmp_path / "w.csv", DIGITIZER)
+
+
+@pytest.mark.parametrize("ending", ["dat", "txt", "csv", "npy", "npz", "h5"])
+def test_random_damage_is_an_error_or_leaves_codes(tmp_path: Path, codes: Codes, ending: str) -> None:
+    path = tmp_path / f"w.{ending}"
+    if ending == "npy":
+        np.save(path, codes)
+    elif ending == "npz":
+        np.savez_compressed(path, codes)
+    elif ending == "h5":
+        h5py = pytest.importorskip("h5py", reason="needs the extra data")
+        with h5py.File(path, "w") as file:
+            file.create_dataset("a/b", data=codes, compression="gzip")
+    else:
+        table = "\n".join(",".join(map(str, row)) for row in codes.tolist())
+        path.write_bytes(
+            {"dat": wavedump_binary(codes), "txt": wavedump_text(codes).encode()}.get(ending, table.encode())
+        )
+    whole, refused = path.read_bytes(), list[str]()
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        # Half of the damage goes into the first bytes, where the headers are.
+        at = int(rng.integers(0, min(len(whole), 200) if seed % 2 else len(whole)))
+        data = whole[:at] + rng.bytes(int(rng.integers(0, 6))) + whole[at + int(rng.integers(0, 6)) :]
+        path.write_bytes(data)
+        try:
+            found = read_waveforms(path, DIGITIZER)
+        except UsageError as error:
+            refused.append(str(error))
+        else:
+            assert found.samples.max() < 4096, f"seed {seed}"
+    assert len(refused) > 5
+    assert all(f"w.{ending}: " in message for message in refused)
 
 
 def test_what_cannot_be_asked(tmp_path: Path, codes: Codes) -> None:
