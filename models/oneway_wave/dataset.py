@@ -118,7 +118,8 @@ def draw_scene(config: WaveConfig, seed: int) -> Scene:
     """A scene that depends on the configuration and the seed alone.
 
     The zone of interest is the middle eighth to either side of 5/8 of the width and half the height, which every
-    geometry leaves free; sources stand where there is medium, three pixels from any border of it.
+    geometry leaves free; sources stand where there is medium, three pixels from any border of it and
+    outside the zone.
     """
     rng = np.random.default_rng(seed)
     size, pixel = config.size, 1 / config.size
@@ -131,7 +132,8 @@ def draw_scene(config: WaveConfig, seed: int) -> Scene:
     domain = replace(domain, absorbing=SIDES if rng.uniform() < 0.5 else ())
     if geometry == "channel":
         domain = replace(domain, absorbing=("left", "right"))
-    x, y = _place(domain, rng)
+    zone = Zone(size // 2 - size // 8, size * 5 // 8 - size // 8, size // 4, size // 4)
+    x, y = _place(domain, zone, rng)
     start: GaussianStart | None = None
     sources: tuple[RickerSource, ...] = ()
     if rng.uniform() < 0.5:
@@ -139,18 +141,19 @@ def draw_scene(config: WaveConfig, seed: int) -> Scene:
     else:
         frequency = rng.uniform(0.03, 0.06) / pixel
         sources = (RickerSource(x, y, frequency, delay_s=1 / frequency),)
-    zone = Zone(size // 2 - size // 8, size * 5 // 8 - size // 8, size // 4, size // 4)
     return Scene(geometry, domain, zone, start, sources)
 
 
-def _place(domain: Domain, rng: np.random.Generator) -> tuple[float, float]:
+def _place(domain: Domain, zone: Zone, rng: np.random.Generator) -> tuple[float, float]:
     width, height = domain.size_m
     margin = 3 * domain.pixel_m
+    left, bottom = zone.column * domain.pixel_m, zone.row * domain.pixel_m
+    inside = Rectangle(left, bottom, left + zone.width * domain.pixel_m, bottom + zone.height * domain.pixel_m)
     turns = np.linspace(0, 2 * math.pi, 16, endpoint=False)
     while True:
         x, y = rng.uniform(margin, width - margin), rng.uniform(margin, height - margin)
         around = x + margin * np.cos(turns), y + margin * np.sin(turns)
-        if not any(shape.contains(*around).any() for shape in domain.removed):
+        if not any(shape.contains(*around).any() for shape in (*domain.removed, inside)):
             return x, y
 
 
