@@ -29,6 +29,7 @@ FILES = (
     "certificate-fma.json.gz",
     "certificate-generic.json.gz",
     "edge-run",
+    "edge_runtime.py",
     "golden/input-0.npy",
     "golden/output-0.npy",
     "include/double.h",

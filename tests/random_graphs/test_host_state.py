@@ -11,6 +11,7 @@ import pytest
 
 from edgeconv import reference
 from edgeconv.api import compile_program
+from edgeconv.artifact import Artifact
 from edgeconv.runtime.cpu_features import host_architecture, supported_isas
 from edgeconv.runtime.library import Library
 from tests.generate import Case, Choices, random_case
@@ -45,13 +46,20 @@ unsigned call_with(unsigned mxcsr, int (*run)(void *, void *, void *, void *, in
 """
 
 
+_TARGETS = {"avx512vnni": "x86-64", "avxvnni": "x86-64-avxvnni", "avx2": "x86-64-avx2", "generic": "generic"}
+"""A target whose artifacts carry an instruction set; `x86-64` carries three."""
+
+
 class StateTest:
-    """One artifact of a random program and calls of it under every state."""
+    """Artifacts of a random program for all instruction sets of this machine, and calls of them under every state."""
 
     def __init__(self, seed: int, folder: Path) -> None:
         self.case = random_case(Choices.seeded(seed), size=3, first=("conv", "matmul", "avg_pool", "add")[seed % 4])
-        target = {1: "generic", 2: "x86-64-avx2"}.get(len(supported_isas()), "x86-64")
-        self.artifact = compile_program(self.case.program, folder / f"{seed}.edge", target).artifact
+        self.artifacts: dict[str, Artifact] = {}
+        for isa in reversed(supported_isas()):
+            if isa not in self.artifacts:
+                compiled = compile_program(self.case.program, folder / f"{isa}.edge", _TARGETS[isa]).artifact
+                self.artifacts |= {carried.name: compiled for carried in compiled.manifest.isas}
         source = folder / "call.c"
         source.write_text(_SOURCE)
         subprocess.run(["gcc", "-O1", "-shared", "-fPIC", source, "-o", folder / "call.so"], check=True)
@@ -60,11 +68,11 @@ class StateTest:
     def problems(self) -> list[str]:
         """Everything that differs from the reference, for each instruction set and state."""
         runs = [
-            (isa, name, mxcsr, _Frame(self.case, self.artifact.manifest.scratch_bytes))
+            (isa, name, mxcsr, _Frame(self.case, self.artifacts[isa].manifest.scratch_bytes))
             for isa in supported_isas()
             for name, mxcsr in _STATES.items()
         ]
-        libraries = {isa: Library(self.artifact.library, self.artifact.manifest, isa) for isa in supported_isas()}
+        libraries = {isa: Library(a.library, a.manifest, isa) for isa, a in self.artifacts.items()}
         tasks = [
             lambda _, isa=isa, mxcsr=mxcsr, frame=frame: frame.call(self.helper, libraries[isa], mxcsr)
             for isa, _, mxcsr, frame in runs
