@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from edgeconv.targets import list_targets
+
 ROOT = Path(__file__).parents[1]
 FOLDERS = {"edgeconv": "edgeconv", "models": "edgeconv/models", "targets": "edgeconv/targets", "hw": "edgeconv/hw"}
 
@@ -55,4 +57,4 @@ def test_the_wheel_works_alone(wheel: Path, tmp_path: Path) -> None:
     )
     lines = done.stdout.splitlines()
     assert Path(lines[0]) == tmp_path / "site/edgeconv/targets/__init__.py"
-    assert sum(" works " in line for line in lines) == 4
+    assert sum(" works " in line for line in lines) == sum(target.available for target in list_targets()) > 0

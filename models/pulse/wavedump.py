@@ -1,4 +1,4 @@
-"""Files of CAEN WaveDump, one channel each: text and binary, with and without headers (user manual UM2091)."""
+"""Files of CAEN WaveDump, one channel each: text and binary, with and without headers."""
 
 from __future__ import annotations
 
