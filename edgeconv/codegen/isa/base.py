@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Dot:
+class Dot(ABC):
     """A dot product of short groups into int32 lanes: acc[lane] += Σ_i (activation[i] - offset)·weight[lane, i].
 
     The sum is modulo 2³².
@@ -61,9 +62,9 @@ class Dot:
     joins: bool = False
     cost: Cost | None = None
 
+    @abstractmethod
     def activations(self, view: Any, offset: Any) -> Any:
         """The `span` groups from `offset` of a view on; binds them. Reads whole vectors, so possibly past them."""
-        raise NotImplementedError
 
     def member(self, loaded: Any, index: int) -> Any:
         """Group `index` of what `activations` gave, as `accumulate` takes it; binds it."""
@@ -71,23 +72,23 @@ class Dot:
 
     def joined(self, low: Any, high: Any) -> Any:
         """Activations with the group of `low` in the lower half of the lanes and that of `high` in the upper half."""
-        raise NotImplementedError
+        raise TypeError(f"{self.name} does not join halves")
 
     def arranged(self, weights: NDArray[np.int64]) -> NDArray[np.int64]:
         """Weights (…, lanes, group) in the order of memory, in the same shape."""
         return weights
 
+    @abstractmethod
     def weights(self, memory: Any, element: str, offset: Any) -> Any:
         """lanes × group weights at `offset` elements of type `element` (int8 or int16) of a memory; binds them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def accumulate(self, acc: Any, activations: Any, weights: Any) -> Any:
         """One step; of a tuple of vectors, where an accumulator has several parts."""
-        raise NotImplementedError
 
     def total(self, parts: Any) -> Any:
         """The lanes' sums of the parts of an accumulator."""
-        raise NotImplementedError
+        raise TypeError(f"{self.name} has accumulators of one part")
 
 
 def _fitting(dots: Sequence[Dot], activations: Sequence[str], least_weight: int, most_weight: int) -> Dot | None:
