@@ -121,9 +121,12 @@ def _packages() -> Iterator[Check]:
         yield Check("packages", "edgeconv", "missing", "", "everything", required=True, advice="pip install -e .")
         return
     extras = metadata.metadata("edgeconv").get_all("Provides-Extra") or ()
+    seen = {"edgeconv"}
     for extra in ("", *extras):
         for requirement in requirements:
-            if requirement.name != "edgeconv" and _belongs_to(requirement, extra):
+            # A package of several extras is shown with the first.
+            if requirement.name not in seen and _belongs_to(requirement, extra):
+                seen.add(requirement.name)
                 yield _package(requirement, extra)
 
 

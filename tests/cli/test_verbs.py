@@ -19,6 +19,7 @@ def test_doctor_reports_packages_tools_and_cpu(capsys: pytest.CaptureFixture[str
     assert code == (0 if report["healthy"] else 4)
     assert report["instruction_sets"] == list(supported_isas())
     checks = {(check["area"], check["name"]): check for check in report["checks"]}
+    assert len(checks) == len(report["checks"]), "a package of several extras is shown once"
     assert checks["packages", "numpy"]["found"] == metadata.version("numpy")
     assert checks["packages", "numpy"]["required"]
     assert not checks["packages", "torch"]["required"]
