@@ -9,12 +9,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from edgeconv.artifact.backend import CodeOptions
 from edgeconv.errors import ArtifactError, UsageError
 from edgeconv.runtime.cpu_features import host_architecture
 
 if TYPE_CHECKING:
     from edgeconv.artifact import Artifact
-    from edgeconv.codegen.c_source import GeneratedSource
     from edgeconv.codegen.emit import KernelReport
     from edgeconv.integer import Certificate
     from edgeconv.ir import Program
@@ -154,7 +154,7 @@ def compile_model(
 
     program = lower(graph)
     source = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    options = _CodeOptions(fuse, one_thread)
+    options = CodeOptions(fuse, one_thread)
     return _compile(program, folder, target, folder.stem, source, units or {}, stream or {}, options, seed, clock)
 
 
@@ -178,16 +178,8 @@ def compile_program(
     folder = Path(output)
     require_replaceable(folder)
     clock = _Clock(STAGES, progress)
-    options = _CodeOptions(fuse, one_thread)
+    options = CodeOptions(fuse, one_thread)
     return _compile(program, folder, target, folder.stem, {}, units or {}, stream or {}, options, seed, clock)
-
-
-@dataclass(frozen=True)
-class _CodeOptions:
-    """Choices that change the code and never the bits: see `compile_model`."""
-
-    fuse: bool
-    one_thread: bool
 
 
 def _compile(
@@ -198,13 +190,13 @@ def _compile(
     source: Mapping[str, str],
     units: Mapping[str, str],
     stream: StreamChanges,
-    options: _CodeOptions,
+    options: CodeOptions,
     seed: int,
     clock: _Clock,
 ) -> CompileReport:
-    from edgeconv.artifact.build import Generated, generate_all, toolchain
-    from edgeconv.artifact.c_target.write import write_sources
-    from edgeconv.artifact.write import Contents, write
+    from edgeconv.artifact.backend import backend_of
+    from edgeconv.artifact.build import toolchain
+    from edgeconv.artifact.write import Contents
     from edgeconv.targets import load_target
 
     chosen = load_target(target)
@@ -213,19 +205,8 @@ def _compile(
     clock.enter("prove")
     certificates = prove_all(program, chosen.isa_names)
     clock.enter("generate")
-    code = (
-        _generate_source(program, certificates, options.fuse)
-        if chosen.family == "c"
-        else generate_all(
-            program,
-            certificates,
-            chosen.isa_names,
-            fuse=options.fuse,
-            one_thread=options.one_thread,
-            architecture=chosen.architecture,
-            cpus={isa.name: isa.cpu for isa in chosen.isas},
-        )
-    )
+    backend = backend_of(chosen.family)
+    code = backend.generate(program, certificates, chosen, options)
     clock.enter("golden")
     inputs, outputs = golden_samples(program, seed)
     clock.enter("write")
@@ -235,7 +216,7 @@ def _compile(
         triple=chosen.triple or "",
         program=program,
         certificates=certificates,
-        kernels=code.kernels if isinstance(code, Generated) else (),
+        kernels=(),
         golden_inputs=inputs,
         golden_outputs=outputs,
         source=source,
@@ -244,6 +225,7 @@ def _compile(
         fused=options.fuse,
         one_thread=options.one_thread,
         toolchain=toolchain(chosen.architecture or host_architecture()),
+        family=chosen.family,
     )
     tested: list[str] = []
 
@@ -251,19 +233,9 @@ def _compile(
         clock.enter("check")
         tested.extend(_check_golden(staged, folder, inputs, outputs))
 
-    if isinstance(code, Generated):
-        artifact, reports = write(contents, folder, check), code.reports
-    else:
-        artifact, reports = write_sources(contents, code, folder, check), {"generic": code.report}
+    artifact = backend.write(contents, code, folder, check)
     clock.finish()
-    return CompileReport(artifact, reports, clock.seconds, tuple(tested))
-
-
-def _generate_source(program: Program, certificates: Mapping[str, Certificate], fuse: bool) -> GeneratedSource:
-    from edgeconv.codegen.c_source import generate_source
-
-    (certificate,) = certificates.values()
-    return generate_source(program, certificate.forms, fuse=fuse)
+    return CompileReport(artifact, backend.reports(code), clock.seconds, tuple(tested))
 
 
 def _check_units(program: Program, units: Mapping[str, str]) -> None:
@@ -309,7 +281,7 @@ def _check_golden(
     artifact: Artifact, folder: Path, inputs: Mapping[str, Any], outputs: Mapping[str, Any]
 ) -> tuple[str, ...]:
     """Run what was compiled; a difference is a fault of edgeconv, and nobody is to learn of it later than now."""
-    from edgeconv.runtime.emulated import open_runner, runnable_isas
+    from edgeconv.runtime.ways import open_runner, runnable_isas
 
     runnable = runnable_isas(artifact.manifest)
     for isa in runnable:

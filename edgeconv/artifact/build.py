@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeconv._version import __version__
+from edgeconv.artifact.backend import CodeOptions, Difference
 from edgeconv.artifact.compilers import find_compiler
 from edgeconv.artifact.layers import macs_of
 from edgeconv.artifact.link import CompiledKernel, link
 from edgeconv.artifact.store import Artifact
-from edgeconv.artifact.write import Contents, model_source
+from edgeconv.artifact.write import Contents, model_source, write
 from edgeconv.integer import POLICY_OF_ISA, Certificate
 from edgeconv.ir import Program
 
 if TYPE_CHECKING:
     from edgeconv.codegen import GeneratedCode
     from edgeconv.codegen.emit import KernelReport
+    from edgeconv.targets import Target
 
-__all__ = ["Generated", "check_library", "generate_all", "toolchain"]
+__all__ = ["BACKEND", "Generated", "check_library", "generate_all", "toolchain"]
 
 SHARED_MACS = 2_000_000
 """Multiply-accumulates of a sample from which threads share it, some 10 µs of work: below, they take samples in turn,
@@ -89,6 +91,43 @@ def generate_all(
         {code.isa: code.report for code in codes},
         {code.isa: code.sections for code in codes},
     )
+
+
+class CpuBackend:
+    """Machine code for CPUs, in a shared library behind the C interface; implements `Backend`."""
+
+    def generate(
+        self, program: Program, certificates: Mapping[str, Certificate], target: Target, options: CodeOptions
+    ) -> Generated:
+        """Code for every instruction set of the target."""
+        return generate_all(
+            program,
+            certificates,
+            target.isa_names,
+            fuse=options.fuse,
+            one_thread=options.one_thread,
+            architecture=target.architecture,
+            cpus={isa.name: isa.cpu for isa in target.isas},
+        )
+
+    def reports(self, code: Generated) -> Mapping[str, tuple[KernelReport, ...]]:
+        """Per instruction set, what was generated for each step."""
+        return code.reports
+
+    def write(
+        self, contents: Contents, code: Generated, output: Path, check: Callable[[Artifact], None] | None = None
+    ) -> Artifact:
+        """Link the library and write the artifact."""
+        return write(dataclasses.replace(contents, kernels=code.kernels), output, check)
+
+    def differences(
+        self, artifact: Artifact, program: Program, certificates: Mapping[str, Certificate], notes: list[str]
+    ) -> Iterator[Difference]:
+        """Generate and link the library again and compare it with the artifact's."""
+        return check_library(artifact, program, certificates, notes)
+
+
+BACKEND = CpuBackend()
 
 
 def toolchain(architecture: str) -> dict[str, str]:

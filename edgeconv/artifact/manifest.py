@@ -148,6 +148,7 @@ class Manifest:
         edgeconv: version that compiled it.
         name: of the model; files in lib/ and include/ carry it.
         target, triple: what it was compiled for.
+        family: of the target (`cpu`, `c`, …): which backend made it and which runner runs it.
         library: path of the shared library in the folder, or of the C source (target c).
         executable: path of edge-run, and `executable_libc`: "musl" (static, no libc needed) or "glibc" (static); both
             empty where there is none.
@@ -184,6 +185,7 @@ class Manifest:
     source: dict[str, str]
     fused: bool
     toolchain: dict[str, str]
+    family: str = "cpu"
     one_thread: bool = False
     stream: StreamSettings | None = None
     timings: dict[str, Any] | None = None

@@ -62,7 +62,7 @@ class Artifact:
     @property
     def is_source(self) -> bool:
         """Whether this is C source, to be compiled before it runs."""
-        return self.library.suffix == ".c"
+        return self.manifest.family == "c"
 
     @property
     def executable(self) -> Path:

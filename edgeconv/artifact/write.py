@@ -47,6 +47,7 @@ class Contents:
     Attributes:
         name: of the model; it becomes part of file names.
         target, triple: what it is compiled for.
+        family: of the target.
         certificates: by policy.
         kernels: generated code, slowest instruction set first; none where the artifact is C source.
         golden_inputs, golden_outputs: arrays (n, *shape) by name, for the self-test.
@@ -71,6 +72,7 @@ class Contents:
     fused: bool = True
     one_thread: bool = False
     toolchain: Mapping[str, str] = field(default_factory=dict)
+    family: str = "cpu"
     stream: Mapping[str, str | int | bool | None] = field(default_factory=dict)
 
 
@@ -233,6 +235,7 @@ def make_manifest(
         fused=contents.fused,
         one_thread=contents.one_thread,
         toolchain=dict(contents.toolchain),
+        family=contents.family,
         stream=_stream_settings(contents),
         files=file_entries(folder),
     )

@@ -23,7 +23,7 @@ from edgeconv.runtime.cpu_features import host_architecture, supported_isas
 from edgeconv.runtime.runner import Runner, never
 from edgeconv.runtime.team import check_threads
 
-__all__ = ["EmulatedRunner", "emulator", "is_native", "open_runner", "runnable_isas"]
+__all__ = ["EmulatedRunner", "advice", "emulator", "how", "is_native", "open_runner", "runnable_isas"]
 
 _EMULATORS = {"aarch64": ("qemu-aarch64-static", "qemu-aarch64")}
 PACKAGE = "qemu-user-static"
@@ -52,6 +52,16 @@ def runnable_isas(manifest: Manifest) -> tuple[str, ...]:
     return carried if emulator(manifest) else ()
 
 
+def how(manifest: Manifest) -> str:
+    """What the code runs under: "qemu", or nothing."""
+    return "qemu" if emulator(manifest) else ""
+
+
+def advice(manifest: Manifest) -> str | None:
+    """What would make it run here."""
+    return None if is_native(manifest) else f"apt-get install {PACKAGE} runs it under emulation"
+
+
 def open_runner(artifact: Artifact, isa: str | None = None, threads: int = 1) -> Runner:
     """A runner in this process where the machine is of the artifact's architecture, else one under emulation.
 
@@ -77,10 +87,9 @@ class EmulatedRunner(Runner):
         command = emulator(manifest)
         if command is None:
             here, wanted = host_architecture(), manifest.architecture
-            emulates = f"apt-get install {PACKAGE} runs it under emulation"
             raise DeviceError(
                 f"this machine ({here}) cannot run {artifact.path}, which is for {wanted}",
-                advice=emulates if wanted in _EMULATORS else "compile it for this machine (--target cpu)",
+                advice=advice(manifest) if wanted in _EMULATORS else "compile it for this machine (--target cpu)",
             )
         carried = [compiled.name for compiled in manifest.isas]
         if isa is not None and isa not in carried:

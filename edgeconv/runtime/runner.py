@@ -32,7 +32,7 @@ def load(path: str | Path, isa: str | None = None, threads: int = 1) -> Runner:
         ArtifactError: not an artifact, altered, or of a newer version.
         DeviceError: this machine lacks the CPU features that it needs.
     """
-    from edgeconv.runtime.emulated import open_runner
+    from edgeconv.runtime.ways import open_runner
 
     return open_runner(read(path), isa, threads)
 

@@ -88,12 +88,8 @@ def _compare_library(
     problems: list[Problem],
     notes: list[str],
 ) -> None:
-    from edgeconv.artifact.build import check_library
-    from edgeconv.artifact.c_target.write import check_sources
+    from edgeconv.artifact.backend import backend_of
 
-    if artifact.is_source:
-        differences = check_sources(artifact, program, certificates)
-    else:
-        differences = check_library(artifact, program, certificates, notes)
-    for place, found, expected in differences:
+    backend = backend_of(artifact.manifest.family)
+    for place, found, expected in backend.differences(artifact, program, certificates, notes):
         problems.append(Problem(place, found, expected))

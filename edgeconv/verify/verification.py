@@ -15,8 +15,8 @@ from edgeconv import reference
 from edgeconv.artifact import Artifact, read
 from edgeconv.errors import ArtifactError, EdgeconvError, ModelError, ToolError, UsageError
 from edgeconv.ir import Program
-from edgeconv.runtime.emulated import PACKAGE, emulator, is_native, open_runner, runnable_isas
 from edgeconv.runtime.runner import Runner
+from edgeconv.runtime.ways import open_runner, way_of
 from edgeconv.verify.inputs import random_inputs
 from edgeconv.verify.results import (
     Comparison,
@@ -186,8 +186,9 @@ def _compare_artifact(
 
 
 def _runners(artifact: Artifact, notes: list[str]) -> dict[str, Runner]:
-    here = runnable_isas(artifact.manifest)
-    under = ", under qemu" if emulator(artifact.manifest) else ""
+    way = way_of(artifact.manifest)
+    here, how = way.runnable_isas(artifact.manifest), way.how(artifact.manifest)
+    under = f", under {how}" if how else ""
     runners = {}
     for isa in artifact.manifest.isas:
         if isa.name in here:
@@ -195,10 +196,9 @@ def _runners(artifact: Artifact, notes: list[str]) -> dict[str, Runner]:
         else:
             notes.append(f"instruction set {isa.name} was not run: this CPU lacks it")
     if not runners:
-        foreign = not is_native(artifact.manifest)
         raise ToolError(
             f"{artifact.path}: no instruction set of the artifact runs on this machine",
-            advice=f"apt-get install {PACKAGE} runs it under emulation" if foreign else None,
+            advice=way.advice(artifact.manifest),
         )
     return runners
 

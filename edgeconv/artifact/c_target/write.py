@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from edgeconv._version import __version__
 from edgeconv.artifact import layers
+from edgeconv.artifact.backend import CodeOptions, Difference
 from edgeconv.artifact.c_target import extras, text
 from edgeconv.artifact.c_target.host import compile_object
 from edgeconv.artifact.manifest import MANIFEST_NAME, CompiledIsa, render_manifest
@@ -22,8 +23,10 @@ from edgeconv.ir import ARITHMETIC_VERSION, Program
 
 if TYPE_CHECKING:
     from edgeconv.codegen.c_source import GeneratedSource
+    from edgeconv.codegen.emit import KernelReport
+    from edgeconv.targets import Target
 
-__all__ = ["check_sources", "write_sources"]
+__all__ = ["BACKEND", "check_sources", "write_sources"]
 
 _ISA = "generic"
 _SCRATCH_ALIGNMENT = 8
@@ -139,3 +142,35 @@ def _first_difference(found: str, expected: str) -> tuple[str, str]:
         if a != b:
             return f"line {number}: {a.strip()[:80]}", b.strip()[:80]
     return f"{len(mine)} lines", f"{len(theirs)} lines"
+
+
+class CSourceBackend:
+    """C99 sources for any compiler; implements `Backend`."""
+
+    def generate(
+        self, program: Program, certificates: Mapping[str, Certificate], target: Target, options: CodeOptions
+    ) -> GeneratedSource:
+        """The sources' functions and constants."""
+        from edgeconv.codegen.c_source import generate_source
+
+        (certificate,) = certificates.values()
+        return generate_source(program, certificate.forms, fuse=options.fuse)
+
+    def reports(self, code: GeneratedSource) -> Mapping[str, tuple[KernelReport, ...]]:
+        """What was generated for each step."""
+        return {_ISA: code.report}
+
+    def write(
+        self, contents: Contents, code: GeneratedSource, output: Path, check: Callable[[Artifact], None] | None = None
+    ) -> Artifact:
+        """Write the sources with their header, test, example and Makefile."""
+        return write_sources(contents, code, output, check)
+
+    def differences(
+        self, artifact: Artifact, program: Program, certificates: Mapping[str, Certificate], notes: list[str]
+    ) -> Iterator[Difference]:
+        """Generate the sources again and compare them with the artifact's."""
+        return check_sources(artifact, program, certificates)
+
+
+BACKEND = CSourceBackend()

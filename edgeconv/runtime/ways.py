@@ -1,0 +1,56 @@
+"""The way an artifact runs on this machine, by the family of its target: in process, under qemu, simulated."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Protocol
+
+from edgeconv.artifact import Artifact
+from edgeconv.artifact.manifest import Manifest
+from edgeconv.runtime.runner import Runner
+
+__all__ = ["Way", "open_runner", "runnable_isas", "way_of"]
+
+
+class Way(Protocol):
+    """One way to run artifacts; a module of `_WAYS` has these functions."""
+
+    def open_runner(self, artifact: Artifact, isa: str | None = None, threads: int = 1) -> Runner:
+        """Get an artifact ready to run.
+
+        Raises:
+            DeviceError: this machine lacks what it needs.
+        """
+
+    def runnable_isas(self, manifest: Manifest) -> tuple[str, ...]:
+        """The artifact's instruction sets that run on this machine, slowest first."""
+
+    def how(self, manifest: Manifest) -> str:
+        """What the code runs under, such as "qemu"; empty where it runs by itself."""
+
+    def advice(self, manifest: Manifest) -> str | None:
+        """What would make an artifact run here that does not."""
+
+
+_WAYS = {"cpu": "edgeconv.runtime.emulated", "c": "edgeconv.runtime.emulated"}
+"""Family -> the module of its way to run; loaded when it is asked for."""
+
+
+def way_of(manifest: Manifest) -> Way:
+    """How artifacts of this family run."""
+    way: Way = import_module(_WAYS[manifest.family])  # type: ignore[assignment]
+    return way
+
+
+def open_runner(artifact: Artifact, isa: str | None = None, threads: int = 1) -> Runner:
+    """A runner for an artifact of any family.
+
+    Raises:
+        DeviceError: this machine lacks what it needs.
+    """
+    return way_of(artifact.manifest).open_runner(artifact, isa, threads)
+
+
+def runnable_isas(manifest: Manifest) -> tuple[str, ...]:
+    """The artifact's instruction sets that run on this machine, emulated or not, slowest first."""
+    return way_of(manifest).runnable_isas(manifest)
