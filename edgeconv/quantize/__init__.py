@@ -1,6 +1,6 @@
-"""Quantization-aware training: quantizer policies, the training loop, ONNX export, and what a family of models offers.
+"""Quantization-aware training: quantization policies, the training loop, ONNX export, and what a family offers.
 
-Needs torch and brevitas (`pip install 'edgeconv[train]'`), except for `edgeconv.quantize.family`.
+Needs torch and brevitas (`pip install 'edgeconv[train]'`), except for `QuantPolicy` and `edgeconv.quantize.family`.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from edgeconv.quantize.family import HeldOut, ModelFamily, Progress, TrainedModel, TrainingProgress
+from edgeconv.quantize.policy import LayerBits, LayerRule, QuantPolicy
 
 if TYPE_CHECKING:
     from edgeconv.quantize.export import IntegerInput, export_float, export_qcdq, export_qonnx
     from edgeconv.quantize.loop import Stage, fit
-    from edgeconv.quantize.policy import QuantPolicy
 
 __all__ = [
     "HeldOut",
     "IntegerInput",
+    "LayerBits",
+    "LayerRule",
     "ModelFamily",
     "Progress",
     "QuantPolicy",
@@ -32,7 +34,6 @@ __all__ = [
 
 _LAZY = {
     "IntegerInput": "export",
-    "QuantPolicy": "policy",
     "Stage": "loop",
     "export_float": "export",
     "export_qcdq": "export",

@@ -1,139 +1,71 @@
-"""Brevitas quantizers of edgeconv's training: which tensor gets how many bits, and at which scale.
+"""A quantization policy: how many bits each layer gets, of what kind of scale, and how ranges are found.
 
-Weights are signed, symmetric and per output channel, biases are integers at the scale of the accumulator, and inner
-activations are unsigned on a fixed power-of-two grid. A fixed grid costs no accuracy after a ReLU, because per-channel
-weight scales absorb any factor, and it keeps every activation scale exact in binary.
+One dataclass for training, post-training quantization, sweeps and search, with a TOML form:
+
+    weight_bits = 8
+    activation_bits = 8
+    scales = "power-of-two"          # or "float"
+
+    [layers]                         # shell patterns of layer names; a later match wins, field by field
+    "encoder.*" = { weight_bits = 4 }
+    "head" = { weight_bits = 8, activation_bits = 16 }
+
+Needs neither torch nor onnx: names are those of a network's modules, or of an ONNX graph's nodes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import difflib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
-
-import brevitas.nn as qnn
-import torch
-from brevitas.core.scaling import ScalingImplType
-from brevitas.quant import Int8WeightPerChannelFloat, Int32Bias, Uint8ActPerTensorFloatMaxInit
-from brevitas.quant_tensor import IntQuantTensor
-from torch import Tensor, nn
 
 from edgeconv.errors import UsageError
 
-__all__ = ["ChannelWeights", "FixedGridActivation", "QuantPolicy", "integers", "quantize_input"]
+__all__ = ["CALIBRATIONS", "LayerBits", "LayerRule", "QuantPolicy"]
+
+CALIBRATIONS = ("percentile", "mse", "minmax")
+_SCALES = ("float", "power-of-two")
+# 16-bit weights times 16-bit activations would overflow 32 bits at once; 9 to 15 bits are stored and computed as 16.
+_WEIGHT_BITS = tuple(range(2, 9))
+_ACTIVATION_BITS = (*range(2, 9), 16)
 
 
-class _RoundToGrid(torch.autograd.Function):
-    """Round half to even onto the unsigned grid, with the gradient passed straight through inside the range.
+@dataclass(frozen=True)
+class LayerBits:
+    """What one layer ends up with: bits of its weights, and of the activation quantizer of its name."""
 
-    One fused function instead of brevitas' chain of elementwise ones: training on a CPU is bound by memory there.
+    weight_bits: int
+    activation_bits: int
+
+
+@dataclass(frozen=True)
+class LayerRule:
+    """Bits of the layers that a pattern matches; None leaves what stood before.
+
+    Attributes:
+        pattern: of layer names, as in a shell: `*`, `?`, `[...]`, case matters.
     """
 
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, scale: float, largest: int) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.top = (largest + 0.5) * scale
-        return x.div(scale).round_().clamp_(0, largest).mul_(scale)
+    pattern: str
+    weight_bits: int | None = None
+    activation_bits: int | None = None
 
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        (x,) = ctx.saved_tensors
-        return gradient * ((x > 0) & (x < ctx.top)), None, None
-
-
-def _uniform_bytes(shape: torch.Size) -> Tensor:
-    """Independent uniform uint8 values: 256 levels are noise enough, and eight of them cost one random number."""
-    count = shape.numel()
-    words = torch.empty((count + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
-    return words.view(torch.uint8)[:count].view(shape)
-
-
-class _NoisyGrid(torch.autograd.Function):
-    """Add the noise that rounding would add, uniform over one step, inside the range of the grid.
-
-    Its mean loss is a smooth function of the weights where that of rounding is rugged, so large steps still learn
-    (Baskin et al., UNIQ, arXiv 1804.10969); values that ReLU or the range holds fixed stay exact, as in rounding.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, scale: float, largest: int) -> Tensor:
-        inside = (x > 0) & (x < (largest + 0.5) * scale)
-        ctx.save_for_backward(inside)
-        noise = _uniform_bytes(x.shape).to(x.dtype).sub_(127.5).mul_(scale / 256).mul_(inside)
-        return noise.add_(x.clamp(0, largest * scale))
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        (inside,) = ctx.saved_tensors
-        return gradient * inside, None, None
-
-
-class _RoundChannels(torch.autograd.Function):
-    """Round weights to integers times the scale of their output channel, the gradient passed straight through."""
-
-    @staticmethod
-    def forward(ctx: Any, w: Tensor, scale: Tensor) -> Tensor:  # noqa: ARG004
-        return torch.round(w / scale).mul_(scale)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # noqa: ARG004
-        return gradient, None
-
-
-class _IntQuantView(nn.Module):
-    """What brevitas' proxies ask of a quantizer beside its value."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.input_view_impl = nn.Identity()
-
-
-class _FixedGridQuant(nn.Module):
-    """The tensor quantizer behind `FixedGridActivation`: value, scale, zero point and bit width of a tensor."""
-
-    def __init__(self, bit_width: int, grid_exponent: int, noise_in_training: bool) -> None:
-        super().__init__()
-        self.noise_in_training = noise_in_training
-        self.int_quant = _IntQuantView()
-        self._scale, self._largest = 2.0**grid_exponent, 2**bit_width - 1
-        self.register_buffer("scale", torch.tensor(self._scale), persistent=False)
-        self.register_buffer("zero_point", torch.tensor(0.0), persistent=False)
-        self.register_buffer("bits", torch.tensor(float(bit_width)), persistent=False)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        on_grid = _NoisyGrid if self.training and self.noise_in_training else _RoundToGrid
-        return on_grid.apply(x, self._scale, self._largest), self.scale, self.zero_point, self.bits
-
-
-class _ChannelWeightQuant(nn.Module):
-    """The tensor quantizer behind `ChannelWeights`; the largest weight of a channel sets its scale."""
-
-    def __init__(self, bit_width: int) -> None:
-        super().__init__()
-        self.int_quant = _IntQuantView()
-        self._largest = 2 ** (bit_width - 1) - 1
-        self.register_buffer("zero_point", torch.tensor(0.0), persistent=False)
-        self.register_buffer("bits", torch.tensor(float(bit_width)), persistent=False)
-
-    def forward(self, w: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        peak = w.detach().abs().amax(dim=tuple(range(1, w.dim())), keepdim=True)
-        # A channel of zeros gets a scale that is positive and not subnormal.
-        scale = peak.clamp_min(1e-10) / self._largest
-        return _RoundChannels.apply(w, scale), scale, self.zero_point, self.bits
-
-
-class ChannelWeights(Int8WeightPerChannelFloat):
-    """Signed symmetric weights, narrow range, one float32 scale per output channel."""
-
-    tensor_quant = _ChannelWeightQuant
-
-
-class FixedGridActivation(Uint8ActPerTensorFloatMaxInit):
-    """Unsigned activations of `bit_width` bits at scale 2^grid_exponent."""
-
-    scaling_impl_type = ScalingImplType.CONST
-    tensor_quant = _FixedGridQuant
-    grid_exponent = -8
-    noise_in_training = False
+    def __post_init__(self) -> None:
+        where = f"layers.{self.pattern}."
+        if self.weight_bits is not None:
+            _check_bits(where + "weight_bits", self.weight_bits, _WEIGHT_BITS)
+        if self.activation_bits is not None:
+            _check_bits(where + "activation_bits", self.activation_bits, _ACTIVATION_BITS)
+        if not self.pattern or self.weight_bits is self.activation_bits is None:
+            raise UsageError(
+                f"quantization policy: the rule for '{self.pattern}' sets nothing",
+                expected="a pattern with weight_bits or activation_bits",
+            )
 
 
 @dataclass(frozen=True)
@@ -141,64 +73,191 @@ class QuantPolicy:
     """How the layers of a network are quantized.
 
     Attributes:
-        weight_bits: 2 to 8, or None to leave weights and biases real: the first stage of training meets only the
-            rounding of activations, whose noise the network has to learn to average out.
-        activation_bits: bits of inner activations, which lie in [0, 1).
-        noise_in_training: train with noise of the size of the rounding in place of it; evaluation always rounds.
+        weight_bits: 2 to 8, signed and symmetric; what no rule changes.
+        activation_bits: 2 to 8, or 16.
+        scales: of activations and weights: `float`, any float32 value, or `power-of-two`.
+        per_channel: a scale for each output channel of a weight, or one for the whole weight.
+        learn_scales: training moves the scales of activations (LSQ); they stay as calibrated otherwise.
+        calibration: how the range of an activation is found from samples: `percentile` of the magnitudes, the range of
+            least mean square error (`mse`), or `minmax`.
+        percentile: for that calibration, 50 to 100.
+        rules: exceptions by layer name; a later match wins.
     """
 
-    weight_bits: int | None = 8
+    weight_bits: int = 8
     activation_bits: int = 8
-    noise_in_training: bool = True
+    scales: str = "float"
+    per_channel: bool = True
+    learn_scales: bool = True
+    calibration: str = "percentile"
+    percentile: float = 99.99
+    rules: tuple[LayerRule, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, bits in (("weight_bits", self.weight_bits), ("activation_bits", self.activation_bits)):
-            if bits is not None and not 2 <= bits <= 8:
-                raise UsageError(f"{name} = {bits}", expected="2 to 8 bits")
+        _check_bits("weight_bits", self.weight_bits, _WEIGHT_BITS)
+        _check_bits("activation_bits", self.activation_bits, _ACTIVATION_BITS)
+        _check_choice("scales", self.scales, _SCALES)
+        _check_choice("calibration", self.calibration, CALIBRATIONS)
+        if not 50 <= self.percentile <= 100:
+            raise UsageError(f"quantization policy: percentile = {self.percentile}", expected="50 to 100")
+        patterns = [rule.pattern for rule in self.rules]
+        twice = sorted({pattern for pattern in patterns if patterns.count(pattern) > 1})
+        if twice:
+            raise UsageError(f"quantization policy: two rules for '{twice[0]}'", expected="one rule for each pattern")
 
-    def _weights(self) -> dict[str, Any]:
-        if self.weight_bits is None:
-            return {"weight_quant": None, "bias_quant": None, "bias": True}
-        return {
-            "weight_quant": ChannelWeights,
-            "weight_bit_width": self.weight_bits,
-            "bias_quant": Int32Bias,
-            "bias": True,
+    @property
+    def power_of_two(self) -> bool:
+        """Are scales powers of two?"""
+        return self.scales == "power-of-two"
+
+    def bits_of(self, name: str) -> LayerBits:
+        """Bits of the layer of that name."""
+        weight, activation = self.weight_bits, self.activation_bits
+        for rule in self.rules:
+            if fnmatchcase(name, rule.pattern):
+                weight = weight if rule.weight_bits is None else rule.weight_bits
+                activation = activation if rule.activation_bits is None else rule.activation_bits
+        return LayerBits(weight, activation)
+
+    def resolve(self, weighted: Iterable[str], activations: Iterable[str]) -> dict[str, LayerBits]:
+        """Bits of every layer of a network, by name.
+
+        Args:
+            weighted: names of layers with weights.
+            activations: names of activation quantizers; where one belongs to a layer, the layer's name.
+
+        Raises:
+            UsageError: a rule matches no layer that it could change.
+        """
+        with_weights, with_activations = list(weighted), list(activations)
+        for rule in self.rules:
+            _check_match(rule, "weight_bits", rule.weight_bits, with_weights)
+            _check_match(rule, "activation_bits", rule.activation_bits, with_activations)
+        return {name: self.bits_of(name) for name in dict.fromkeys(with_weights + with_activations)}
+
+    def with_rules(self, bits: Mapping[str, LayerBits]) -> QuantPolicy:
+        """This policy with exact bits for the layers named, as a search chooses them."""
+        exact = [LayerRule(_literal(name), each.weight_bits, each.activation_bits) for name, each in bits.items()]
+        replaced = {rule.pattern for rule in exact}
+        kept = [rule for rule in self.rules if rule.pattern not in replaced]
+        return replace(self, rules=(*kept, *exact))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], source: str = "quantization policy") -> QuantPolicy:
+        """A policy from its TOML form, read; a field that is not there has its default.
+
+        Args:
+            source: where the values come from, for messages.
+
+        Raises:
+            UsageError: an unknown field or one of another type, a value out of range; names the field.
+        """
+        kinds = {field.name: type(field.default) for field in fields(cls) if field.name != "rules"}
+        plain = {key: value for key, value in values.items() if key != "layers"}
+        _check_fields(source, "", plain, kinds, (*kinds, "layers"))
+        table = values.get("layers", {})
+        if not isinstance(table, Mapping):
+            raise UsageError(f"{source}: field 'layers' is {table!r}", expected="a table of patterns")
+        rules = []
+        for pattern, entry in table.items():
+            if not isinstance(entry, Mapping):
+                raise UsageError(
+                    f"{source}: field 'layers.{pattern}' is {entry!r}",
+                    expected="a table such as { weight_bits = 4 }",
+                )
+            bits = {"weight_bits": int, "activation_bits": int}
+            _check_fields(source, f"layers.{pattern}.", entry, bits, bits)
+            rules.append((pattern, entry))
+        try:
+            return cls(**plain, rules=tuple(LayerRule(pattern, **entry) for pattern, entry in rules))
+        except UsageError as error:
+            problem = error.problem.removeprefix("quantization policy: ")
+            raise UsageError(f"{source}: {problem}", expected=error.expected) from None
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> QuantPolicy:
+        """Read a policy file.
+
+        Raises:
+            UsageError: the file cannot be read, is not TOML, or breaks a rule; names file and field.
+        """
+        source = f"policy file {path}"
+        try:
+            with Path(path).open("rb") as file:
+                values = tomllib.load(file)
+        except OSError as error:
+            raise UsageError(f"{source}: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UsageError(f"{source} is not TOML: {error}") from error
+        return cls.from_dict(values, source)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The TOML form as plain values; `from_dict` gives the policy back."""
+        values = asdict(self)
+        del values["rules"]
+        layers = {
+            rule.pattern: {name: bits for name, bits in asdict(rule).items() if name != "pattern" and bits is not None}
+            for rule in self.rules
         }
+        return values | ({"layers": layers} if layers else {})
 
-    def conv1d(self, channels: int, filters: int, size: int, *, stride: int = 1, padding: int = 0) -> nn.Module:
-        """A 1-D convolution; its input must carry a scale (see `integers`)."""
-        return qnn.QuantConv1d(
-            channels, filters, size, stride=stride, padding=padding, return_quant_tensor=False, **self._weights()
+    def to_toml(self) -> str:
+        """The text of a policy file."""
+        lines = [f"{key} = {json.dumps(value)}" for key, value in self.to_dict().items() if key != "layers"]
+        layers = self.to_dict().get("layers", {})
+        if layers:
+            lines += ["", "[layers]"]
+            for pattern, entry in layers.items():
+                bits = ", ".join(f"{name} = {value}" for name, value in entry.items())
+                lines.append(f"{json.dumps(pattern)} = {{ {bits} }}")
+        return "\n".join(lines) + "\n"
+
+
+def _literal(name: str) -> str:
+    """A pattern that matches this name alone."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+
+
+def _check_bits(field: str, bits: int, allowed: tuple[int, ...]) -> None:
+    if isinstance(bits, bool) or bits not in allowed:
+        expected = "2 to 8 bits" if allowed is _WEIGHT_BITS else "2 to 8 or 16 bits"
+        raise UsageError(f"quantization policy: {field} = {bits}", expected=expected)
+
+
+def _check_choice(field: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UsageError(
+            f"quantization policy: {field} = {value!r}{_did_you_mean(str(value), choices)}",
+            expected=f"one of: {', '.join(choices)}",
         )
 
-    def linear(self, features: int, outputs: int) -> nn.Module:
-        """A fully connected layer; its input must carry a scale."""
-        return qnn.QuantLinear(features, outputs, return_quant_tensor=False, **self._weights())
 
-    def relu(self) -> nn.Module:
-        """ReLU onto the activation grid; its output carries the scale."""
-        return qnn.QuantReLU(
-            act_quant=FixedGridActivation,
-            bit_width=self.activation_bits,
-            grid_exponent=-self.activation_bits,
-            noise_in_training=self.noise_in_training,
-            return_quant_tensor=True,
-        )
+def _check_match(rule: LayerRule, field: str, bits: int | None, names: list[str]) -> None:
+    if bits is None or any(fnmatchcase(name, rule.pattern) for name in names):
+        return
+    shown = ", ".join(names[:12]) + (f", … ({len(names)} in all)" if len(names) > 12 else "")
+    close = _did_you_mean(rule.pattern, names)
+    raise UsageError(
+        f"quantization policy: {field} of the rule '{rule.pattern}' matches no layer{close}",
+        expected=f"a pattern of: {shown or 'nothing here has ' + field}",
+    )
 
 
-def quantize_input(quantizer: type, *, bits: int) -> nn.Module:
-    """A quantizer for float input in [0, 1) on a grid of `bits` bits; its output carries the scale."""
-    return qnn.QuantIdentity(act_quant=quantizer, bit_width=bits, grid_exponent=-bits, return_quant_tensor=True)
+def _check_fields(
+    source: str, prefix: str, values: Mapping[str, Any], kinds: Mapping[str, type], known: Iterable[str]
+) -> None:
+    for key, value in values.items():
+        if key not in kinds:
+            raise UsageError(
+                f"{source}: unknown field '{prefix}{key}'{_did_you_mean(key, known)}",
+                expected=f"fields: {', '.join(known)}",
+            )
+        accepted = (int, float) if kinds[key] is float else (kinds[key],)
+        if not isinstance(value, accepted) or (isinstance(value, bool) and kinds[key] is not bool):
+            names = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
+            raise UsageError(f"{source}: field '{prefix}{key}' is {value!r}", expected=names[kinds[key]])
 
 
-def integers(x: Tensor, scale: Tensor, *, bits: int, training: bool) -> IntQuantTensor:
-    """Declare that x holds integers times `scale`, so that layers can put their bias on the accumulator's scale.
-
-    Args:
-        x: values, all of them integer multiples of scale.
-        scale: one float32 number.
-        bits: width of the signed integers.
-    """
-    zero, width = torch.zeros((), device=x.device), torch.tensor(float(bits), device=x.device)
-    return IntQuantTensor(x, scale, zero, width, True, training)
+def _did_you_mean(word: str, choices: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(choices), n=1)
+    return f" (did you mean '{close[0]}'?)" if close else ""

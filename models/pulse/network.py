@@ -12,9 +12,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgeconv.quantize.policy import FixedGridActivation, QuantPolicy, integers, quantize_input
+from edgeconv.errors import UsageError
+from edgeconv.quantize.grid import FixedGridActivation, GridLayers, integers, quantize_input
+from edgeconv.quantize.policy import QuantPolicy
 
-__all__ = ["SAMPLES", "BenchmarkNet", "PulseNet", "QuantPulseNet", "benchmark_network", "spread_channels"]
+__all__ = ["POLICY", "SAMPLES", "BenchmarkNet", "PulseNet", "QuantPulseNet", "benchmark_network", "spread_channels"]
+
+# Activations lie on fixed grids, whose scales neither need calibration nor learn.
+POLICY = QuantPolicy(scales="power-of-two", learn_scales=False)
+
 
 SAMPLES = 128
 CHANNELS = (1, 16, 32, 32, 64)
@@ -50,15 +56,35 @@ class QuantPulseNet(nn.Module):
     """The same network on integers: each layer's parameters have the names they have in `PulseNet`.
 
     Args:
-        policy: bits of weights and activations.
+        policy: bits of the weights of `layers.0` to `layers.5`, and of `activations.0` to `activations.4`.
         input_exponent: samples are integer multiples of 2^input_exponent.
+        real_weights: weights and biases are not rounded.
+
+    Raises:
+        UsageError: a rule of the policy matches no layer, or it wants scales that are not on fixed grids.
     """
 
-    def __init__(self, policy: QuantPolicy, input_exponent: int) -> None:
+    def __init__(self, policy: QuantPolicy, input_exponent: int, *, real_weights: bool = False) -> None:
         super().__init__()
-        convs = [policy.conv1d(a, b, KERNEL, stride=STRIDE, padding=PADDING) for a, b in pairwise(CHANNELS)]
-        self.layers = nn.ModuleList([*convs, policy.linear(_FLAT, HIDDEN), policy.linear(HIDDEN, 2)])
-        self.activations = nn.ModuleList(policy.relu() for _ in self.layers[:-1])
+        if policy.scales != POLICY.scales or policy.learn_scales or not policy.per_channel:
+            raise UsageError(
+                f"a policy with scales = {policy.scales}, learn_scales = {policy.learn_scales}, per_channel = "
+                f"{policy.per_channel}",
+                expected="power-of-two, False and True: this family's activations lie on fixed grids",
+            )
+        count = len(CHANNELS) + 1
+        weighted, rounded = [f"layers.{i}" for i in range(count)], [f"activations.{i}" for i in range(count - 1)]
+        bits = policy.resolve(weighted, rounded)
+        kinds = [GridLayers(weight_bits=None if real_weights else bits[name].weight_bits) for name in weighted]
+        convs = [
+            kind.conv1d(a, b, KERNEL, stride=STRIDE, padding=PADDING)
+            for kind, (a, b) in zip(kinds, pairwise(CHANNELS), strict=False)
+        ]
+        self.layers = nn.ModuleList([*convs, kinds[-2].linear(_FLAT, HIDDEN), kinds[-1].linear(HIDDEN, 2)])
+        self.activations = nn.ModuleList(
+            GridLayers(activation_bits=bits[name].activation_bits).relu() for name in rounded
+        )
+        self.weight_bits = [bits[name].weight_bits for name in weighted]
         self.register_buffer("input_scale", torch.tensor(2.0**input_exponent), persistent=False)
         _initialize(self.layers)
 
@@ -75,8 +101,8 @@ class QuantPulseNet(nn.Module):
 class BenchmarkNet(QuantPulseNet):
     """The same network behind an 8-bit quantizer of float samples in [0, 1): for speed comparisons."""
 
-    def __init__(self, policy: QuantPolicy) -> None:
-        super().__init__(policy, -8)
+    def __init__(self, *, real_weights: bool = False) -> None:
+        super().__init__(POLICY, -8, real_weights=real_weights)
         self.quantizer = quantize_input(FixedGridActivation, bits=8)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -118,8 +144,8 @@ def benchmark_network(seed: int = 0) -> BenchmarkNet:
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        real = BenchmarkNet(QuantPolicy(weight_bits=None))
-        quantized = BenchmarkNet(QuantPolicy())
+        real = BenchmarkNet(real_weights=True)
+        quantized = BenchmarkNet()
     rise = torch.arange(SAMPLES) - torch.empty(256, 1, 1).uniform_(10, 40, generator=generator)
     pulse = torch.where(rise > 0, torch.exp(-rise / 16) - torch.exp(-rise / 3), torch.zeros(()))
     height = torch.empty(256, 1, 1).uniform_(0.2, 1, generator=generator)

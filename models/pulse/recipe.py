@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from edgeconv.errors import UsageError
 from edgeconv.models.pulse.bound import efficient_estimate
-from edgeconv.models.pulse.network import SAMPLES, PulseNet, QuantPulseNet, spread_channels
+from edgeconv.models.pulse.network import POLICY, SAMPLES, PulseNet, QuantPulseNet, spread_channels
 from edgeconv.models.pulse.rounding import round_network
 from edgeconv.models.pulse.simulation import PulseConfig, simulate
 from edgeconv.models.pulse.trained import TrainedPulse, to_real
@@ -42,7 +42,7 @@ class TrainConfig:
 
     Attributes:
         pulses: detector and events to train for.
-        policy: bits of the quantized twin.
+        policy: bits of the quantized twin; its scales are powers of two that do not learn.
         batch: pulses a step.
         float_stage, twin_stage: training of the float network, and of the twin with quantized activations.
         energy_weight: how much more the twin's error in energy counts than its error in time. Both are in units of
@@ -53,7 +53,7 @@ class TrainConfig:
     """
 
     pulses: PulseConfig = field(default_factory=PulseConfig)
-    policy: QuantPolicy = field(default_factory=QuantPolicy)
+    policy: QuantPolicy = POLICY
     batch: int = 256
     float_stage: Stage = field(default_factory=lambda: Stage("float", 700, 5e-3))
     twin_stage: Stage = field(default_factory=lambda: Stage("quantization-aware", 1800, 6e-3))
@@ -67,13 +67,6 @@ class TrainConfig:
             raise UsageError(f"pulses of {self.pulses.samples} samples", expected=f"{SAMPLES}, as the network takes")
         if self.batch < 2 or self.threads < 1:
             raise UsageError(f"batch {self.batch}, threads {self.threads}", expected="batch >= 2, threads >= 1")
-
-    @property
-    def weight_bits(self) -> int:
-        """Bits of the twin's weights."""
-        if self.policy.weight_bits is None:
-            raise UsageError("a policy that leaves weights real", expected="weight_bits of 2 to 8")
-        return self.policy.weight_bits
 
     def shortened(self, factor: float) -> TrainConfig:
         """The same recipe with all stages this much shorter, for trials and tests."""
@@ -95,11 +88,11 @@ def train(config: TrainConfig | None = None, *, progress: Progress | None = None
     """
     config = config or TrainConfig()
     total = config.float_stage.steps + config.twin_stage.steps
-    exponent, bits = -config.pulses.adc_bits, config.weight_bits
+    exponent = -config.pulses.adc_bits
     with _torch_settings(config), ThreadPoolExecutor(1) as pool:
         first = _batch(config, np.random.default_rng([config.seed, 0]))[0]
         real = PulseNet()
-        twin = QuantPulseNet(replace(config.policy, weight_bits=None), exponent)
+        twin = QuantPulseNet(config.policy, exponent, real_weights=True)
         quantized = QuantPulseNet(config.policy, exponent)
         spread_channels(real, first, top=1.0)
         spread_channels(twin, first, top=0.5)
@@ -112,7 +105,7 @@ def train(config: TrainConfig | None = None, *, progress: Progress | None = None
             done += stage.steps
         mean, spread = _units(config.pulses)
         pulses = simulate(config.pulses, config.rounding_pulses, np.random.default_rng([config.seed, 3]))
-        round_network(twin, quantized, pulses, mean, spread, bits=bits)
+        round_network(twin, quantized, pulses, mean, spread)
         trained = TrainedPulse(config.pulses, real, quantized)
         trained.to_units(mean, spread, pulses)
     return trained

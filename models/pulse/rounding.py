@@ -30,8 +30,6 @@ def round_network(
     pulses: Pulses,
     mean: tuple[float, float],
     spread: tuple[float, float],
-    *,
-    bits: int,
 ) -> None:
     """Fill `quantized` with the weights of `real`, rounded so that each layer makes up for its own errors.
 
@@ -47,7 +45,9 @@ def round_network(
     x = to_real(pulses.config, pulses.samples)
     _use_whole_range(real, x)
     layers = list(zip(real.layers, quantized.layers, strict=True))
-    for (source, target), activation in zip(layers[:-1], quantized.activations, strict=True):
+    for (source, target), activation, bits in zip(
+        layers[:-1], quantized.activations, quantized.weight_bits, strict=False
+    ):
         is_conv = source.weight.dim() == 3
         rows = _patches(x) if is_conv else x.flatten(1)
         every = max(1, len(rows) // _ROWS)
@@ -58,7 +58,7 @@ def round_network(
         w = target.quant_weight().value
         sums = F.conv1d(x, w, bias, STRIDE, PADDING) if is_conv else F.linear(x.flatten(1), w, bias)
         x = activation(sums).value
-    _fit_readout(x, quantized, pulses, np.array(mean), np.array(spread), bits)
+    _fit_readout(x, quantized, pulses, np.array(mean), np.array(spread), quantized.weight_bits[-1])
 
 
 def _use_whole_range(real: QuantPulseNet, x: Tensor) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from edgeconv.errors import UsageError
 from edgeconv.quantize.compensated import input_moments, round_weights
-from edgeconv.quantize.policy import QuantPolicy
+from edgeconv.quantize.grid import GridLayers
 
 pytestmark = pytest.mark.needs_torch
 
@@ -23,7 +23,7 @@ def correlated_inputs(n: int) -> torch.Tensor:
 @pytest.mark.parametrize("bits", [3, 4, 8])
 def test_rounded_weights_are_those_the_layer_quantizes_to_itself(bits: int) -> None:
     x = correlated_inputs(24)
-    layer = QuantPolicy(weight_bits=bits).linear(24, 7)
+    layer = GridLayers(weight_bits=bits).linear(24, 7)
     weight, bias = torch.randn(7, 24), torch.randn(7)
     rounded, fitted = round_weights(weight, bias, input_moments(x), bits=bits)
     with torch.no_grad():

@@ -19,8 +19,8 @@ from torch import nn
 from edgeconv.errors import UnsupportedModelError, UsageError
 from edgeconv.importer import read_onnx
 from edgeconv.integer import lower
-from edgeconv.quantize import IntegerInput, QuantPolicy, export_float, export_qcdq, export_qonnx
-from edgeconv.quantize.policy import integers
+from edgeconv.quantize import IntegerInput, export_float, export_qcdq, export_qonnx
+from edgeconv.quantize.grid import GridLayers, integers
 from edgeconv.reference import run
 
 pytestmark = pytest.mark.needs_torch
@@ -31,7 +31,7 @@ class Tiny(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        policy = QuantPolicy()
+        policy = GridLayers()
         self.layer, self.relu = policy.conv1d(2, 3, 3, padding=1), policy.relu()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -71,7 +71,7 @@ class Growing(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        policy = QuantPolicy()
+        policy = GridLayers()
         self.layer = brevitas_layers.QuantConvTranspose2d(
             3, 5, 4, stride=2, padding=1, weight_quant=Int8WeightPerChannelFloat
         )

@@ -10,16 +10,16 @@ import torch
 from torch import nn
 
 from edgeconv.errors import EdgeconvError, UsageError
-from edgeconv.quantize import QuantPolicy, Stage, TrainingProgress, fit
+from edgeconv.quantize import Stage, TrainingProgress, fit
+from edgeconv.quantize.grid import GridLayers, integers
 from edgeconv.quantize.optimizer import SOAP
-from edgeconv.quantize.policy import integers
 
 pytestmark = pytest.mark.needs_torch
 
 
 @pytest.mark.parametrize("bits", [2, 4, 8])
 def test_activations_round_half_even_and_saturate(bits: int) -> None:
-    relu = QuantPolicy(activation_bits=bits).relu().eval()
+    relu = GridLayers(activation_bits=bits).relu().eval()
     step, largest = 2.0**-bits, 2**bits - 1
     x = torch.tensor([-1.0, 0.5 * step, 1.5 * step, 2.5 * step, (largest - 0.4) * step, 7.0])
     found = relu(x)
@@ -28,14 +28,14 @@ def test_activations_round_half_even_and_saturate(bits: int) -> None:
 
 
 def test_activations_pass_gradients_inside_their_range_only() -> None:
-    relu = QuantPolicy(noise_in_training=False).relu().train()
+    relu = GridLayers(noise_in_training=False).relu().train()
     x = torch.tensor([-0.1, 0.3, 0.99, 1.2], requires_grad=True)
     relu(x).value.sum().backward()
     assert x.grad.tolist() == [0, 1, 1, 0]
 
 
 def test_noise_replaces_rounding_in_training_only() -> None:
-    relu = QuantPolicy().relu()
+    relu = GridLayers().relu()
     x = torch.full((20_000,), 0.3017)
     torch.manual_seed(0)
     error = (relu.train()(x).value - x) * 256
@@ -50,7 +50,7 @@ def test_noise_replaces_rounding_in_training_only() -> None:
 @pytest.mark.parametrize("bits", [2, 4, 8])
 def test_weights_are_symmetric_integers_per_output_channel(bits: int) -> None:
     torch.manual_seed(1)
-    layer = QuantPolicy(weight_bits=bits).conv1d(3, 5, 7)
+    layer = GridLayers(weight_bits=bits).conv1d(3, 5, 7)
     with torch.no_grad():
         layer.weight[2] *= 40
         layer.weight[4] = 0
@@ -63,7 +63,7 @@ def test_weights_are_symmetric_integers_per_output_channel(bits: int) -> None:
 
 def test_bias_is_an_integer_at_the_scale_of_the_accumulator() -> None:
     torch.manual_seed(2)
-    layer = QuantPolicy().linear(6, 4).eval()
+    layer = GridLayers().linear(6, 4).eval()
     x = integers(torch.randint(-9, 9, (5, 6)) / 64, torch.tensor(2.0**-6), bits=16, training=False)
     scale = layer.quant_weight().scale.flatten() / 64
     sums = layer(x) / scale
@@ -72,7 +72,7 @@ def test_bias_is_an_integer_at_the_scale_of_the_accumulator() -> None:
 
 def test_bit_widths_out_of_reach_are_refused() -> None:
     with pytest.raises(UsageError, match="weight_bits = 9\n  expected: 2 to 8 bits"):
-        QuantPolicy(weight_bits=9)
+        GridLayers(weight_bits=9)
 
 
 def badly_conditioned(optimizer: type[torch.optim.Optimizer], steps: int) -> float:

@@ -18,9 +18,9 @@ from onnx import TensorProto, numpy_helper
 from edgeconv.errors import InputError
 from edgeconv.importer import read_onnx
 from edgeconv.models import pulse
-from edgeconv.models.pulse.network import PulseNet, QuantPulseNet, spread_channels
+from edgeconv.models.pulse.network import POLICY, PulseNet, QuantPulseNet, spread_channels
 from edgeconv.models.pulse.trained import to_real
-from edgeconv.quantize import QuantPolicy, Stage, TrainingProgress
+from edgeconv.quantize import Stage, TrainingProgress
 
 pytestmark = pytest.mark.needs_torch
 STEPS = 4
@@ -69,7 +69,7 @@ def test_the_network_has_the_cost_that_is_quoted() -> None:
 
 
 def test_float_network_and_twin_share_names_and_shapes_of_parameters() -> None:
-    twin = QuantPulseNet(QuantPolicy(), -12)
+    twin = QuantPulseNet(POLICY, -12)
     shapes = {name: value.shape for name, value in PulseNet().named_parameters()}
     assert {name: value.shape for name, value in twin.named_parameters()} == shapes
 
