@@ -41,13 +41,13 @@ ALLOWED: dict[str, set[str]] = {
     "bench": BASE | MACHINE | LOWERING | RUNNING | {"verify"},
     "deploy": BASE | RUNNING,
     "quantize": BASE | MACHINE | LOWERING | RUNNING | {"verify"},
-    "search": BASE | MACHINE | LOWERING | RUNNING | {"verify", "quantize"},
+    "search": BASE | MACHINE | LOWERING | RUNNING | {"verify", "bench", "quantize", "api"},
     "report": BASE | MACHINE | LOWERING | RUNNING | {"verify", "quantize"},
     "doctor": BASE | MACHINE,
-    "api": BASE | MACHINE | LOWERING | RUNNING | {"verify", "quantize", "search", "report", "bench"},
+    "api": BASE | MACHINE | LOWERING | RUNNING | {"verify", "quantize", "report", "bench"},
     "demo": BASE | RUNNING | {"verify", "bench", "quantize", "api"},
     "public": BASE | {"api"},
-    "models": BASE | {"quantize", "public"},
+    "models": BASE | {"quantize", "search", "public"},
     "cli": BASE
     | MACHINE
     | LOWERING
