@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,6 +153,17 @@ class Isa:
     def pack_words(self, vectors: Sequence[Any]) -> Any:
         """Two int32 vectors, saturated to int16, as one vector in the same order."""
         raise TypeError(f"{self.name} has no vectors")
+
+    def lookup(self, build: Any, label: str, table: NDArray[np.int64]) -> Callable[[Any], Any]:
+        """What gives the entries of a table of 64, all in [0, 2¹⁶), for an int32 vector of indices.
+
+        Bits of an index above the lowest six do not count.
+
+        Args:
+            label: of the constant.
+        """
+        view = build.constant(label, table.astype(np.int32))
+        return lambda indices: view.gather(indices & (len(table) - 1), self.lanes)
 
     def multiply_words(self, a: Any, b: Any) -> Any:
         """Products of two int16 vectors of `lanes` lanes, as int32."""
