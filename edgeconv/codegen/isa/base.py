@@ -70,8 +70,12 @@ class Dot(ABC):
         """Group `index` of what `activations` gave, as `accumulate` takes it; binds it."""
         return loaded
 
-    def joined(self, low: Any, high: Any) -> Any:
-        """Activations with the group of `low` in the lower half of the lanes and that of `high` in the upper half."""
+    def joined(self, low: Any, high: Any, upper: Any) -> Any:
+        """Activations with the group of `low` in the lower half of the lanes and that of `high` in the upper half.
+
+        Args:
+            upper: int32 vector, all bits set in the upper half, none in the lower one.
+        """
         raise TypeError(f"{self.name} does not join halves")
 
     def arranged(self, weights: NDArray[np.int64]) -> NDArray[np.int64]:
