@@ -1,5 +1,6 @@
 """edgeconv turns a quantized network into one integer program and runs it bit for bit the same on every target.
 
+    edgeconv.quantize("pulse.float.onnx", "pulse.onnx", calibration="samples.npz")
     artifact = edgeconv.compile("pulse.onnx", target="cpu", output="pulse.edge")
     runner = edgeconv.load("pulse.edge")
     y = runner(x)
@@ -19,14 +20,15 @@ from edgeconv.errors import EdgeconvError
 
 if TYPE_CHECKING:
     from edgeconv.api import compile_model as compile
-    from edgeconv.api import load, verify
+    from edgeconv.api import load, quantize, verify
 
-__all__ = ["EdgeconvError", "__version__", "compile", "load", "verify"]
+__all__ = ["EdgeconvError", "__version__", "compile", "load", "quantize", "verify"]
 
 # public name -> (module, name there)
 _LAZY = {
     "compile": ("edgeconv.api", "compile_model"),
     "load": ("edgeconv.api", "load"),
+    "quantize": ("edgeconv.api", "quantize"),
     "verify": ("edgeconv.api", "verify"),
 }
 

@@ -1,4 +1,4 @@
-"""The public functions behind `edgeconv.compile`, `load` and `verify`: thin, each stage does its own work."""
+"""The public functions behind `edgeconv.compile`, `load`, `quantize`, `verify`: thin, each stage does its own work."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from edgeconv.codegen.emit import KernelReport
     from edgeconv.integer import Certificate
     from edgeconv.ir import Program
+    from edgeconv.quantize.ptq import QuantizeReport
     from edgeconv.runtime.runner import Runner
     from edgeconv.verify import VerifyReport
 
-__all__ = ["CompileReport", "compile_model", "compile_program", "load", "verify"]
+__all__ = ["CompileReport", "compile_model", "compile_program", "load", "quantize", "verify"]
 
 GOLDEN_SAMPLES = 16
 """Enough for every kind of random input (ties, saturation, …) and small against the weights."""
@@ -321,3 +322,33 @@ def verify(artifact: str | Path, **options: Any) -> VerifyReport:
     from edgeconv.verify import verify as run_verification
 
     return run_verification(artifact, **options)
+
+
+def quantize(
+    model: Any, example_inputs: Any = None, output: str | Path | None = None, **options: Any
+) -> QuantizeReport:
+    """Quantize a float network after training, to an ONNX file that `compile` takes (docs/quantize.md).
+
+    Args:
+        model: path of a float ONNX file, or a torch module.
+        example_inputs: of a torch module: one batch, a tensor or a sequence of tensors.
+        output: file to write.
+        options: calibration, policy, evaluation, shapes, seed, progress: see `edgeconv.quantize.ptq.quantize_onnx`.
+
+    Raises:
+        UsageError: a module without example inputs, or a file with them.
+        EdgeconvError: see `edgeconv.quantize.ptq.quantize_onnx`.
+    """
+    is_file = isinstance(model, (str, Path))
+    if is_file != (example_inputs is None):
+        found = "a file with example_inputs" if is_file else "a module without example_inputs"
+        raise UsageError(
+            found, expected="edgeconv.quantize(path, ...) or edgeconv.quantize(module, example_inputs, ...)"
+        )
+    if is_file:
+        from edgeconv.quantize.ptq import quantize_onnx
+
+        return quantize_onnx(model, output, **options)
+    from edgeconv.quantize.ptq.torch_module import quantize_module  # needs torch
+
+    return quantize_module(model, example_inputs, output, **options)

@@ -20,13 +20,14 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 
 # What each part may import. `cpu_features` and `targets` describe machines and stand beside `ir` at the bottom.
-BASE = {"errors", "_version"}
+BASE = {"errors", "_version", "_package_call"}
 MACHINE = {"cpu_features", "targets"}
 LOWERING = {"ir", "importer", "integer", "reference", "codegen", "hw"}
 RUNNING = {"artifact", "runtime"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "_version": set(),
+    "_package_call": set(),
     "cpu_features": set(),
     "targets": BASE | {"cpu_features"},
     "ir": {"errors"},

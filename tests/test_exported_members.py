@@ -13,7 +13,7 @@ from edgeconv import errors
 
 
 def test_public_names() -> None:
-    assert edgeconv.__all__ == ["EdgeconvError", "__version__", "compile", "load", "verify"]
+    assert edgeconv.__all__ == ["EdgeconvError", "__version__", "compile", "load", "quantize", "verify"]
     assert set(edgeconv.__all__) <= set(dir(edgeconv))
 
 

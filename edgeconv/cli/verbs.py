@@ -12,6 +12,7 @@ VERBS: dict[str, str] = {
     "doctor": "Check this machine: Python, packages, compilers, CPU.",
     "targets": "List the targets, or show one.",
     "inspect": "Show what an artifact or a model holds.",
+    "quantize": "Quantize a float ONNX model after training.",
     "compile": "Compile a quantized ONNX model into an artifact.",
     "run": "Run an artifact on the samples of a file.",
     "verify": "Check an artifact against the reference, onnxruntime and its certificates.",

@@ -27,8 +27,16 @@ _FROM_SHAPES = {"Shape": fold.shape, "Size": fold.size, "Constant": fold.constan
 
 def read(path: Path, shapes: Mapping[str, int]) -> QuantizedGraph:
     """What `edgeconv.importer.read_onnx` does."""
-    model = load(path)
-    constants = _initializers(model, path)
+    return read_model(load(path), str(path), shapes)
+
+
+def read_model(model: onnx.ModelProto, place: str, shapes: Mapping[str, int]) -> QuantizedGraph:
+    """The quantized graph of a model in memory, as `edgeconv.importer.file.load` gives it.
+
+    Args:
+        place: what to call the model in errors.
+    """
+    constants = _initializers(model, place)
     declared = declared_inputs(model)
     inputs = bind(declared, shapes, 1)
     graph = _Walk(model, constants, inputs).graph()
@@ -47,14 +55,14 @@ def _batch_symbol(declared: Sequence[InputShape], shapes: Mapping[str, int]) -> 
     return next(str(s.dimensions[0]) for s in declared if s.leads_with_symbol and s.dimensions[0] not in shapes)
 
 
-def _initializers(model: onnx.ModelProto, path: Path) -> dict[str, Value]:
+def _initializers(model: onnx.ModelProto, place: str) -> dict[str, Value]:
     constants: dict[str, Value] = {}
     for tensor in model.graph.initializer:
         try:
             constants[tensor.name] = Constant(tensor.name, numpy_helper.to_array(tensor))
         except Exception as error:
             raise ModelFileError(
-                f"{path}: the data of tensor '{tensor.name}' does not fit its shape {list(tensor.dims)}: {error}",
+                f"{place}: the data of tensor '{tensor.name}' does not fit its shape {list(tensor.dims)}: {error}",
                 expected="as many values as the shape says",
                 advice="export or download the model again; it is truncated or corrupt",
             ) from error

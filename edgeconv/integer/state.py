@@ -31,9 +31,7 @@ from edgeconv.integer.values import (
     sources,
 )
 
-ADVICE_QUANTIZE = (
-    "put a quantizer before it: train with brevitas, or quantize the float model with onnxruntime.quantization"
-)
+ADVICE_QUANTIZE = "edgeconv quantize MODEL.onnx --calibration SAMPLES.npz, or put a quantizer there in training"
 
 
 class Kind(Enum):

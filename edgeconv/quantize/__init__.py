@@ -1,6 +1,7 @@
-"""Quantization-aware training: quantization policies, the training loop, ONNX export, and what a family offers.
+"""Quantization after training (`ptq`, needs no torch) and in training: policies, the training loop, ONNX export.
 
-Needs torch and brevitas (`pip install 'edgeconv[train]'`), except for `QuantPolicy` and `edgeconv.quantize.family`.
+Training needs torch and brevitas (`pip install 'edgeconv[train]'`), except for `QuantPolicy` and
+`edgeconv.quantize.family`. The package can be called: `edgeconv.quantize(model, ...)`.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from edgeconv._package_call import let_package_be_called
 from edgeconv.quantize.family import HeldOut, ModelFamily, Progress, TrainedModel, TrainingProgress
 from edgeconv.quantize.policy import LayerBits, LayerRule, QuantPolicy
 
@@ -40,6 +42,9 @@ _LAZY = {
     "export_qonnx": "export",
     "fit": "loop",
 }
+
+
+let_package_be_called(__name__)
 
 
 def __getattr__(name: str) -> Any:

@@ -77,6 +77,8 @@ class QuantPolicy:
         activation_bits: 2 to 8, or 16.
         scales: of activations and weights: `float`, any float32 value, or `power-of-two`.
         per_channel: a scale for each output channel of a weight, or one for the whole weight.
+        symmetric_activations: post-training quantization gives activations that can be negative signed integers with
+            zero point 0; unsigned ones with any zero point otherwise.
         learn_scales: training moves the scales of activations (LSQ); they stay as calibrated otherwise.
         calibration: how the range of an activation is found from samples: `percentile` of the magnitudes, the range of
             least mean square error (`mse`), or `minmax`.
@@ -88,6 +90,7 @@ class QuantPolicy:
     activation_bits: int = 8
     scales: str = "float"
     per_channel: bool = True
+    symmetric_activations: bool = False
     learn_scales: bool = True
     calibration: str = "percentile"
     percentile: float = 99.99

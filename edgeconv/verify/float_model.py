@@ -19,11 +19,14 @@ Array = NDArray[np.generic]
 
 
 @dataclass
-class _Power:
+class SignalNoise:
+    """Sums of squares of exact values and of the errors of approximate ones, from any number of pieces."""
+
     signal: float = 0.0
     noise: float = 0.0
 
     def add(self, exact: NDArray[np.float64], approximate: NDArray[np.float64]) -> None:
+        """Take in arrays of one shape."""
         self.signal += float((exact**2).sum())
         self.noise += float(((exact - approximate) ** 2).sum())
 
@@ -54,8 +57,8 @@ class FloatModel:
             if node is not None and node.inputs[0] in known and isinstance(quantizer, Quantizer):
                 self._layers[operator.output] = (node.inputs[0], quantizer)
         self.peer.also({value for value, _ in self._layers.values()})
-        self._power = {name: _Power() for name in self._layers}
-        self._outputs = {name: _Power() for name in program.outputs}
+        self._power = {name: SignalNoise() for name in self._layers}
+        self._outputs = {name: SignalNoise() for name in program.outputs}
         self._largest = dict.fromkeys(program.outputs, 0.0)
         self._agree = {name: [0, 0] for name in program.outputs}
         self._program = program

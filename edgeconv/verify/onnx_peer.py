@@ -21,7 +21,7 @@ class OnnxPeer:
     """A model in onnxruntime, one thread.
 
     Args:
-        model: path of the ONNX file.
+        model: path of the ONNX file, or the model itself.
         optimized: all graph optimizations on, or all off. Off is nearest to what the file says.
         layers: also return the output of every node that quantizes.
 
@@ -29,9 +29,10 @@ class OnnxPeer:
         ToolError: onnxruntime cannot run the model (custom QONNX operators, for instance).
     """
 
-    def __init__(self, model: Path, *, optimized: bool, layers: bool = False) -> None:
-        self._model = model
-        self._proto = onnx.load(str(model))
+    def __init__(self, model: Path | onnx.ModelProto, *, optimized: bool, layers: bool = False) -> None:
+        self._model = model if isinstance(model, Path) else model.graph.name or "the model"
+        self._proto = onnx.ModelProto()
+        self._proto.CopyFrom(onnx.load(str(model)) if isinstance(model, Path) else model)
         self._proto.ir_version = min(self._proto.ir_version, 13)  # the newest that onnxruntime 1.31 reads
         self._optimized = optimized
         self.outputs = [value.name for value in self._proto.graph.output]

@@ -14,7 +14,6 @@ from tests.generate.builder import Builder
 from tests.generate.resampled import resize_linear
 from tests.generate.rows import normalize, softmax
 from tests.generate.scales import random_grid, random_linear, spread_values
-from tests.generate.scans import selective_scan
 from tests.generate.transposed import conv_transpose
 
 _MAX_BIAS = 4000
@@ -316,7 +315,6 @@ LAYERS: dict[str, Callable[[Builder], None]] = {
     "argmax": argmax,
     "softmax": softmax,
     "normalize": normalize,
-    "selective_scan": selective_scan,
     "table": table,
     "concat": concat,
     "slice": slice_,
@@ -336,6 +334,6 @@ USUAL = (
     *("matmul", "flatten", "mul", "avg_pool", "max_pool", "table", "requant") * 2,
     *("add",) * 4,
     *("dynamic_matmul", "concat", "slice", "pad", "transpose", "reshape", "resize", "resize_linear", "cast"),
-    *("reduce_sum", "reduce_extreme", "argmax", "softmax", "normalize", "selective_scan"),
+    *("reduce_sum", "reduce_extreme", "argmax", "softmax", "normalize"),
 )
 """Layers as often as they are drawn."""

@@ -1,0 +1,1 @@
+"""Post-training quantization tried on architectures that are not this project's own."""
