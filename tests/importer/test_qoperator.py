@@ -165,7 +165,7 @@ def test_dequantized_sums_are_scaled(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("nodes", "kind", "text"),
     [
-        ("a, b, c = DynamicQuantizeLinear(x)\ny = Cast<to=1>(a)", UnsupportedModelError, "quantize_static"),
+        ("a, b, c = DynamicQuantizeLinear(x)\ny = Cast<to=1>(a)", UnsupportedModelError, "edgeconv quantize"),
         (
             "y = com.microsoft.QLinearSigmoid(x, xs, bad, xs, xz)",
             QuantizationError,
