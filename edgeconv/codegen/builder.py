@@ -84,9 +84,14 @@ class View:
     layout: Layout
     origin: Expr = 0
 
+    @property
+    def start(self) -> Expr:
+        """Elements from the start of the memory to that of the tensor."""
+        return self.origin
+
     def offset(self, indices: Sequence[Expr]) -> Expr:
         """Element offset of a logical position from the start of the memory."""
-        return self.origin + self.layout.offset(indices)
+        return self.start + self.layout.offset(indices)
 
     def load(self, indices: Sequence[Expr], dtype: str = "int32") -> Expr:
         """The value (storage bias removed) at a logical position, as a scalar of `dtype`."""
@@ -102,11 +107,11 @@ class View:
 
     def vload(self, offset: Expr, lanes: int) -> Expr:
         """`lanes` stored elements, `offset` elements from the start of the tensor's memory (not from `layout.base`)."""
-        return self.memory.load(self.layout.storage.element, self.origin + offset, lanes)
+        return self.memory.load(self.layout.storage.element, self.start + offset, lanes)
 
     def vstore(self, offset: Expr, value: Expr, lanes: int) -> None:
         """Write `lanes` stored elements, `offset` elements from the start of the tensor's memory."""
-        self.memory.store(self.layout.storage.element, self.origin + offset, value, lanes)
+        self.memory.store(self.layout.storage.element, self.start + offset, value, lanes)
 
 
 class Builder:

@@ -6,7 +6,7 @@ from edgeconv.codegen.builder import Builder, View, const
 from edgeconv.codegen.layout import Layout
 from edgeconv.codegen.tir import Expr
 
-__all__ = ["fill", "fill_halo"]
+__all__ = ["fill", "fill_halo", "halo_runs"]
 
 
 def fill_halo(build: Builder, view: View) -> None:
@@ -19,12 +19,12 @@ def fill_halo(build: Builder, view: View) -> None:
     per_sample = layout.size // samples
     with build.loop(samples) as sample:
         start = sample * per_sample
-        for offset, repeats, stride, count in _halo_runs(layout, per_sample):
+        for offset, repeats, stride, count in halo_runs(layout, per_sample):
             with build.parallel(repeats) as row:
                 fill(build, view, start + offset + row * stride, count, stored)
 
 
-def _halo_runs(layout: Layout, per_sample: int) -> list[tuple[int, int, int, int]]:
+def halo_runs(layout: Layout, per_sample: int) -> list[tuple[int, int, int, int]]:
     """(offset, repeats, stride, count) of the runs of halo elements of one sample."""
     channels = layout.shape[1]
     width = layout.shape[-1] * channels

@@ -37,5 +37,6 @@ POLICY_OF_ISA = {
     "avx512vnni": FMA,
     "neon": FMA,
     "neon+dotprod": FMA,
+    "cuda": FMA,
 }
 """The policy that each instruction set follows; targets with the same policy share one certificate."""

@@ -120,6 +120,7 @@ class Isa:
         multiplies_words: `multiply_words` and an addition are one instruction.
         dots: dot products; of those that fit activations and weights the first is taken.
         plain: C source, with no vectors of elements, and with weights of its own, in the order of the program.
+        gpu: many threads, each with scalars of its own (edgeconv.codegen.cuda).
         dense_dots: such that convolutions prefer, even if uint8 activations have to be widened first.
     """
 
@@ -135,6 +136,7 @@ class Isa:
     multiplies_words: bool = False
     dots: tuple[Dot, ...] = ()
     plain: bool = False
+    gpu: bool = False
     dense_dots: tuple[Dot, ...] = ()
 
     def dot(self, activation: str, least_weight: int, most_weight: int) -> Dot | None:

@@ -42,7 +42,7 @@ def _reads(phase: Phase) -> tuple[int, ...]:
     return phase.offsets or (0,)
 
 
-@kernel(ops.ConvTranspose, "conv_transpose.scalar", fuses=True)
+@kernel(ops.ConvTranspose, "conv_transpose.scalar", fuses=True, parallel=True)
 def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.ConvTranspose)
@@ -54,7 +54,7 @@ def _emit(build: Builder, step: Step) -> str:
     x, finish = build.view(operator.x), ScalarFinish(build, step)
     samples, outputs, *spatial = step.type(operator.output).shape
     window, extents = operator.window(step.type(operator.w)), step.type(operator.x).shape[2:]
-    with build.nest([samples, *spatial, outputs]) as (sample, *position, channel):
+    with build.parallel_nest([samples, *spatial, outputs]) as (sample, *position, channel):
         acc = build.local(element, 1)
         acc.store(element, 0, biases.load([channel], element))
         group = channel // (outputs // operator.groups) if operator.groups > 1 else 0

@@ -19,9 +19,11 @@ from edgeconv.ir import Grid, Rounding
 from edgeconv.ir import operators as ops
 from edgeconv.ir.forms import MAGIC_F32, MAGIC_F32_BITS
 
+__all__ = ["LARGEST", "quantized"]
+
 _NARROW = ("uint8", "int16")
 _MOST_SHUFFLED_CHANNELS = 16
-_LARGEST = 1 << 21
+LARGEST = 1 << 21
 """Rounded values stay below 2²², where adding the magic number rounds to an integer."""
 
 
@@ -37,7 +39,7 @@ def _can_quantize(isa: Isa, step: Step) -> bool:
     return (
         ordered
         and step.layout(step.output).storage.element in _NARROW
-        and bounds < _LARGEST
+        and bounds < LARGEST
         and (channels or not per_channel)
     )
 
@@ -87,7 +89,7 @@ def _plane(
         with build.parallel(whole) as index:
             at = index * lanes + done
             loaded = x.memory.load("float32", source + at, lanes)
-            stored = _quantized(
+            stored = quantized(
                 operator,
                 loaded,
                 tirx.Broadcast(scale, lanes) if lanes > 1 else scale,
@@ -110,8 +112,8 @@ def _vector(element: str, lanes: int) -> str:
     return element if lanes == 1 else f"{element}x{lanes}"
 
 
-def _quantized(operator: ops.Quantize, x: Expr, scale: Expr, lanes: int, zero: int) -> Expr:
-    """int32 vector of stored numbers."""
+def quantized(operator: ops.Quantize, x: Expr, scale: Expr, lanes: int, zero: int) -> Expr:
+    """int32 scalar or vector of stored numbers."""
     grid, floats, integers = operator.grid, _vector("float32", lanes), _vector("int32", lanes)
     # x != x would be simplified away: a NaN is found by its bits.
     x = bind(x)

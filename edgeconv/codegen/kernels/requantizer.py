@@ -99,10 +99,11 @@ class Requantizer:
     def scalar(self, acc: Expr, channel: Expr) -> Expr:
         """The value, an int32 scalar, for an int32 or int64 accumulator of `channel` (its index along the axis)."""
         channel = channel if self._per_channel else 0
-        wide = bind(acc.astype("int64"))
+        element = self._accumulator_element(acc)
+        wide = bind(acc.astype(element))
         for at, delta in self._fixes:
-            matches = tirx.EQ(wide, at.load([channel], "int64"))
-            wide = bind(wide + tirx.Select(matches, delta.load([channel], "int64"), const(0, "int64")))
+            matches = tirx.EQ(wide, at.load([channel], element))
+            wide = bind(wide + tirx.Select(matches, delta.load([channel], element), const(0, element)))
         if len(self._kinds) == 1:
             return bind(self._emitters[self._kinds[0]](wide, channel))
         result = self._build.local("int32", 1)
@@ -112,11 +113,20 @@ class Requantizer:
                 result.store("int32", 0, self._emitters[kind](wide, channel))
         return bind(result.load("int32", 0))
 
-    def clipped(self, rounded: Expr) -> Expr:
-        """Zero point and clip, for a rounded int64."""
-        lo, hi = (const(bound - self._grid.zero_point, "int64") for bound in (self._grid.lo, self._grid.hi))
-        inside = tirx.max(tirx.min(rounded, hi), lo)
-        return (inside + const(self._grid.zero_point, "int64")).astype("int32")
+    def _accumulator_element(self, acc: Expr) -> str:
+        """GPUs take twice as long for integers of 64 bits: where a float form is all there is, 32 are kept."""
+        small = str(acc.ty.dtype) == "int32" and all(kind in _FLOAT_FORMS for kind in self._kinds)
+        return "int32" if self._build.isa.gpu and small else "int64"
+
+    def clipped(self, rounded: Expr, *, small: bool = False) -> Expr:
+        """Zero point and clip, for a rounded int64, or (`small`) one in which a float form has left 32 bits."""
+        grid = self._grid
+        narrow = small and self._build.isa.gpu and -(1 << 30) < grid.lo - grid.zero_point and grid.hi < 1 << 30
+        narrow = narrow and abs(grid.zero_point) < 1 << 30
+        element = "int32" if narrow else "int64"
+        lo, hi = (const(bound - grid.zero_point, element) for bound in (grid.lo, grid.hi))
+        inside = tirx.max(tirx.min(rounded.astype(element), hi), lo)
+        return (inside + const(grid.zero_point, element)).astype("int32")
 
     def cell(self) -> Memory:
         """One int32 in a register."""
@@ -162,7 +172,7 @@ def _fma_f32(requantizer: Requantizer, forms: Sequence[FmaF32 | None]) -> Callab
         factor = factors.load([channel], "float32")
         shifted = _fma("float32", acc.astype("float32"), factor, const(MAGIC_F32, "float32"))
         rounded = tirx.reinterpret("int32", shifted) - const(MAGIC_F32_BITS)
-        return requantizer.clipped(rounded.astype("int64"))
+        return requantizer.clipped(rounded, small=True)
 
     return emit
 
@@ -176,7 +186,7 @@ def _fma_offset_f32(requantizer: Requantizer, forms: Sequence[FmaOffsetF32 | Non
             "float32", acc.astype("float32"), factors.load([channel], "float32"), offsets.load([channel], "float32")
         )
         rounded = tirx.reinterpret("int32", value + const(MAGIC_F32, "float32")) - const(MAGIC_F32_BITS)
-        return requantizer.clipped(rounded.astype("int64"))
+        return requantizer.clipped(rounded, small=True)
 
     return emit
 
@@ -191,7 +201,7 @@ def _fma_f64(requantizer: Requantizer, forms: Sequence[FmaF64 | None]) -> Callab
     def emit(acc: Expr, channel: Expr) -> Expr:
         factor, addend = factors.load([channel], "float64"), inner.load([channel], "float64")
         value = _fma("float64", acc.astype("float64"), factor, addend) + outer.load([channel], "float64")
-        return requantizer.clipped(tirx.reinterpret("int64", value).astype("int32").astype("int64"))
+        return requantizer.clipped(tirx.reinterpret("int64", value).astype("int32"), small=True)
 
     return emit
 
@@ -325,6 +335,7 @@ def divided(total: Expr, denominator: Expr, *, half_even: bool) -> Expr:
     return floor + tirx.Select(up, one, zero)
 
 
+_FLOAT_FORMS = (FmaF32, FmaOffsetF32, FmaF64)
 _EMITTERS: dict[type, Callable[..., Callable[[Expr, Expr], Expr]]] = {
     FmaF32: _fma_f32,
     FmaOffsetF32: _fma_offset_f32,

@@ -17,7 +17,7 @@ from edgeconv.ir import operators as ops
 __all__: list[str] = []
 
 
-@kernel(ops.ResizeLinear, "resize_linear.scalar", fuses=True)
+@kernel(ops.ResizeLinear, "resize_linear.scalar", fuses=True, parallel=True)
 def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.ResizeLinear)

@@ -1,0 +1,41 @@
+"""How a program is spread over a GPU: whole networks in a block, or each step over all blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgeconv.codegen.cuda.builder import arena_stride
+from edgeconv.codegen.plan import Plan
+
+__all__ = ["SHARED_BYTES", "Shape", "choose_shape"]
+
+SHARED_BYTES = 48 << 10
+"""Shared memory that every block has on every GPU without asking for more (CUDA C++ Programming Guide, table of
+compute capabilities)."""
+_MOST_SAMPLES = 16
+"""Rows of a tensor-core tile: so many samples fill one in a fully connected layer."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Threads and memory of the kernels.
+
+    Attributes:
+        whole: the network is one kernel, of which each block takes `samples` samples, with their arenas in shared
+            memory; else every step is a kernel of its own over one sample per row of the grid, with arenas in global
+            memory.
+        threads: of a block, a multiple of 32.
+        samples: of a block.
+    """
+
+    whole: bool
+    threads: int
+    samples: int = 1
+
+
+def choose_shape(plan: Plan) -> Shape:
+    """As many samples to a block as fit its shared memory, or steps over all blocks where none fits."""
+    samples = min(_MOST_SAMPLES, SHARED_BYTES // arena_stride(plan))
+    if samples == 0:
+        return Shape(whole=False, threads=128)
+    return Shape(whole=True, threads=256 if samples >= 8 else 128, samples=samples)
