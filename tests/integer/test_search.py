@@ -130,7 +130,7 @@ def test_outputs_too_wide_to_list_are_exact_by_construction_or_refused() -> None
 
 
 def test_every_instruction_set_has_a_policy() -> None:
-    assert POLICY_OF_ISA.keys() == {"generic", "avx2", "avxvnni", "avx512vnni", "neon", "neon+dotprod"}
+    assert POLICY_OF_ISA.keys() == {"generic", "avx2", "avxvnni", "avx512vnni", "neon", "neon+dotprod", "cuda"}
     assert POLICIES == {"generic": GENERIC, "fma": FMA}
 
 

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edgeconv import reference
-from edgeconv.codegen import generate
+from edgeconv.codegen import GeneratedCode, generate
+from edgeconv.codegen.cuda import generate_loops
+from edgeconv.codegen.cuda.shape import Shape
+from edgeconv.codegen.isa.cuda import CUDA
 from edgeconv.errors import ProgramError
 from edgeconv.integer import POLICY_OF_ISA, Policy
-from edgeconv.ir import from_text, to_text
+from edgeconv.ir import Program, from_text, to_text
 from edgeconv.ir.forms import ProvedForms
 from tests.generate import Case
 from tests.random_graphs.emulated import run_emulated
@@ -31,6 +34,7 @@ class Graph:
         at_start, odd: where the user's arrays lie against their guard pages.
         threads: that share the code, or 0 for code of one thread.
         machine: what it is compiled for and run on; the same for all graphs that are compared together.
+        shape, backwards: of the loops that stand for a GPU's threads (isa "cuda").
     """
 
     name: str
@@ -42,6 +46,8 @@ class Graph:
     odd: int = 0
     threads: int = 0
     machine: Machine = HOST
+    shape: Shape | None = None
+    backwards: bool = False
 
 
 @dataclass
@@ -58,7 +64,7 @@ class Compared:
         graph = self.graph
         lines = [
             f"{graph.name}: turn={graph.turn}, fuse={graph.fuse}, threads={graph.threads}",
-            f"at_start={graph.at_start}, odd={graph.odd}",
+            f"at_start={graph.at_start}, odd={graph.odd}, shape={graph.shape}, backwards={graph.backwards}",
             *self.differences,
             *(f"{isa}: %{name}: {f.forms!r:.300}" for isa, fs in self.forms.items() for name, f in fs.items()),
             to_text(graph.case.program),
@@ -95,14 +101,20 @@ def _compile(compared: Compared) -> list[Call]:
             if policy not in proved:
                 proved[policy] = proved_forms(program, isa, graph.turn)
             compared.forms[isa] = proved[policy]
-            how = {"fuse": graph.fuse, "shared": graph.threads > 0}
-            code = generate(program, proved[policy], isa, architecture=graph.machine.architecture, **how)
+            code = _generate(graph, program, proved[policy], isa)
             calls.append(Call(program, code, graph.case.inputs, graph.at_start, graph.odd, graph.threads))
         except ProgramError as error:
             compared.refusals.append(f"{isa}: {error}")
         except Exception as error:  # whatever else happens must name the graph
             compared.differences.append(f"{isa}: {_where(error)}{type(error).__name__}: {error}")
     return calls
+
+
+def _generate(graph: Graph, program: Program, forms: Mapping[str, ProvedForms], isa: str) -> GeneratedCode:
+    if isa == CUDA.name:
+        return generate_loops(program, forms, fuse=graph.fuse, shape=graph.shape, backwards=graph.backwards)
+    architecture, shared = graph.machine.architecture, graph.threads > 0
+    return generate(program, forms, isa, architecture=architecture, fuse=graph.fuse, shared=shared)
 
 
 def _where(error: BaseException) -> str:

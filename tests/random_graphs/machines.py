@@ -21,5 +21,7 @@ class Machine:
 
 
 HOST = Machine(host_architecture(), supported_isas())
+LOOPS = Machine(host_architecture(), ("cuda",))
+"""Kernels of a GPU with loops in the places of its threads."""
 ARM = Machine("aarch64", ("generic", "neon", "neon+dotprod"), emulated=True)
-MACHINES = {"host": HOST, "arm": ARM}
+MACHINES = {"host": HOST, "arm": ARM, "cuda": LOOPS}

@@ -125,15 +125,13 @@ def generate_loops(
 
     plan, shape = _planned(program, forms, fuse, shape)
     blob, symbol = Blob(), "edge_main_cuda"
-    function, scratch_bytes = emit_loops(plan, blob, shape, symbol, backwards=backwards)
+    emitted = emit_loops(plan, blob, shape, symbol, backwards=backwards)
     with_fma = next((isa for isa in ("avx2", "neon") if isa in supported_isas()), "generic")
-    code = compile_function(function, symbol, find_isa(with_fma, host_architecture()))
-    return GeneratedCode("cuda", symbol, code, blob.bytes(), scratch_bytes, dict(blob.sections), ())
+    code = compile_function(emitted.function, symbol, find_isa(with_fma, host_architecture()))
+    return GeneratedCode("cuda", symbol, code, blob.bytes(), emitted.scratch_bytes, dict(blob.sections), emitted.report)
 
 
-def _planned(
-    program: Program, forms: Mapping[str, ProvedForms], fuse: bool, shape: Shape | None
-) -> tuple[Plan, Shape]:
+def _planned(program: Program, forms: Mapping[str, ProvedForms], fuse: bool, shape: Shape | None) -> tuple[Plan, Shape]:
     from edgeconv.codegen.cuda.kernels import load_all as load_own
     from edgeconv.codegen.cuda.shape import choose_shape
     from edgeconv.codegen.isa.cuda import CUDA

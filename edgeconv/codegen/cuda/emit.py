@@ -1,4 +1,4 @@
-"""A program as functions of a GPU, and the same kernels as one function of a CPU, with loops in the places of threads."""
+"""A program as kernels of a GPU, and the same kernels as one function of a CPU, with loops in the places of threads."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from edgeconv.codegen.builder import Memory, bind, const
 from edgeconv.codegen.cuda.builder import ELEMENTS, CudaBuilder, Memories, arena_stride
 from edgeconv.codegen.cuda.shape import Shape
 from edgeconv.codegen.cuda.team import BlockTeam, GridTeam, LoopTeam, Team
+from edgeconv.codegen.emit import Emitted
 from edgeconv.codegen.halo import halo_runs
-from edgeconv.codegen.isa.cuda import CUDA
 from edgeconv.codegen.kernels.registry import select
 from edgeconv.codegen.layout import container_of
 from edgeconv.codegen.plan import Plan, Step, Store
@@ -63,7 +63,9 @@ def _emit_block(plan: Plan, blob: Blob, shape: Shape, symbol: str) -> tuple[obje
         with T.launch_thread("blockIdx.x", blocks) as block, T.launch_thread("threadIdx.x", shape.threads) as thread:
             size = arena_stride(plan) * shape.samples
             shared = T.alloc_buffer((size,), "uint8", scope="shared", annotations=_NOT_LOWERED, align=64)
-            memories = Memories(*_declared(users), _bytes(weights), _bytes(shared.data, scope="shared"))
+            memories = Memories(
+                _declared(users[0]), _declared(users[1]), _bytes(weights), _bytes(shared.data, scope="shared")
+            )
             first = bind(block * shape.samples)
             active = bind(tirx.min(const(shape.samples), n - first))
             team = BlockTeam(thread, shape.threads, shape.samples, active)
@@ -75,21 +77,20 @@ def _emit_block(plan: Plan, blob: Blob, shape: Shape, symbol: str) -> tuple[obje
 def _emit_grid(plan: Plan, blob: Blob, shape: Shape, symbol: str, step: Step) -> tuple[Launch, KernelReport]:
     with IRBuilder() as ir, T.prim_func(s_tir=False):
         users, weights, scratch, n, number = _head(plan, symbol)
-        with T.launch_thread("blockIdx.y", _MOST_ROWS) as sample, T.launch_thread("blockIdx.x", n) as block:
-            with T.launch_thread("threadIdx.x", shape.threads) as thread:
-                memories = Memories(*_declared(users), _bytes(weights), _bytes(scratch))
-                team = GridTeam(bind(block * shape.threads + thread), bind(n * shape.threads), number)
-                build = CudaBuilder(plan, blob, team, memories, sample, sample)
-                report = _emit_step(build, step)
+        with (
+            T.launch_thread("blockIdx.y", _MOST_ROWS) as sample,
+            T.launch_thread("blockIdx.x", n) as block,
+            T.launch_thread("threadIdx.x", shape.threads) as thread,
+        ):
+            memories = Memories(_declared(users[0]), _declared(users[1]), _bytes(weights), _bytes(scratch))
+            team = GridTeam(bind(block * shape.threads + thread), bind(n * shape.threads), number)
+            build = CudaBuilder(plan, blob, team, memories, sample, sample)
+            report = _emit_step(build, step)
     return Launch(symbol, ir.get(), -(-team.trips // shape.threads), team.launches), report
 
 
-def emit_loops(plan: Plan, blob: Blob, shape: Shape, symbol: str, *, backwards: bool) -> tuple[object, int]:
-    """void symbol(const void *const *in, void *const *out, const uint8_t *weights, uint8_t *scratch, int64_t n).
-
-    Returns:
-        the TIR of the function, and the bytes of its scratch memory.
-    """
+def emit_loops(plan: Plan, blob: Blob, shape: Shape, symbol: str, *, backwards: bool) -> Emitted:
+    """void symbol(const void *const *in, void *const *out, const uint8_t *weights, uint8_t *scratch, int64_t n)."""
     with IRBuilder() as ir, T.prim_func(s_tir=False):
         T.func_name(symbol)
         T.func_attr({"global_symbol": symbol, **_RAW_FUNCTION})
@@ -97,7 +98,7 @@ def emit_loops(plan: Plan, blob: Blob, shape: Shape, symbol: str, *, backwards: 
         weights, scratch = (T.arg(name, T.ptr("uint8")) for name in ("weights", "scratch"))
         n = T.arg("n", T.int64())
         users = [_addresses(plan, names, at) for names, at in zip(_user_names(plan), (inputs, outputs), strict=True)]
-        memories = Memories(*_declared(users), _bytes(weights), _bytes(scratch))
+        memories = Memories(_declared(users[0]), _declared(users[1]), _bytes(weights), _bytes(scratch))
         count = bind(n.astype("int32"))
         samples = shape.samples if shape.whole else 1
         with T.serial(0, tirx.truncdiv(count + (samples - 1), const(samples))) as block:
@@ -105,9 +106,8 @@ def emit_loops(plan: Plan, blob: Blob, shape: Shape, symbol: str, *, backwards: 
             active = bind(tirx.min(const(samples), count - first))
             team: Team = LoopTeam(shape.threads, samples, active, backwards=backwards)
             build = CudaBuilder(plan, blob, team, memories, first)
-            for step in plan.steps:
-                _emit_step(build, step)
-    return ir.get(), arena_stride(plan) * samples
+            reports = [_emit_step(build, step) for step in plan.steps]
+    return Emitted(ir.get(), arena_stride(plan) * samples, 0, tuple(reports))
 
 
 def _emit_step(build: CudaBuilder, step: Step) -> KernelReport:
@@ -147,7 +147,7 @@ def _head(plan: Plan, symbol: str) -> tuple[list[Pointers], Expr, Expr, Expr, Ex
     """Name and parameters of a kernel: pointers to inputs and outputs, weights, scratch, n, number."""
     T.func_name(symbol)
     T.func_attr({"global_symbol": symbol, **_RAW_FUNCTION})
-    users = []
+    users: list[Pointers] = []
     for kind, names in zip(("input", "output"), _user_names(plan), strict=True):
         elements = [container_of(plan.program.types[name].dtype).element for name in names]
         users.append([(T.arg(f"{kind}{i}", T.ptr(element)), element) for i, element in enumerate(elements)])
@@ -164,8 +164,8 @@ def _addresses(plan: Plan, names: Sequence[str], pointers: Expr) -> Pointers:
     return found
 
 
-def _declared(users: Sequence[Pointers]) -> list[list[Memory]]:
-    return [[Memory.at(pointer, [element]) for pointer, element in pointers] for pointers in users]
+def _declared(pointers: Pointers) -> list[Memory]:
+    return [Memory.at(pointer, [element]) for pointer, element in pointers]
 
 
 def _bytes(pointer: Expr, scope: str = "global") -> Memory:

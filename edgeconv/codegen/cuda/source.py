@@ -1,8 +1,8 @@
 """TIR to CUDA C++ through TVM's CUDA code generator.
 
-TVM's module for CUDA wants to compile and to load what it prints, which takes a GPU. Here only the text is taken: TVM is
-told that the compiler is somebody else, and the headers of its own frame give way to `prelude.cuh`, which needs none.
-TVM's simplifier does not run, because it looks through variables and repeats what they hold: nvcc simplifies, too.
+TVM's module for CUDA wants to compile and to load what it prints, which takes a GPU. Here only the text is taken: TVM
+is told that the compiler is somebody else, and the headers of its own frame give way to `prelude.cuh`. TVM's simplifier
+does not run, because it looks through variables and repeats what they hold: nvcc simplifies, too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,12 @@ __all__ = ["cuda_source"]
 _PRELUDE = Path(__file__).parent / "prelude.cuh"
 _FIRST_KERNEL = 'extern "C" __global__'
 _COMPILE_CALLBACK = "tvm_callback_cuda_compile"
-_INTRINSICS = {"llvm.fma.f32": "__fmaf_rn", "llvm.fma.f64": "__fma_rn", "llvm.ctlz.i64": "edge_leading_zeros"}
+_INTRINSICS = {
+    ("llvm.fma.f32", "float32"): "__fmaf_rn",
+    ("llvm.fma.f64", "float64"): "__fma_rn",
+    ("llvm.ctlz.i64", "int64"): "edge_leading_zeros",
+}
+"""By name and type of the result: LLVM numbers an intrinsic once for all types."""
 
 
 def cuda_source(functions: Mapping[str, object]) -> str:
@@ -75,13 +80,12 @@ def _printed() -> Iterator[list[str]]:
 @cache
 def _register_rules() -> None:
     """How the intrinsics that kernels use are called in CUDA; TVM keeps such rules by target."""
-    names = {_number(name): function for name, function in _INTRINSICS.items()}
+    functions = {(_number(*key), key[1]): function for key, function in _INTRINSICS.items()}
 
     def llvm_intrinsic(call: Expr) -> Expr:
-        number = int(call.args[0])
-        if number not in names:
+        function = functions.get((int(call.args[0]), str(call.ty.dtype)))
+        if function is None:
             raise ValueError(f"an LLVM intrinsic without a form in CUDA: {call}")
-        function = names[number]
         operands = call.args[1:2] if function == "edge_leading_zeros" else call.args[1:]
         return tirx.call_pure_extern(call.ty.dtype, function, *operands)
 
@@ -90,6 +94,5 @@ def _register_rules() -> None:
         tirx.op.register_intrin_lowering(name, "cuda", f=rule)
 
 
-def _number(name: str) -> int:
-    element = {"f32": "float32", "f64": "float64"}.get(name[-3:], "int64")
+def _number(name: str, element: str) -> int:
     return int(tirx.call_llvm_pure_intrin(element, name, tirx.const(0, element)).args[0])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from edgeconv.codegen.builder import bind, const
 from edgeconv.codegen.cuda.tensor_core import FRAGMENT_WORDS, multiply_all_lanes
@@ -54,7 +54,7 @@ class Team(ABC):
         """A frame in which `_thread` is the number of the thread at work."""
 
     @abstractmethod
-    def lanes(self) -> object:
+    def lanes(self) -> AbstractContextManager[Expr]:
         """A context in which the lanes of the current warp work; yields the lane."""
 
     @abstractmethod
@@ -111,6 +111,7 @@ class Team(ABC):
             with T.If(tile < const(count)), T.Then():
                 yield tile
 
+    @abstractmethod
     def _saw(self, trips: int) -> None:
         """Told the number of threads that a loop could use."""
 
@@ -150,6 +151,9 @@ class _DeviceTeam(Team):
 
 class BlockTeam(_DeviceTeam):
     """The threads of one block; barriers are __syncthreads()."""
+
+    def _saw(self, trips: int) -> None:
+        pass
 
     def begin(self) -> None:
         pass
@@ -206,6 +210,9 @@ class LoopTeam(Team):
         frames = ExitStack()
         self._thread = self._loop(frames, self.threads)
         return frames
+
+    def _saw(self, trips: int) -> None:
+        pass
 
     def _each_warp(self) -> ExitStack:
         frames = ExitStack()

@@ -1,7 +1,7 @@
 """The matrix product of a warp, m16n8k32 of PTX: which lane holds what, and the same product by loops.
 
-c (16×8, int32) += a (16×32, unsigned bytes) · b (32×8, signed bytes). With group = lane / 4 and t = lane mod 4 (PTX ISA,
-"Matrix Fragments for mma.m16n8k32"):
+c (16×8, int32) += a (16×32, unsigned bytes) · b (32×8, signed bytes). With group = lane / 4 and t = lane mod 4 (PTX
+ISA, "Matrix Fragments for mma.m16n8k32"):
 
     a, 4 words of 4 bytes:  word 0: row group, columns 4t…4t+3    word 1: row group + 8, the same columns
                             words 2 and 3: the same rows, columns 16 further

@@ -1,0 +1,1 @@
+"""Kernels of a GPU: what they compute, as loops on this CPU, and what they become."""
