@@ -70,6 +70,10 @@ class Memory:
         """`lanes` consecutive elements."""
         return self._buffers[element].vload([offset], element if lanes == 1 else f"{element}x{lanes}")
 
+    def gather(self, element: str, offsets: Expr) -> Expr:
+        """One element for each lane of a vector of offsets."""
+        return self._buffers[element][offsets]
+
     def store(self, element: str, offset: Expr, value: Expr, lanes: int = 1) -> None:
         """Write `lanes` consecutive elements."""
         index = offset if lanes == 1 else tirx.Ramp(offset, 1, lanes)
@@ -108,6 +112,10 @@ class View:
     def vload(self, offset: Expr, lanes: int) -> Expr:
         """`lanes` stored elements, `offset` elements from the start of the tensor's memory (not from `layout.base`)."""
         return self.memory.load(self.layout.storage.element, self.start + offset, lanes)
+
+    def gather(self, offsets: Expr, lanes: int) -> Expr:
+        """One stored element for each lane of a vector of offsets from the start of the tensor's memory."""
+        return self.memory.gather(self.layout.storage.element, tirx.Broadcast(self.origin, lanes) + offsets)
 
     def vstore(self, offset: Expr, value: Expr, lanes: int) -> None:
         """Write `lanes` stored elements, `offset` elements from the start of the tensor's memory."""

@@ -187,7 +187,10 @@ def _choose_layouts(plan: Plan) -> None:
             plan.steps.remove(step)
 
 
-_SPATIAL = (ops.Conv, ops.ConvTranspose, ops.MaxPool, ops.AvgPool, ops.Resize, ops.ResizeLinear)
+_SPATIAL = (
+    *(ops.Conv, ops.ConvTranspose, ops.MaxPool, ops.AvgPool, ops.Resize, ops.ResizeLinear),
+    ops.SelectiveScan,  # its vectors run over channels
+)
 _SAME_ORDER = (
     *(ops.Requant, ops.Add, ops.Mul, ops.Table, ops.Threshold, ops.Cast, ops.Concat, ops.Slice, ops.Pad),
     *(ops.ReduceSum, ops.ReduceMax, ops.ReduceMin, ops.ArgMax, ops.Softmax, ops.Normalize),

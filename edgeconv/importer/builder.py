@@ -131,6 +131,10 @@ class Builder:
         array = self.finite(node, value)
         return self._register(value.name, array)
 
+    def integer_constant(self, value: Constant) -> str:
+        """The name of an array of integers as an integer value."""
+        return self._register(value.name, value.array)
+
     def finite(self, node: OnnxNode, value: Constant | QuantizedConstant) -> NDArray[np.float32]:
         """A constant as float32.
 

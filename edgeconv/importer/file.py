@@ -9,6 +9,8 @@ import onnx
 from onnx import external_data_helper, inliner
 
 from edgeconv.errors import ModelFileError, UnsupportedModelError
+from edgeconv.importer import scan_function
+from edgeconv.importer.scan import check_scan_functions
 
 OPSETS = range(9, 26)
 QONNX_DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general", "finn")
@@ -26,7 +28,9 @@ def load(path: Path) -> onnx.ModelProto:
     _check_content(model, path)
     _load_external_data(model, path)
     _check_opset(model)
-    return _inlined(model)
+    inlined = _inlined(model)
+    check_scan_functions(inlined)
+    return inlined
 
 
 def _parse(path: Path) -> onnx.ModelProto:
@@ -144,6 +148,7 @@ def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
         return model
     # A function that only spells out an operator known here (QONNX's Quant) stays an operator.
     kept = [(function.domain, function.name) for function in model.functions if function.domain in QONNX_DOMAINS]
+    kept.append((scan_function.DOMAIN, scan_function.NAME))
     return inliner.inline_selected_functions(model, kept, exclude=True)
 
 

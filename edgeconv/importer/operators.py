@@ -14,12 +14,15 @@ from edgeconv.importer import (
     qoperator,
     reductions,
     resize,
+    scan,
     transposed,
     windows,
 )
 from edgeconv.importer.builder import Builder
 from edgeconv.importer.file import QONNX_DOMAINS
 from edgeconv.importer.node import OnnxNode
+from edgeconv.importer.scan_function import DOMAIN as OWN_DOMAIN
+from edgeconv.importer.scan_function import NAME as SCAN
 from edgeconv.importer.values import Value
 
 Handler = Callable[[OnnxNode, Builder], list[Value]]
@@ -87,6 +90,7 @@ _MICROSOFT: dict[str, Handler] = {
     "QuantizeLinear": qcdq.quantize_linear,
     "QuickGelu": elementwise.quick_gelu,
 }
+_OWN: dict[str, Handler] = {SCAN: scan.selective_scan}
 _QONNX: dict[str, Handler] = {"Quant": qonnx.quant, "IntQuant": qonnx.quant, "BipolarQuant": qonnx.bipolar_quant}
 
 QUANTIZERS = {"QuantizeLinear", "DequantizeLinear"}
@@ -136,6 +140,8 @@ def handler(domain: str, op: str) -> Handler | None:
         return _ONNX.get(op)
     if domain == MICROSOFT:
         return _MICROSOFT.get(op)
+    if domain == OWN_DOMAIN:
+        return _OWN.get(op)
     return _QONNX.get(op) if domain in QONNX_DOMAINS else None
 
 

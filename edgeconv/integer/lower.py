@@ -8,7 +8,7 @@ import numpy as np
 
 from edgeconv.errors import ProgramError, QuantizationError, UnsupportedModelError
 from edgeconv.importer.graph import Node, QuantizedGraph, Quantizer
-from edgeconv.integer import averages, elementwise, movements, products, reductions, rounding, rows
+from edgeconv.integer import averages, elementwise, movements, products, reductions, rounding, rows, scans
 from edgeconv.integer.state import ADVICE_QUANTIZE, Handler, Kind, RefusalError, State
 from edgeconv.integer.values import FloatConstant, FloatSource, Integers, Number, Refused, Value, shape_of
 from edgeconv.ir import Program, TensorType, dtype
@@ -22,6 +22,7 @@ HANDLERS: dict[str, Handler] = {
     **movements.HANDLERS,
     **reductions.HANDLERS,
     **rows.HANDLERS,
+    **scans.HANDLERS,
 }
 """How each operator of a quantized graph is lowered (docs/importer.md lists their attributes)."""
 

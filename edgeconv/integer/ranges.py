@@ -41,6 +41,7 @@ from edgeconv.ir.operators import (
     Reshape,
     Resize,
     ResizeLinear,
+    SelectiveScan,
     Slice,
     Softmax,
     Table,
@@ -255,6 +256,18 @@ def _over_axes(found: Range, axes: tuple[int, ...]) -> Range:
 @range_of.register
 def _(operator: ArgMax, program: Program, ranges: Ranges) -> Range:
     return Range(((0, program.types[operator.x].shape[operator.axis] - 1),))
+
+
+@range_of.register
+def _(operator: SelectiveScan, program: Program, ranges: Ranges) -> Range:
+    states, half = program.types[operator.a].shape[1], 1 << (operator.state_bits - 1)
+    c_lo, c_hi = ranges[operator.c].whole
+    ends = [state * c for state in (-half, half - 1) for c in (c_lo, c_hi)]
+    skip = program.constants[operator.skip].array.astype(np.int64)
+    x = ranges[operator.x].along(1, len(skip))
+    corners = [(factor * lo, factor * hi) for factor, (lo, hi) in zip(skip.tolist(), x, strict=True)]
+    pairs = ((states * min(ends) + min(pair), states * max(ends) + max(pair)) for pair in corners)
+    return Range(tuple(pairs), 1)
 
 
 @range_of.register

@@ -35,8 +35,8 @@ _IR_VERSION = 10
 # From _TORCH_OPSET to _OPSET these gained types and attributes whose defaults mean what was meant before.
 _SAME_MEANING = {
     "Add", "AveragePool", "Clip", "Concat", "Constant", "Conv", "ConvTranspose", "DequantizeLinear", "Flatten", "Gemm",
-    "GlobalAveragePool", "Identity", "MatMul", "MaxPool", "Mul", "Pad", "QuantizeLinear", "Relu", "Reshape", "Resize",
-    "Sigmoid", "Slice", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze",
+    "GlobalAveragePool", "Identity", "MatMul", "MaxPool", "Mul", "Pad", "QuantizeLinear", "ReduceMean", "Relu",
+    "Reshape", "Resize", "Sigmoid", "Slice", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze",
 }  # fmt: skip
 
 
@@ -77,9 +77,18 @@ def export_qcdq(
         integers: what the integers of the graph input mean; None keeps the network's own float input.
 
     Raises:
-        UnsupportedModelError: the network exports to operators whose meaning changed between operator sets.
+        UnsupportedModelError: the network exports to operators whose meaning changed between operator sets, or has
+            quantizers of more than 8 bits, which brevitas writes as QONNX only.
     """
-    return _export(_brevitas_exporter("export_onnx_qcdq"), network, example, path, input_name, output_name, integers)
+    write = _brevitas_exporter("export_onnx_qcdq")
+    try:
+        return _export(write, network, example, path, input_name, output_name, integers)
+    except RuntimeError as error:
+        if "Bit width" not in str(error):
+            raise
+        raise UnsupportedModelError(
+            "the network has activations of more than 8 bits", expected="2 to 8 bits in QCDQ", advice="export_qonnx"
+        ) from error
 
 
 def export_qonnx(
@@ -127,7 +136,7 @@ def _export(
         warnings.simplefilter("ignore")
         raw = os.path.join(folder, "raw.onnx")
         write(
-            copy.deepcopy(network).eval(),
+            _without_unused(copy.deepcopy(network).eval(), example),
             args=example,
             export_path=raw,
             input_names=[inner],
@@ -148,6 +157,24 @@ def _export(
     return path
 
 
+def _without_unused(network: nn.Module, example: Tensor) -> nn.Module:
+    """The network without the layers that only training runs, such as heads of coarser scales.
+
+    brevitas exports every quantizer it finds, and fails at a bias whose scale no input has told it.
+    """
+    used: set[nn.Module] = set()
+    hooks = [module.register_forward_pre_hook(lambda one, _: used.add(one)) for module in network.modules()]
+    with torch.no_grad():
+        network(example)
+    for hook in hooks:
+        hook.remove()
+    for parent in list(network.modules()):
+        for name, child in parent.named_children():
+            if child not in used and hasattr(child, "bias_quant"):
+                setattr(parent, name, nn.Identity())
+    return network
+
+
 def _raise_opset(model: onnx.ModelProto) -> None:
     own = {"", "ai.onnx"}
     changed = sorted({node.op_type for node in model.graph.node if node.domain in own} - _SAME_MEANING)
@@ -159,6 +186,20 @@ def _raise_opset(model: onnx.ModelProto) -> None:
     for entry in model.opset_import:
         if entry.domain in own:
             entry.version = _OPSET
+    for node in model.graph.node:
+        if node.op_type == "ReduceMean" and node.domain in own:
+            _axes_as_input(model, node)
+
+
+def _axes_as_input(model: onnx.ModelProto, node: onnx.NodeProto) -> None:
+    """From operator set 18 on, the axes of a reduction are an input."""
+    kept = [attribute for attribute in node.attribute if attribute.name != "axes"]
+    axes = [axis for attribute in node.attribute if attribute.name == "axes" for axis in attribute.ints]
+    name = f"{node.output[0]}.axes"
+    model.graph.initializer.append(numpy_helper.from_array(np.array(axes, np.int64), name))
+    node.input.append(name)
+    del node.attribute[:]
+    node.attribute.extend(kept)
 
 
 def _constants_are_no_inputs(model: onnx.ModelProto) -> None:

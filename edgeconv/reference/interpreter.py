@@ -9,7 +9,7 @@ import numpy as np
 from edgeconv.errors import InputError
 from edgeconv.ir import Program
 from edgeconv.ir import operators as ops
-from edgeconv.reference import accumulate, ends, movement, reduce, rows, scaling
+from edgeconv.reference import accumulate, ends, movement, reduce, rows, scaling, scan
 from edgeconv.reference.context import Array, Context
 
 _EVALUATE: dict[type[ops.Operator], Callable[..., Array]] = {
@@ -34,6 +34,7 @@ _EVALUATE: dict[type[ops.Operator], Callable[..., Array]] = {
     ops.Reshape: movement.reshape,
     ops.Resize: movement.resize,
     ops.ResizeLinear: accumulate.resize_linear,
+    ops.SelectiveScan: scan.selective_scan,
     ops.Slice: movement.slice_,
     ops.Softmax: rows.softmax,
     ops.Table: scaling.table,

@@ -77,6 +77,9 @@ CASES = (
     Case("half_vectors_at_an_odd_end", 8, (27,), 40, (3,), (1,), (), (1, 1), x="i8", y="i8"),
     Case("few_channels_for_two_positions", 24, (4, 7), 1, (1, 1), y="i16", zero_point=0),
     Case("half_vectors_of_words", 5, (2, 6), 6, (1, 3), (), (), (0, 1, 0, 1), x="i16", zero_point=-9),
+    Case("rows_of_less_than_full_vectors", 8, (3, 21), 28, (1, 1), x="i8", y="i7", zero_point=-4),
+    Case("quarters_of_vectors", 12, (37,), 20, (3,), (1,), (), (1, 1)),
+    Case("rows_of_words_without_gaps", 16, (4, 10), 24, (1, 1), y="i16"),
     Case("large_window", 2, (12, 12), 18, (9, 2), (3, 1), (1, 3), (4, 0, 4, 3)),
 )
 

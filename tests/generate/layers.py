@@ -14,6 +14,7 @@ from tests.generate.builder import Builder
 from tests.generate.resampled import resize_linear
 from tests.generate.rows import normalize, softmax
 from tests.generate.scales import random_grid, random_linear, spread_values
+from tests.generate.scans import selective_scan
 from tests.generate.transposed import conv_transpose
 
 _MAX_BIAS = 4000
@@ -315,6 +316,7 @@ LAYERS: dict[str, Callable[[Builder], None]] = {
     "argmax": argmax,
     "softmax": softmax,
     "normalize": normalize,
+    "selective_scan": selective_scan,
     "table": table,
     "concat": concat,
     "slice": slice_,
@@ -334,6 +336,6 @@ USUAL = (
     *("matmul", "flatten", "mul", "avg_pool", "max_pool", "table", "requant") * 2,
     *("add",) * 4,
     *("dynamic_matmul", "concat", "slice", "pad", "transpose", "reshape", "resize", "resize_linear", "cast"),
-    *("reduce_sum", "reduce_extreme", "argmax", "softmax", "normalize"),
+    *("reduce_sum", "reduce_extreme", "argmax", "softmax", "normalize", "selective_scan"),
 )
 """Layers as often as they are drawn."""

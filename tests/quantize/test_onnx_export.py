@@ -130,3 +130,13 @@ def test_an_impossible_integer_input_is_refused() -> None:
         IntegerInput(np.dtype(np.int32), 1.0, 0)
     with pytest.raises(UsageError, match="zero point 300"):
         IntegerInput(np.dtype(np.uint8), 1.0, 300)
+
+
+def test_layers_that_only_training_runs_are_left_out(tmp_path: Path) -> None:
+    class Heads(Tiny):
+        def __init__(self) -> None:
+            super().__init__()
+            self.coarse = nn.ModuleList([GridLayers().conv1d(2, 1, 1)])
+
+    path = export_qcdq(Heads().eval(), torch.zeros(1, 2, 10), tmp_path / "t.onnx", **NAMES)
+    assert sum(node.op_type == "Conv" for node in onnx.load(path).graph.node) == 1

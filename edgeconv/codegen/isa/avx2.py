@@ -40,8 +40,8 @@ class _ByteDot(Dot):
     def activations(self, view: View, offset: Expr) -> Expr:
         return broadcast_group(view, offset, 4, _LANES, "uint8x32")
 
-    def joined(self, low: Expr, high: Expr) -> Expr:
-        return join_halves(low, high, _LANES, "uint8x32")
+    def joined(self, low: Expr, high: Expr, upper: Expr) -> Expr:
+        return join_halves(low, high, upper, _LANES, "uint8x32")
 
     def weights(self, memory: Memory, element: str, offset: Expr) -> Expr:
         return bind(memory.load(element, offset, 32))
@@ -81,7 +81,7 @@ class _HalvesDot(Dot):
         loaded = bind(tirx.reinterpret("int16x16", tirx.Broadcast(words, 4)))
         return loaded, loaded
 
-    def joined(self, low: tuple[Expr, Expr], high: tuple[Expr, Expr]) -> tuple[Expr, Expr]:
+    def joined(self, low: tuple[Expr, Expr], high: tuple[Expr, Expr], upper: Expr) -> tuple[Expr, Expr]:
         return low[0], high[1]
 
     def weights(self, memory: Memory, element: str, offset: Expr) -> tuple[Expr, Expr]:
@@ -113,8 +113,8 @@ class WordDot(Dot):
     def activations(self, view: View, offset: Expr) -> Expr:
         return broadcast_group(view, offset, 2, _LANES, "int16x16")
 
-    def joined(self, low: Expr, high: Expr) -> Expr:
-        return join_halves(low, high, _LANES, "int16x16")
+    def joined(self, low: Expr, high: Expr, upper: Expr) -> Expr:
+        return join_halves(low, high, upper, _LANES, "int16x16")
 
     def weights(self, memory: Memory, element: str, offset: Expr) -> Expr:
         return load_weights(memory, element, offset, 16)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeconv.codegen.builder import Builder, bind, const
 from edgeconv.codegen.isa.base import NO_LOOP_VECTORIZER, Isa
 from edgeconv.codegen.isa.vectors import shuffle
 from edgeconv.codegen.isa.vnni import VnniBytes, VnniWords
@@ -30,6 +34,20 @@ class _Avx512(Isa):
     def pack_words(self, vectors: Sequence[Expr]) -> Expr:
         packed = tirx.call_llvm_pure_intrin("int16x32", "llvm.x86.avx512.packssdw.512", *vectors)
         return tirx.reinterpret("int16x32", shuffle([tirx.reinterpret("int64x8", packed)], _WORDS_ORDER))
+
+    def lookup(self, build: Builder, label: str, table: NDArray[np.int64]) -> Callable[[Expr], Expr]:
+        """Two registers hold the table as words; vpermt2w looks at the lower words of the indices."""
+        words = build.constant(label, table.astype(np.uint16).view(np.int16))
+        halves = [bind(words.vload(start, 32)) for start in (0, 32)]
+
+        def entries(indices: Expr) -> Expr:
+            words = tirx.reinterpret("int16x32", indices)
+            found = tirx.call_llvm_pure_intrin(
+                "int16x32", "llvm.x86.avx512.vpermi2var.hi.512", halves[0], words, halves[1]
+            )
+            return tirx.reinterpret("int32x16", found) & const(0xFFFF, "int32", _LANES)
+
+        return entries
 
 
 AVX512VNNI = _Avx512(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,8 +70,12 @@ class Dot(ABC):
         """Group `index` of what `activations` gave, as `accumulate` takes it; binds it."""
         return loaded
 
-    def joined(self, low: Any, high: Any) -> Any:
-        """Activations with the group of `low` in the lower half of the lanes and that of `high` in the upper half."""
+    def joined(self, low: Any, high: Any, upper: Any) -> Any:
+        """Activations with the group of `low` in the lower half of the lanes and that of `high` in the upper half.
+
+        Args:
+            upper: int32 vector, all bits set in the upper half, none in the lower one.
+        """
         raise TypeError(f"{self.name} does not join halves")
 
     def arranged(self, weights: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -155,6 +159,17 @@ class Isa:
     def pack_words(self, vectors: Sequence[Any]) -> Any:
         """Two int32 vectors, saturated to int16, as one vector in the same order."""
         raise TypeError(f"{self.name} has no vectors")
+
+    def lookup(self, build: Any, label: str, table: NDArray[np.int64]) -> Callable[[Any], Any]:
+        """What gives the entries of a table of 64, all in [0, 2¹⁶), for an int32 vector of indices.
+
+        Bits of an index above the lowest six do not count.
+
+        Args:
+            label: of the constant.
+        """
+        view = build.constant(label, table.astype(np.int32))
+        return lambda indices: view.gather(indices & (len(table) - 1), self.lanes)
 
     def multiply_words(self, a: Any, b: Any) -> Any:
         """Products of two int16 vectors of `lanes` lanes, as int32."""

@@ -38,12 +38,16 @@ def load_weights(memory: Memory, element: str, offset: Expr, count: int) -> Expr
     return bind(weights if element == "int16" else weights.astype(f"int16x{count}"))
 
 
-def join_halves(low: Expr, high: Expr, lanes: int, vector: str) -> Expr:
-    """The lower 32-bit lanes of `low` and the upper ones of `high`, both of type `vector`; binds it."""
-    half = lanes // 2
-    order = [*range(half), *range(lanes + half, 2 * lanes)]
-    words = [tirx.reinterpret(f"int32x{lanes}", value) for value in (low, high)]
-    return bind(tirx.reinterpret(vector, shuffle(words, order)))
+def join_halves(low: Expr, high: Expr, upper: Expr, lanes: int, vector: str) -> Expr:
+    """The lower 32-bit lanes of `low` and the upper ones of `high`, both of type `vector`; binds it.
+
+    Args:
+        upper: int32 vector, all bits set in the upper lanes, none in the lower ones, of which LLVM knows nothing. Of a
+            shuffle of two broadcasts it makes a permutation with a table, which takes the ports of other shuffles.
+    """
+    first, second = (tirx.reinterpret(f"int32x{lanes}", value) for value in (low, high))
+    joined = tirx.bitwise_or(tirx.bitwise_and(first, tirx.bitwise_not(upper)), tirx.bitwise_and(second, upper))
+    return bind(tirx.reinterpret(vector, joined))
 
 
 def interleaved(vectors: Sequence[Expr], lanes: int) -> list[Expr]:

@@ -33,8 +33,8 @@ class VnniBytes(Dot):
     def activations(self, view: View, offset: Expr) -> Expr:
         return broadcast_group(view, offset, 4, self.lanes, f"uint8x{4 * self.lanes}")
 
-    def joined(self, low: Expr, high: Expr) -> Expr:
-        return join_halves(low, high, self.lanes, f"uint8x{4 * self.lanes}")
+    def joined(self, low: Expr, high: Expr, upper: Expr) -> Expr:
+        return join_halves(low, high, upper, self.lanes, f"uint8x{4 * self.lanes}")
 
     def weights(self, memory: Memory, element: str, offset: Expr) -> Expr:
         return bind(memory.load(element, offset, 4 * self.lanes))
@@ -65,8 +65,8 @@ class VnniWords(Dot):
     def activations(self, view: View, offset: Expr) -> Expr:
         return broadcast_group(view, offset, 2, self.lanes, f"int16x{2 * self.lanes}")
 
-    def joined(self, low: Expr, high: Expr) -> Expr:
-        return join_halves(low, high, self.lanes, f"int16x{2 * self.lanes}")
+    def joined(self, low: Expr, high: Expr, upper: Expr) -> Expr:
+        return join_halves(low, high, upper, self.lanes, f"int16x{2 * self.lanes}")
 
     def weights(self, memory: Memory, element: str, offset: Expr) -> Expr:
         return load_weights(memory, element, offset, 2 * self.lanes)

@@ -219,7 +219,7 @@ class _Target:
             x_start = geometry.x_first + row * geometry.x_row + start * geometry.x_position + x_channel
             y_start = bind(self.y.base + row * geometry.y_row + start * channels + y_channel)
             windows = [x_start + index * geometry.x_position for index in range(height)]
-            dense = self.bucket.panels[0].count == channels and channels % self.build.isa.lanes == 0
+            dense = self.bucket.panels[0].count == channels
             self.product.tile(panel, windows, _offsets(y_start, channels), self.chains, dense)
 
     def _channels(self, panel: Expr) -> tuple[Expr, Expr]:

@@ -32,6 +32,8 @@ __all__ = ["Bucket", "Finish", "Panel", "can_finish", "kind_key", "make_buckets"
 
 _MOST_STEPS = 1024
 _MOST_BUCKETS = 4
+_WORD = 4  # bytes that shuffles across a whole register move together
+_FEWEST_TO_SHUFFLE = 8
 
 
 @dataclass(frozen=True)
@@ -237,6 +239,34 @@ class Finish:
                     first = index * lanes + side * half
                     self._store_pieces(place, packed, range(first, first + count), step * lanes)
 
+    def closes_gaps(self, count: int) -> bool:
+        """Whether `store_dense` is the way to write rows of `count` channels of which the last vector is not full."""
+        narrow = self._out.layout.storage.element in ("uint8", "int16")
+        return narrow and count % self._isa.lanes != 0 and count % _WORD == 0 and self._isa.lanes >= _FEWEST_TO_SHUFFLE
+
+    def store_dense(self, offset: Expr, vectors: Sequence[Expr], order: Sequence[int]) -> None:
+        """Clip and narrow vectors, and store some of their lanes one behind the other.
+
+        Args:
+            order: lanes of all vectors, counted through, in the order in which they are stored; neighbours come in
+                words of four.
+        """
+        element, lanes = self._out.layout.storage.element, self._isa.lanes
+        step = 4 if element == "uint8" else 2
+        width = step * lanes
+        packed = []
+        for start in range(0, len(vectors), step):
+            members = list(vectors[start : start + step])
+            packed.append(self._narrowed(members + [members[-1]] * (step - len(members))))
+        for start in range(0, len(order), width):
+            part = order[start : start + width]
+            self._store_pieces(offset + start, bind(_gathered(packed, part, width)), range(len(part)), width)
+
+    def _narrowed(self, vectors: Sequence[Expr]) -> Expr:
+        element = self._out.layout.storage.element
+        pack = self._isa.pack_bytes if element == "uint8" else self._isa.pack_words
+        return bind(self._clipped(pack(vectors), len(vectors) * self._isa.lanes, element))
+
     def _clipped(self, packed: Expr, lanes: int, element: str) -> Expr:
         assert self._grid is not None
         bias = self._out.layout.storage.bias
@@ -260,6 +290,21 @@ class Finish:
 
     def _store_run(self, offset: Expr, vector: Expr, count: int, lanes: int) -> None:
         self._store_pieces(offset, bind(vector), range(count), lanes)
+
+
+def _gathered(vectors: Sequence[Expr], order: Sequence[int], width: int) -> Expr:
+    """A vector of elements of many, numbered through: a shuffle takes two vectors, and each more is shuffled in."""
+    order = [*order, *[order[0]] * (width - len(order))]
+    used = sorted({index // width for index in order})
+    first = used[:2]
+    inside = [index if index // width in first else first[0] * width for index in order]
+    gathered = shuffle(
+        [vectors[number] for number in first], [first.index(i // width) * width + i % width for i in inside]
+    )
+    for number in used[2:]:
+        places = [width + i % width if i // width == number else place for place, i in enumerate(order)]
+        gathered = shuffle([bind(gathered), vectors[number]], places)
+    return gathered
 
 
 def _filled(offsets: Sequence[Expr], lanes: int) -> list[Expr]:

@@ -247,6 +247,9 @@ class Product:
         blocks, lanes = self._bucket.blocks, self._lanes
         cells = self._cells(len(windows))
         parts = self._dot.parts
+        if self._bucket.paired:
+            halves = np.repeat(np.array([0, -1], np.int32), lanes // 2)
+            self._upper = bind(self._build.constant(f"halves/{lanes}", halves).vload(0, lanes))
         acc = self._build.local("int32", chains * len(cells) * parts * lanes)
         windows = [bind(window) if not isinstance(window, int) else window for window in windows]
         starts = [bind(self._bias.vload((panel * blocks + block) * lanes, lanes)) for block in range(blocks)]
@@ -363,7 +366,7 @@ class Product:
         for number, (members, block) in enumerate(cells):
             activations = rows[members[0]]
             if len(members) > 1:
-                activations = self._dot.joined(activations, rows[members[1]])
+                activations = self._dot.joined(activations, rows[members[1]], self._upper)
             slot = chain * len(cells) + number
             self._put(acc, slot, self._dot.accumulate(self._get(acc, slot), activations, vectors[block]))
 
@@ -385,9 +388,12 @@ class Product:
             sums = [self._total(acc, index, len(cells), chains, starts[block]) for index in members]
             for index, value in zip(members, self.finish.values(panel, block, sums), strict=True):
                 values[cells[index][0][0], block] = value
+        if dense and self.finish.closes_gaps(count):
+            self._write_dense(values, rows, outputs(0), count)
+            return
         if self._full:
             # Whole rows one behind the other are narrowed and stored together.
-            together = dense and not self._bucket.paired
+            together = dense and not self._bucket.paired and count % lanes == 0
             offsets: list[Expr] = []
             for row in range(rows):
                 offsets += [None if together and row else outputs(row), *[None] * (self._full - 1)]
@@ -398,6 +404,20 @@ class Product:
             done = self._full * lanes
             places = [(outputs(row) + done, outputs(row + 1) + done) for row in range(0, rows, 2)]
             self.finish.store_halves(places, [values[row, self._full] for row in range(0, rows, 2)], count - done)
+
+    def _write_dense(self, values: dict[tuple[int, int], Expr], rows: int, first: Expr, count: int) -> None:
+        """Store whole rows of `count` channels that follow one another although their last vectors are not full."""
+        lanes, half = self._lanes, self._lanes // 2
+        done = self._full * lanes
+        vectors = [values[row, block] for row in range(rows) for block in range(self._full)]
+        order: list[int] = []
+        for row in range(rows):
+            order += range(row * done, row * done + min(done, count))
+            last = rows * done + row * half
+            order += range(last, last + count - done)
+        if self._bucket.paired:
+            vectors += [values[row, self._full] for row in range(0, rows, 2)]
+        self.finish.store_dense(first, vectors, order)
 
     def _total(self, acc: Memory, index: int, cells: int, chains: int, start: Expr) -> Expr:
         total = self._get(acc, index)

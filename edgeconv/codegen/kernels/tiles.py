@@ -18,7 +18,7 @@ UNROLLED_STEPS = 24
 _LOADS_A_CYCLE = 1.2  # up to here loads do not disturb
 _LOAD_PENALTY = 0.35  # cycles of each load beyond
 _TILE_CYCLES, _LOOP_CYCLES = 2.0, 4.0  # addresses and constants; a branch that is not foreseen
-_ACCUMULATOR_CYCLES, _CROWDING = 0.6, 0.02  # the end of a tile of n accumulators: n·(0.6 + 0.02·n)
+_ACCUMULATOR_CYCLES, _CROWDING = 0.6, 0.02  # the end of a tile of n accumulators: 0.6·n + 0.02·(n + joined)²
 _PACK, _PACK_CYCLES = 4, 1.6  # accumulators that are narrowed and stored together
 _NEGLIGIBLE = 1.02  # of tiles so close to the best one the smallest is taken
 
@@ -33,13 +33,14 @@ def tile_cycles(dot: Dot, rows: int, blocks: int, paired: bool, groups: int) -> 
     cost = dot.cost
     assert cost is not None
     number = _accumulators(rows, blocks, paired)
+    joined = rows // 2 if paired else 0  # pairs of activations, which take registers like accumulators
     work = number * cost.step + rows * cost.activations + blocks * cost.weights
-    end = number * (_ACCUMULATOR_CYCLES + _CROWDING * number) + -(-number // _PACK) * _PACK_CYCLES + _TILE_CYCLES
-    if groups * number <= UNROLLED_STEPS:
-        return groups * work + end
-    loop = max(work, cost.latency)
-    loop += _LOAD_PENALTY * max(0.0, rows + blocks * dot.parts - _LOADS_A_CYCLE * loop)
-    return groups * loop + end + _LOOP_CYCLES
+    packs = -(-(number - joined) // _PACK) + -(-joined // _PACK)
+    end = number * _ACCUMULATOR_CYCLES + _CROWDING * (number + joined) ** 2 + packs * _PACK_CYCLES + _TILE_CYCLES
+    looped = groups * number > UNROLLED_STEPS
+    step = max(work, cost.latency) if looped else work
+    step += _LOAD_PENALTY * max(0.0, rows + blocks * dot.parts - _LOADS_A_CYCLE * step)
+    return groups * step + end + (_LOOP_CYCLES if looped else 0.0)
 
 
 def _accumulators(rows: int, blocks: int, paired: bool) -> int:

@@ -8,6 +8,7 @@ from edgeconv.ir.operators.reduce import ArgMax, ReduceMax, ReduceMin, ReduceSum
 from edgeconv.ir.operators.resample import ResizeLinear
 from edgeconv.ir.operators.rows import Normalize, Softmax
 from edgeconv.ir.operators.scaling import Add, Requant, Table, Threshold
+from edgeconv.ir.operators.scan import SelectiveScan
 
 __all__ = [
     "OPERATORS",
@@ -33,6 +34,7 @@ __all__ = [
     "Reshape",
     "Resize",
     "ResizeLinear",
+    "SelectiveScan",
     "Slice",
     "Softmax",
     "Table",
