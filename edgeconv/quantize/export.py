@@ -23,6 +23,7 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from edgeconv.errors import UnsupportedModelError, UsageError
+from edgeconv.quantize.files import write_whole
 
 __all__ = ["IntegerInput", "export_float", "export_qcdq", "export_qonnx"]
 
@@ -153,7 +154,7 @@ def _export(
     model.ir_version = _IR_VERSION
     model.producer_name, model.producer_version = "edgeconv", ""
     onnx.checker.check_model(model)
-    _write_whole(path, model.SerializeToString())
+    write_whole(path, model.SerializeToString())
     return path
 
 
@@ -226,13 +227,3 @@ def _take_integers(model: onnx.ModelProto, name: str, integers: IntegerInput) ->
     model.graph.node.insert(0, node)
     model.graph.input.remove(old)
     model.graph.input.append(helper.make_tensor_value_info(name, kind, shape))
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Write beside the target and rename, so that a killed export leaves no half file."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

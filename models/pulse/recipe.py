@@ -9,11 +9,9 @@ its weights are rounded at the end, each error made up for by the weights still 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -26,8 +24,10 @@ from edgeconv.models.pulse.network import POLICY, SAMPLES, PulseNet, QuantPulseN
 from edgeconv.models.pulse.rounding import round_network
 from edgeconv.models.pulse.simulation import PulseConfig, simulate
 from edgeconv.models.pulse.trained import TrainedPulse, to_real
+from edgeconv.quantize.batches import Ahead, step_generator
+from edgeconv.quantize.checkpoint import Checkpoints
 from edgeconv.quantize.family import Progress
-from edgeconv.quantize.loop import Stage, fit
+from edgeconv.quantize.loop import Stage, fit, pinned_threads
 from edgeconv.quantize.policy import QuantPolicy
 
 __all__ = ["TrainConfig", "train"]
@@ -77,11 +77,16 @@ class TrainConfig:
         return replace(self, float_stage=short(self.float_stage), twin_stage=short(self.twin_stage))
 
 
-def train(config: TrainConfig | None = None, *, progress: Progress | None = None) -> TrainedPulse:
+def train(
+    config: TrainConfig | None = None,
+    *,
+    progress: Progress | None = None,
+    checkpoints: Checkpoints | None = None,
+) -> TrainedPulse:
     """Train the float network and its quantized twin on simulated pulses.
 
     Takes about two minutes on two idle cores with the default configuration. The same configuration gives the same
-    networks on the same machine.
+    networks on the same machine, with checkpoints also when it was killed in between.
 
     Raises:
         EdgeconvError: the loss stopped being finite.
@@ -89,10 +94,12 @@ def train(config: TrainConfig | None = None, *, progress: Progress | None = None
     config = config or TrainConfig()
     total = config.float_stage.steps + config.twin_stage.steps
     exponent = -config.pulses.adc_bits
-    with _torch_settings(config), ThreadPoolExecutor(1) as pool:
-        first = _batch(config, np.random.default_rng([config.seed, 0]))[0]
-        real = PulseNet()
-        twin = QuantPulseNet(config.policy, exponent, real_weights=True)
+    with pinned_threads(config.threads):
+        first = _batch(config, step_generator(config.seed, 0, 0))[0]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            real = PulseNet()
+            twin = QuantPulseNet(config.policy, exponent, real_weights=True)
         quantized = QuantPulseNet(config.policy, exponent)
         spread_channels(real, first, top=1.0)
         spread_channels(twin, first, top=0.5)
@@ -100,11 +107,14 @@ def train(config: TrainConfig | None = None, *, progress: Progress | None = None
         for number, (network, stage, energy_weight) in enumerate(
             ((real, config.float_stage, 1.0), (twin, config.twin_stage, config.energy_weight)), 1
         ):
-            batches = _ahead(pool, config, np.random.default_rng([config.seed, number]))
-            fit(network, stage, _loss(batches, energy_weight), progress=progress, done=done, total=total)
+            with Ahead(partial(_numbered_batch, config, number)) as batches:
+                fit(
+                    network, stage, _loss(batches, energy_weight), seed=config.seed, progress=progress, done=done,
+                    total=total, checkpoints=checkpoints,
+                )  # fmt: skip
             done += stage.steps
         mean, spread = _units(config.pulses)
-        pulses = simulate(config.pulses, config.rounding_pulses, np.random.default_rng([config.seed, 3]))
+        pulses = simulate(config.pulses, config.rounding_pulses, step_generator(config.seed, 3, 0))
         round_network(twin, quantized, pulses, mean, spread)
         trained = TrainedPulse(config.pulses, real, quantized)
         trained.to_units(mean, spread, pulses)
@@ -131,36 +141,18 @@ def _batch(config: TrainConfig, rng: np.random.Generator) -> tuple[Tensor, Tenso
     )
 
 
-def _ahead(
-    pool: ThreadPoolExecutor, config: TrainConfig, rng: np.random.Generator
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Batches without end, each simulated while the one before is trained on."""
-    coming = pool.submit(_batch, config, rng)
-    while True:
-        batch = coming.result()
-        coming = pool.submit(_batch, config, rng)
-        yield batch
+def _numbered_batch(config: TrainConfig, stage: int, step: int) -> tuple[Tensor, Tensor, Tensor]:
+    return _batch(config, step_generator(config.seed, stage, step))
 
 
-def _loss(batches: Iterator[tuple[Tensor, Tensor, Tensor]], energy_weight: float) -> Callable[[nn.Module], Tensor]:
+def _loss(
+    batches: Callable[[int], tuple[Tensor, Tensor, Tensor]], energy_weight: float
+) -> Callable[[nn.Module, int], Tensor]:
     relative = torch.tensor([1.0, energy_weight])
 
-    def loss(network: nn.Module) -> Tensor:
-        x, target, weight = next(batches)
+    def loss(network: nn.Module, step: int) -> Tensor:
+        x, target, weight = batches(step)
         error = (network(x) - target) * weight * relative
         return F.huber_loss(error, torch.zeros_like(error), delta=_HUBER)
 
     return loss
-
-
-@contextmanager
-def _torch_settings(config: TrainConfig) -> Iterator[None]:
-    """Seed and thread count for a training, with the caller's put back afterwards."""
-    before = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        torch.set_num_threads(min(config.threads, os.cpu_count() or 1))
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)

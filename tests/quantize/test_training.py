@@ -112,7 +112,7 @@ def test_fit_counts_its_steps_within_the_whole_training() -> None:
     seen: list[TrainingProgress] = []
     network = nn.Linear(2, 1)
     x = torch.ones(4, 2)
-    fit(network, Stage("warm", 60, 0.01), lambda n: n(x).square().mean(), progress=seen.append, done=10, total=90)
+    fit(network, Stage("warm", 60, 0.01), lambda n, _: n(x).square().mean(), progress=seen.append, done=10, total=90)
     assert [(one.step, one.steps) for one in seen] == [(60, 90), (70, 90)]
     assert not network.training
 
@@ -120,4 +120,4 @@ def test_fit_counts_its_steps_within_the_whole_training() -> None:
 def test_a_diverging_training_stops_with_its_stage_and_step() -> None:
     network = nn.Linear(1, 1)
     with pytest.raises(EdgeconvError, match="training stage 'wild' diverged at step 1"):
-        fit(network, Stage("wild", 5, 0.1), lambda n: n(torch.ones(1, 1)).sum() * float("inf"))
+        fit(network, Stage("wild", 5, 0.1), lambda n, _: n(torch.ones(1, 1)).sum() * float("inf"))
