@@ -61,6 +61,7 @@ CORES = (
     Core("Raspberry Pi 5", "neon+dotprod", "cortex-a76", "neoverse-n1", 32, 0.7),
 )
 CONVOLUTIONS = tuple((taps, channels) for taps in (3, 5, 7) for channels in (32, 64, 128))
+WEIGHT_BITS = (8, 7)  # weights of 7 bits let four products be added in 16 bits
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Prediction:
     """The hot loop of one convolution on one core: per trip, and as a share of the core's peak."""
 
     core: str
+    weight_bits: int
     taps: int
     channels: int
     instructions: int
@@ -77,11 +79,12 @@ class Prediction:
     share: float
 
 
-def convolution(taps: int, channels: int) -> Program:
+def convolution(taps: int, channels: int, weight_bits: int = 8) -> Program:
     """u8 (1, channels, 64) → conv of `taps`, as many output channels → u8, with random weights and scales."""
     rng = np.random.default_rng(0)
+    most = (1 << (weight_bits - 1)) - 1
     constants = {
-        "w": Constant(dtype("i8"), rng.integers(-127, 128, (channels, channels, taps))),
+        "w": Constant(dtype("i8"), rng.integers(-most, most, (channels, channels, taps), endpoint=True)),
         "b": Constant(dtype("i32"), rng.integers(-1000, 1000, channels)),
     }
     spread = 3000 * np.sqrt(taps * channels)
@@ -128,19 +131,19 @@ def cycles_of(loop: Sequence[str], model: str) -> float:
     return int(found[1]) / _TRIPS
 
 
-def loop_of(core: Core, taps: int, channels: int) -> list[str]:
+def loop_of(core: Core, taps: int, channels: int, weight_bits: int = 8) -> list[str]:
     """Compile a convolution for a core; its hot loop."""
-    program = convolution(taps, channels)
+    program = convolution(taps, channels, weight_bits)
     forms = prove(program, POLICY_OF_ISA[core.isa]).forms
     return hot_loop(generate(program, forms, core.isa, architecture="aarch64", cpu=core.cpu).object_bytes)
 
 
-def predict(core: Core, taps: int, channels: int) -> Prediction:
+def predict(core: Core, taps: int, channels: int, weight_bits: int) -> Prediction:
     """Compile a convolution for a core and simulate its hot loop."""
-    loop = loop_of(core, taps, channels)
+    loop = loop_of(core, taps, channels, weight_bits)
     macs, cycles = macs_of(loop), cycles_of(loop, core.model)
     rate = macs / cycles
-    return Prediction(core.cpu, taps, channels, len(loop), macs, cycles, rate, rate / core.peak)
+    return Prediction(core.cpu, weight_bits, taps, channels, len(loop), macs, cycles, rate, rate / core.peak)
 
 
 def main() -> int:
@@ -152,14 +155,14 @@ def main() -> int:
         if shutil.which(tool) is None:
             print(f"{tool} is not installed; apt-get install {package}", file=sys.stderr)
             return 4
-    found = [(core, predict(core, *shape)) for core in CORES for shape in CONVOLUTIONS]
+    found = [(core, predict(core, *shape, bits)) for core in CORES for bits in WEIGHT_BITS for shape in CONVOLUTIONS]
     if options.json:
         print(json.dumps([asdict(prediction) for _, prediction in found]))
         return 0
-    print("core        kernel  channels  instructions  MACs  cycles  MACs a cycle  of peak  goal")
+    print("core        weights  kernel  channels  instructions  MACs  cycles  MACs a cycle  of peak  goal")
     for core, p in found:
         figures = f"{p.instructions:12}  {p.macs:4}  {p.cycles:6.1f}  {p.macs_per_cycle:12.2f}  {p.share:6.1%}"
-        print(f"{p.core:10}  {p.taps:6}  {p.channels:8}  {figures}  {core.wanted:.0%}")
+        print(f"{p.core:10}  {p.weight_bits:2} bits  {p.taps:6}  {p.channels:8}  {figures}  {core.wanted:.0%}")
     return 0
 
 

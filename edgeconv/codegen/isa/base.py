@@ -45,6 +45,9 @@ class Dot(ABC):
         least_weight, most_weight: the weights it is right for.
         parts: vectors that one accumulator consists of; `total` makes one of them.
         tile_blocks: blocks of a panel that a tile covers, where whole panels would have too many; 0 for whole panels.
+        accumulators: most vectors of sums of a tile, where fewer than the instruction set's are better; else 0.
+        products: of one output, in steps of group / products elements, that are added in 16 bits before they are
+            widened: weights must be small enough for that (`long_products.sums_fit`).
         joins: whether `joined` works: a vector may serve two output positions, one in each half.
         cost: for the choice of tiles; where None, tiles take all accumulators of the instruction set.
     """
@@ -59,6 +62,8 @@ class Dot(ABC):
     most_weight: int = 127
     parts: int = 1
     tile_blocks: int = 0
+    accumulators: int = 0
+    products: int = 1
     joins: bool = False
     cost: Cost | None = None
 
@@ -126,6 +131,7 @@ class Isa:
         plain: C source, with no vectors of elements, and with weights of its own, in the order of the program.
         gpu: many threads, each with scalars of its own (edgeconv.codegen.cuda).
         dense_dots: such that convolutions prefer, even if uint8 activations have to be widened first.
+        long_dots: such of several `products` in 16 bits, for panels of small weights; signed activations are int8.
     """
 
     name: str
@@ -142,6 +148,7 @@ class Isa:
     plain: bool = False
     gpu: bool = False
     dense_dots: tuple[Dot, ...] = ()
+    long_dots: tuple[Dot, ...] = ()
 
     def dot(self, activation: str, least_weight: int, most_weight: int) -> Dot | None:
         """The dot product for activations of this stored type and weights in this range, or None."""

@@ -108,8 +108,57 @@ def _long_product(a: Expr, b: Expr, half: range) -> Expr:
     )
 
 
+def _add_neighbours(a: Expr, b: Expr) -> Expr:
+    return tirx.call_llvm_pure_intrin("int32x4", "llvm.aarch64.neon.addp.v4i32", a, b)
+
+
 def _add_pairs(acc: Expr, products: Expr) -> Expr:
     return acc + tirx.call_llvm_pure_intrin("int32x4", "llvm.aarch64.neon.saddlp.v4i32.v8i16", products)
+
+
+@dataclass(frozen=True)
+class _LongDot(Dot):
+    """smull, three smlal and sadalp: four products of bytes are added in 16 bits, for small weights.
+
+    The part of an accumulator that belongs to an output channel holds four sums, each of every fourth pair of taps;
+    pairwise additions make one vector of four parts at the end. So neither activations nor weights are rearranged, and
+    with activations made signed beforehand nothing stands between the loads and the products. A tile of three positions
+    leaves registers for as many long products as the latency of an in-order core asks for.
+    """
+
+    name: str = "smull, 3 smlal, sadalp"
+    activation: str = "int8"
+    group: int = 32
+    wraps: bool = False
+    offset: int = 128
+    least_weight: int = -127
+    parts: int = _LANES
+    tile_blocks: int = 1
+    accumulators: int = 12
+    products: int = 4
+
+    def activations(self, view: View, offset: Expr) -> tuple[Expr, Expr]:
+        return bind(view.vload(offset, 16)), bind(view.vload(offset + 16, 16))
+
+    def weights(self, memory: Memory, element: str, offset: Expr) -> tuple[tuple[Expr, ...], ...]:
+        places = [offset + lane * self.group for lane in range(_LANES)]
+        return tuple(tuple(bind(memory.load(element, at + half, 16)) for half in (0, 16)) for at in places)
+
+    def accumulate(
+        self, acc: tuple[Expr, ...], activations: tuple[Expr, Expr], weights: tuple[tuple[Expr, ...], ...]
+    ) -> tuple[Expr, ...]:
+        sums = []
+        for part, vectors in zip(acc, weights, strict=True):
+            pairs = zip(activations, vectors, strict=True)
+            first, *others = [_long_product(a, w, half) for a, w in pairs for half in (_LOW, _HIGH)]
+            for product in others:
+                first = first + product
+            sums.append(_add_pairs(part, first))
+        return tuple(sums)
+
+    def total(self, parts: tuple[Expr, ...]) -> Expr:
+        a, b, c, d = parts
+        return _add_neighbours(bind(_add_neighbours(a, b)), bind(_add_neighbours(c, d)))
 
 
 @dataclass(frozen=True)
@@ -166,6 +215,7 @@ NEON = _Neon(
     has_fma=True,
     multiplies_words=True,
     dots=(_PairDot(), _SingleDot(), _WordDot()),
+    long_dots=(_LongDot(),),
 )
 NEON_DOTPROD = _Neon(
     "neon+dotprod",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgeconv.codegen.builder import Builder, Loop, View, bind
 from edgeconv.codegen.isa.base import Dot, Isa
 from edgeconv.codegen.kernels.conv import conv_constants, panel_blocks
+from edgeconv.codegen.kernels.long_products import made_signed, split_panels
 from edgeconv.codegen.kernels.panels import Bucket, Panel, can_finish, make_buckets
 from edgeconv.codegen.kernels.product import (
     Product,
@@ -159,14 +160,18 @@ def _emit(build: Builder, step: Step) -> str:
     geometry = conv_geometry(step, operator, x.layout, y, w.shape[1])
     # (O, run, element of the run): taps outermost first, channels innermost.
     rows = np.moveaxis(w, 1, -1).reshape(len(w), geometry.runs.number, -1)
-    targets = []
-    groups = geometry.runs.groups(dot.group)
-    buckets = _bucketed(step, _panels(operator, len(w), isa), dot, isa.lanes, geometry.row_length)
-    for number, (bucket, packs) in enumerate(buckets):
-        height = choose_rows(isa, dot, bucket.blocks, bucket.paired, groups * geometry.runs.number, geometry.row_length)
-        product = Product(build, step, bucket, dot, geometry.runs, x, rows, bias, f".{number}", packs)
-        chains = choose_chains(dot, height * bucket.blocks, groups, w, bias, stored_range(step, operator.x))
-        targets.append(_Target(build, step, bucket, product, operator, geometry, y, w.shape[1], height, chains))
+    stored, panels = stored_range(step, operator.x), _panels(operator, len(w), isa)
+    split = split_panels(isa, dot, panels, rows, stored)
+    targets: list[_Target] = []
+    for dot, panels in split:
+        source = x if dot.activation == x.layout.storage.element else made_signed(build, x)
+        groups = geometry.runs.groups(dot.group)
+        for bucket, packs in _bucketed(step, panels, dot, isa.lanes, geometry.row_length):
+            steps, label = groups * geometry.runs.number, f".{len(targets)}"
+            height = choose_rows(isa, dot, bucket.blocks, bucket.paired, steps, geometry.row_length)
+            product = Product(build, step, bucket, dot, geometry.runs, source, rows, bias, label, packs)
+            chains = choose_chains(dot, height * bucket.blocks, groups, w, bias, stored)
+            targets.append(_Target(build, step, bucket, product, operator, geometry, y, w.shape[1], height, chains))
     tiles = {target.rows for target in targets}
     each_row, each_tile = build.sharing([geometry.rows, geometry.row_length // max(tiles)])
     with each_row(geometry.rows) as row:
@@ -174,7 +179,8 @@ def _emit(build: Builder, step: Step) -> str:
             members = [target for target in targets if target.rows == height]
             _emit_row(each_tile, geometry, row, height, members)
     tile = ", ".join(sorted({target.tile for target in targets}))
-    return f"{dot.name}, tile {tile}, {geometry.runs.number} runs of {groups} groups"
+    names = "; ".join(f"{dot.name} ({geometry.runs.groups(dot.group)} groups)" for dot, _ in split)
+    return f"{names}, tile {tile}, {geometry.runs.number} runs"
 
 
 def _emit_row(each_tile: Loop, geometry: Geometry, row: Expr, height: int, targets: list[_Target]) -> None:

@@ -131,7 +131,7 @@ def choose_chains(
     More than one only where the tile has few accumulators and long runs, and where the final additions, which unlike
     dot products must not overflow, cannot.
     """
-    chains = max(1, _HIDING // accumulators)
+    chains = max(1, _HIDING // (accumulators * dot.parts))
     while chains > 1 and groups < 4 * chains:
         chains //= 2
     return chains if stays_inside(weights, *_offset_sums(dot, weights, bias, stored)) else 1
@@ -251,6 +251,9 @@ class Product:
             halves = np.repeat(np.array([0, -1], np.int32), lanes // 2)
             self._upper = bind(self._build.constant(f"halves/{lanes}", halves).vload(0, lanes))
         acc = self._build.local("int32", chains * len(cells) * parts * lanes)
+        if self._dot.products > 1:
+            # LLVM steps pointers along windows that overlap by whole groups only where offsets are as wide as pointers.
+            windows = [window if isinstance(window, int) else window.astype("int64") for window in windows]
         windows = [bind(window) if not isinstance(window, int) else window for window in windows]
         starts = [bind(self._bias.vload((panel * blocks + block) * lanes, lanes)) for block in range(blocks)]
         for slot in range(chains * len(cells) * parts):
@@ -282,7 +285,8 @@ class Product:
 
     def _sum(self, acc: Memory, begin: Expr, windows: Sequence[Expr], chains: int) -> None:
         per_run, number = self._groups, self._runs.number
-        if number * per_run * len(self._cells(len(windows))) <= UNROLLED_STEPS:
+        steps = number * per_run * len(self._cells(len(windows))) * max(1, self._dot.group // 4)
+        if steps <= UNROLLED_STEPS:
             for run in range(number):
                 self._groups_of(acc, begin, windows, self._runs.place(run), run * per_run, range(per_run), chains)
             return

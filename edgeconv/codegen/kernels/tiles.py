@@ -55,7 +55,7 @@ def pairs_rows(members: int, lanes: int, positions: int) -> bool:
 def choose_rows(isa: Isa, dot: Dot, blocks: int, paired: bool, groups: int, positions: int) -> int:
     """Positions of a tile: the fewest among those that cost hardly more than the best, for a row of `positions`."""
     if dot.cost is None:
-        rows = max(1 + paired, isa.accumulators // blocks)
+        rows = max(1 + paired, (dot.accumulators or isa.accumulators) // (blocks * dot.parts))
         return min(rows - rows % (1 + paired), positions - positions % (1 + paired))
     most = isa.accumulators // dot.parts
     candidates = range(2 if paired else 1, min(positions, 2 * most) + 1, 2 if paired else 1)
