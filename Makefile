@@ -8,9 +8,9 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
 # gcc links artifacts; musl-gcc makes edge-run independent of the device's libc; the rest builds artifacts for 64-bit
 # Arm and for Arm microcontrollers, runs them here, and deploys them over ssh.
-SYSTEM_PACKAGES := gcc libc6-dev musl-tools gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static \
+SYSTEM_PACKAGES := gcc g++ libc6-dev musl-tools gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static \
   gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm openssh-server openssh-client
-SYSTEM_TOOLS := gcc musl-gcc aarch64-linux-gnu-gcc qemu-aarch64-static arm-none-eabi-gcc qemu-system-arm ssh sshd
+SYSTEM_TOOLS := gcc g++ musl-gcc aarch64-linux-gnu-gcc qemu-aarch64-static arm-none-eabi-gcc qemu-system-arm ssh sshd
 # Where sshd is, and only root looks.
 export PATH := $(PATH):/usr/sbin
 

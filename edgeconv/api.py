@@ -227,6 +227,7 @@ def _compile(
         one_thread=options.one_thread,
         toolchain=toolchain(chosen.architecture or host_architecture()),
         family=chosen.family,
+        settings=chosen.settings,
     )
     tested: list[str] = []
 

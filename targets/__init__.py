@@ -29,8 +29,8 @@ HOST_ALIAS = "cpu"
 
 _HOST_TARGETS = {"x86_64": "x86-64", "aarch64": "aarch64"}
 # Families, and for CPUs architectures, that code generation exists for.
-_COMPILABLE = {("cpu", "x86_64"), ("cpu", "aarch64"), ("c", None)}
-_RUNS = ("in-process", "host-gcc", "qemu-aarch64", "ssh", "verilator", "uart")
+_COMPILABLE = {("cpu", "x86_64"), ("cpu", "aarch64"), ("c", None), ("hls", None)}
+_RUNS = ("in-process", "host-gcc", "host-g++", "qemu-aarch64", "ssh", "verilator", "uart")
 
 # Field -> (type, is it required).
 _COMMON_FIELDS: dict[str, tuple[type, bool]] = {
@@ -43,9 +43,10 @@ _FAMILY_FIELDS: dict[str, dict[str, tuple[type, bool]]] = {
     "c": {},
     "cuda": {"architectures": (list, True)},
     "fpga": {"part": (str, True), "clock_mhz": (float, True)},
+    "hls": {"part": (str, True), "clock_mhz": (float, True), "multipliers": (int, True)},
 }
 _ISA_FIELDS: dict[str, tuple[type, bool]] = {"cpu": (str, True), "features": (list, False)}
-_TYPE_NAMES = {str: "a string", dict: "a table", list: "a list of strings", float: "a number"}
+_TYPE_NAMES = {str: "a string", dict: "a table", list: "a list of strings", float: "a number", int: "an integer"}
 
 
 @dataclass(frozen=True)
@@ -69,15 +70,16 @@ class Target:
 
     Attributes:
         name: the file's name without `.toml`.
-        family: `cpu`, `c`, `cuda` or `fpga`.
+        family: `cpu`, `c`, `cuda`, `fpga` or `hls`.
         description: one line for people.
-        run: `in-process`, `host-gcc`, `qemu-aarch64`, `ssh`, `verilator` or `uart`.
+        run: `in-process`, `host-gcc`, `host-g++`, `qemu-aarch64`, `ssh`, `verilator` or `uart`.
         path: the file it was read from.
         triple: LLVM's target triple (family cpu).
         isas: instruction sets the artifact carries, slowest first (families cpu and c).
         architectures: such as `sm_75` (family cuda).
-        part: the device's order code (family fpga).
-        clock_mhz: clock that is aimed for, in MHz (family fpga).
+        part: the device's order code (families fpga and hls).
+        clock_mhz: clock that is aimed for, in MHz (families fpga and hls).
+        multipliers: that may stand side by side (family hls).
     """
 
     name: str
@@ -90,6 +92,7 @@ class Target:
     architectures: tuple[str, ...] = ()
     part: str | None = None
     clock_mhz: float | None = None
+    multipliers: int | None = None
 
     @property
     def isa_names(self) -> tuple[str, ...]:
@@ -100,6 +103,12 @@ class Target:
     def architecture(self) -> str | None:
         """CPU architecture, the first part of the triple; None for other families."""
         return self.triple.split("-")[0] if self.triple else None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Fields that shape the code beyond instruction sets, as the target file gives them."""
+        fields = {"part": self.part, "clock_mhz": self.clock_mhz, "multipliers": self.multipliers}
+        return {name: value for name, value in fields.items() if value is not None}
 
     @property
     def available(self) -> bool:
@@ -135,12 +144,10 @@ class Target:
             values["isas"] = [{"name": isa.name, "cpu": isa.cpu, "features": list(isa.features)} for isa in self.isas]
         elif self.family == "cuda":
             values["architectures"] = list(self.architectures)
-        elif self.family == "fpga":
-            values |= {"part": self.part, "clock_mhz": self.clock_mhz}
-        return values
+        return values | self.settings
 
 
-_NO_TABLES = {"c": (Isa("generic", ""),)}
+_NO_TABLES = {"c": (Isa("generic", ""),), "hls": (Isa("hls", ""),)}
 """Instruction sets of families whose files name none: C sources compute with the integers of `generic`."""
 
 
@@ -218,6 +225,7 @@ def _read(path: Path) -> Target:
         architectures=tuple(values.get("architectures", ())),
         part=values.get("part"),
         clock_mhz=float(values["clock_mhz"]) if "clock_mhz" in values else None,
+        multipliers=values.get("multipliers"),
     )
 
 
@@ -265,7 +273,7 @@ def _has_type(value: Any, kind: type) -> bool:
         return isinstance(value, list) and all(isinstance(item, str) for item in value)
     if kind is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
-    return isinstance(value, kind)
+    return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
 
 
 def _wrong_type(path: Path, field: str, value: Any, kind: type) -> TargetError:

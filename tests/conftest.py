@@ -51,6 +51,7 @@ def _nvcc() -> bool:
 
 NEEDS = {
     "needs_gcc": Need(_commands("gcc"), "apt-get install gcc libc6-dev"),
+    "needs_gxx": Need(_commands("g++", "make"), "apt-get install g++ make"),
     "needs_musl": Need(_commands("musl-gcc"), "apt-get install musl-tools"),
     "needs_qemu": Need(
         _commands("qemu-aarch64-static", "aarch64-linux-gnu-gcc"),

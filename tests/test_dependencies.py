@@ -20,12 +20,13 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 
 # What each part may import. `cpu_features` and `targets` describe machines and stand beside `ir` at the bottom.
-BASE = {"errors", "_version", "_package_call"}
+BASE = {"errors", "_version", "_package_call", "cache"}
 MACHINE = {"cpu_features", "targets"}
 LOWERING = {"ir", "importer", "integer", "reference", "codegen", "hw"}
 RUNNING = {"artifact", "runtime"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
+    "cache": set(),
     "_version": set(),
     "_package_call": set(),
     "cpu_features": set(),

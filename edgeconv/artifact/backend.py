@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edgeconv.ir import Program
     from edgeconv.targets import Target
 
-__all__ = ["Backend", "CodeOptions", "Difference", "backend_of"]
+__all__ = ["Backend", "CodeOptions", "Difference", "backend_of", "first_difference"]
 
 Difference = tuple[str, str, str]
 """(place, found, expected)."""
@@ -82,6 +82,7 @@ class Backend(Protocol):
 _BACKENDS = {
     "cpu": "edgeconv.artifact.build",
     "c": "edgeconv.artifact.c_target.write",
+    "hls": "edgeconv.artifact.hls_target.write",
 }
 """Family -> the module of its backend; loaded when it is asked for."""
 
@@ -90,3 +91,12 @@ def backend_of(family: str) -> Backend:
     """The backend of a family of targets."""
     backend: Backend = import_module(_BACKENDS[family]).BACKEND
     return backend
+
+
+def first_difference(found: str, expected: str) -> tuple[str, str]:
+    """The first line in which two texts differ: what was found, and what was expected."""
+    mine, theirs = found.splitlines(), expected.splitlines()
+    for number, (a, b) in enumerate(zip(mine, theirs, strict=False), 1):
+        if a != b:
+            return f"line {number}: {a.strip()[:80]}", b.strip()[:80]
+    return f"{len(mine)} lines", f"{len(theirs)} lines"

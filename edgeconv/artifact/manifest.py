@@ -160,6 +160,7 @@ class Manifest:
         one_thread: whether the code was made so that no call can be shared by threads.
         toolchain: names and versions of what made the code: the same give the same library, byte by byte.
         stream: defaults of `run --stream`, or None where the model has several inputs.
+        settings: fields of the target file that shape the code beyond instruction sets (part, clock_mhz, …).
         timings: figures a benchmark recorded, or None.
         files: every file of the folder but the manifest.
     """
@@ -188,6 +189,7 @@ class Manifest:
     family: str = "cpu"
     one_thread: bool = False
     stream: StreamSettings | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, Any] | None = None
     files: dict[str, FileEntry] = field(default_factory=dict)
 

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,7 @@ class Contents:
     Attributes:
         name: of the model; it becomes part of file names.
         target, triple: what it is compiled for.
-        family: of the target.
+        family, settings: of the target.
         certificates: by policy.
         kernels: generated code, slowest instruction set first; none where the artifact is C source.
         golden_inputs, golden_outputs: arrays (n, *shape) by name, for the self-test.
@@ -73,6 +74,7 @@ class Contents:
     one_thread: bool = False
     toolchain: Mapping[str, str] = field(default_factory=dict)
     family: str = "cpu"
+    settings: Mapping[str, Any] = field(default_factory=dict)
     stream: Mapping[str, str | int | bool | None] = field(default_factory=dict)
 
 
@@ -236,6 +238,7 @@ def make_manifest(
         one_thread=contents.one_thread,
         toolchain=dict(contents.toolchain),
         family=contents.family,
+        settings=dict(contents.settings),
         stream=_stream_settings(contents),
         files=file_entries(folder),
     )

@@ -32,6 +32,7 @@ FMA = Policy(
 POLICIES = {policy.name: policy for policy in (GENERIC, FMA)}
 POLICY_OF_ISA = {
     "generic": GENERIC,
+    "hls": GENERIC,
     "avx2": FMA,
     "avxvnni": FMA,
     "avx512vnni": FMA,

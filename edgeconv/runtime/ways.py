@@ -32,7 +32,11 @@ class Way(Protocol):
         """What would make an artifact run here that does not."""
 
 
-_WAYS = {"cpu": "edgeconv.runtime.emulated", "c": "edgeconv.runtime.emulated"}
+_WAYS = {
+    "cpu": "edgeconv.runtime.emulated",
+    "c": "edgeconv.runtime.emulated",
+    "hls": "edgeconv.runtime.simulated_cpp",
+}
 """Family -> the module of its way to run; loaded when it is asked for."""
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from edgeconv._version import __version__
 from edgeconv.artifact import layers
-from edgeconv.artifact.backend import CodeOptions, Difference
+from edgeconv.artifact.backend import CodeOptions, Difference, first_difference
 from edgeconv.artifact.c_target import extras, text
 from edgeconv.artifact.c_target.host import compile_object
 from edgeconv.artifact.manifest import MANIFEST_NAME, CompiledIsa, render_manifest
@@ -133,15 +133,7 @@ def check_sources(
     for name, expected in _sources(_model(manifest.name, program, units, source)).items():
         found = (artifact.path / name).read_text(encoding="utf-8")
         if found != expected:
-            yield (name, *_first_difference(found, expected))
-
-
-def _first_difference(found: str, expected: str) -> tuple[str, str]:
-    mine, theirs = found.splitlines(), expected.splitlines()
-    for number, (a, b) in enumerate(zip(mine, theirs, strict=False), 1):
-        if a != b:
-            return f"line {number}: {a.strip()[:80]}", b.strip()[:80]
-    return f"{len(mine)} lines", f"{len(theirs)} lines"
+            yield (name, *first_difference(found, expected))
 
 
 class CSourceBackend:

@@ -1,0 +1,1 @@
+"""Artifacts of the family `hls`: a C++ project for high-level synthesis."""
