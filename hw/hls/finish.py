@@ -265,7 +265,7 @@ def _fields(run: _Run, name: str) -> list[int]:
 
 def _halves(run: _Run) -> list[int]:
     """What rounding may add to a product, by channel."""
-    return [1 << (int(form.shift) - 1) for form in run.forms]
+    return [1 << (shift - 1) for shift in _fields(run, "shift")]
 
 
 def _constants(run: _Run, **fields: Sequence[int]) -> list[str]:

@@ -61,7 +61,7 @@ def add_resample(pipeline: Pipeline, operator: ops.ResizeLinear) -> None:
     for axis, (indices, left, right) in zip(("row", "column"), axes, strict=True):
         tables += [
             array(f"{name}_{axis}_of", indices),
-            array(f"{name}_{axis}_weights", list(zip(left, right, strict=True))),
+            array(f"{name}_{axis}_weights", np.transpose([left, right])),
         ]
         functions += f"    static int {axis}(int i) {{ return int({name}_{axis}_of[i]); }}\n"
         weight = f"int({name}_{axis}_weights[i][side])"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeconv.hw.hls import finish
+from edgeconv.hw.hls.finish import Fusable, finish_struct
 from edgeconv.hw.hls.order import Order
 from edgeconv.hw.hls.text import array, type_of
 from edgeconv.ir import Program
@@ -176,21 +176,21 @@ class Pipeline:
         """
         chain = self._following(tensor, order, units)
         written = chain[-1].output if chain else tensor
-        text = finish.finish_struct(f"{name}_finish", self.program, chain, self.forms, self.element(written))
+        text = finish_struct(f"{name}_finish", self.program, chain, self.forms, self.element(written))
         return text, written
 
-    def chain(self, name: str, first: finish.Fusable, order: Order, units: NDArray[np.int64]) -> tuple[str, str]:
+    def chain(self, name: str, first: Fusable, order: Order, units: NDArray[np.int64]) -> tuple[str, str]:
         """As `finish`, where the first operator of the struct is given."""
         chain = [first, *self._following(first.output, order, units)]
-        text = finish.finish_struct(f"{name}_finish", self.program, chain, self.forms, self.element(chain[-1].output))
+        text = finish_struct(f"{name}_finish", self.program, chain, self.forms, self.element(chain[-1].output))
         return text, chain[-1].output
 
-    def _following(self, tensor: str, order: Order, units: NDArray[np.int64]) -> list[finish.Fusable]:
+    def _following(self, tensor: str, order: Order, units: NDArray[np.int64]) -> list[Fusable]:
         """The operators of one value that come next, as long as nothing else reads what they do."""
-        found: list[finish.Fusable] = []
+        found: list[Fusable] = []
         while self.readers(tensor) == 1 and self.program.consumers[tensor]:
             (operator,) = self.program.consumers[tensor]
-            if not isinstance(operator, finish.Fusable):
+            if not isinstance(operator, Fusable):
                 break
             wanted = self.channels(operator, order)
             if wanted.any() and not np.array_equal(wanted, units):
