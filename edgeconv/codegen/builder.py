@@ -26,13 +26,16 @@ from edgeconv.codegen.phases import Phases
 from edgeconv.codegen.plan import SLACK, Plan
 from edgeconv.codegen.tir import Expr, PointerType, PrimType, T, tirx
 
-__all__ = ["Builder", "Loop", "Memory", "View", "bind", "const", "reinterpret"]
+__all__ = ["PRIVATE_BYTES", "Builder", "Loop", "Memory", "View", "bind", "const", "reinterpret"]
 
 _MANY = 1 << 30
 _ENOUGH_TO_SHARE = 16
 """Trips: shared among four threads, none takes more than a fifth longer than the others."""
 _ELEMENTS = ("uint8", "int8", "uint16", "int16", "int32", "int64", "float32", "float64")
+_LINE = 64
 _NOT_LOWERED = {"disable_lower_builtin": True}
+PRIVATE_BYTES = 24 << 10
+"""Half of a first-level cache, and no burden for the stack of a thread."""
 
 
 Loop = Callable[[int], AbstractContextManager[Expr]]
@@ -130,6 +133,8 @@ class Builder:
         plan: steps, layouts and places.
         blob: constants; `constant` adds to it.
         weights, scratch: the two memories every kernel shares.
+        private: bytes on the stack that the body of a parallel loop has for itself, at any time one kernel's; LLVM
+            leaves them out where no kernel uses them.
         temporary_bytes: the most scratch that any step asked for with `temporary`.
     """
 
@@ -145,10 +150,21 @@ class Builder:
         self._begin(isa, plan, blob, sample, phases)
         inputs, outputs, weights, scratch = parameters
         self.weights, self.scratch = Memory.at(weights, _ELEMENTS), Memory.at(scratch, _ELEMENTS)
+        self.private = self._private()
         self._users = {
             "input": self._user_memories(inputs, [plan.program.types[name].dtype for name in plan.program.inputs]),
             "output": self._user_memories(outputs, [plan.program.types[name].dtype for name in plan.program.outputs]),
         }
+
+    @staticmethod
+    def _private() -> View:
+        """Bytes on the stack from a multiple of 64 on: LLVM aligns its frame to 16."""
+        buffer = T.alloc_buffer((PRIVATE_BYTES + _LINE,), "uint8", annotations=_NOT_LOWERED, align=_LINE)
+        address = tirx.reinterpret("int64", tirx.address_of(buffer[0]))
+        start = T.Bind(
+            tirx.bitwise_and(tirx.const(0, "int64") - address, tirx.const(_LINE - 1, "int64")).astype("int32")
+        )
+        return View(Memory({"uint8": buffer}), row_major((PRIVATE_BYTES,), Storage("uint8")), start)
 
     def _begin(self, isa: Isa, plan: Plan, blob: Blob, sample: Expr, phases: Phases | None) -> None:
         """Everything but the memories, which are not the same for every kind of code."""

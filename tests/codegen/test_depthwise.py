@@ -31,6 +31,8 @@ CASES = (
     (24, (1, 70), (5, 5), (1, 1), (2, 2, 2, 2), "u8", "i8"),
     (64, (40,), (9,), (1,), (4, 4), "u8", "i8"),
     (12, (200,), (4,), (1,), (3, 0), "u8", "i8"),
+    (48, (5, 110), (5, 5), (1, 1), (2, 2, 2, 2), "u8", "i8"),
+    (24, (7, 17), (4, 2), (1, 1), (1, 0, 2, 1), "i8", "i8"),
     (24, (2, 2), (5, 3), (1, 1), (4, 2, 2, 1), "u8", "i8"),
 )
 
@@ -53,5 +55,7 @@ def test_depthwise(any_isa: str, fused: bool, tmp_path: Path) -> None:
     code = assert_agrees(parts, any_isa, tmp_path)
     taken = {entry.kernel for entry in code.report if entry.operators[0] == "conv"}
     vectors = {"conv.depthwise", "conv.depthwise_flat"} if fused else {"conv.depthwise"}
+    if fused and any_isa == "avx512vnni":
+        vectors.add("conv.depthwise_stacked")
     taken_by = {"generic": {"conv.scalar"}, "neon": {"conv.depthwise_lanes"}, "neon+dotprod": {"conv.depthwise_lanes"}}
     assert taken == taken_by.get(any_isa, vectors)

@@ -27,6 +27,8 @@ from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir import operators as ops
 
+__all__ = ["FlatShape", "flat_shape", "runs_along_rows"]
+
 _GROUP = 4
 _INTERLEAVE_COST = 8  # shuffles of four vectors, in dot products of which as many are needed for one group
 _MOST_ROWS = 4
@@ -47,7 +49,7 @@ def _runs(taps: int) -> list[range]:
 
 
 @dataclass(frozen=True)
-class _Shape:
+class FlatShape:
     """The convolution as rows of flat runs.
 
     Attributes:
@@ -93,18 +95,18 @@ class _Shape:
         return any(first <= row < first + self.kernel[0] for row, _ in group.taps)
 
 
-def _shape(step: Step, operator: ops.Conv) -> _Shape:
+def flat_shape(step: Step, operator: ops.Conv) -> FlatShape:
     window = operator.window(step.type(operator.w))
     x, y, channels = step.layout(operator.x), step.layout(step.output), step.type(operator.x).shape[1]
     first = x.base - sum(window.begin(axis) * x.stride(2 + axis) for axis in range(window.rank))
     length = y.shape[-1] * channels
     if window.rank == 1:
-        return _Shape(1, length, channels, (1, window.kernel[0]), 1, 0, 0, first)
+        return FlatShape(1, length, channels, (1, window.kernel[0]), 1, 0, 0, first)
     kernel_ = (window.kernel[0], window.kernel[1])
-    return _Shape(y.shape[2], length, channels, kernel_, window.strides[0], x.stride(2), y.stride(2), first)
+    return FlatShape(y.shape[2], length, channels, kernel_, window.strides[0], x.stride(2), y.stride(2), first)
 
 
-def _choose_along(shape: _Shape) -> int:
+def _choose_along(shape: FlatShape) -> int:
     """Output rows of a tile."""
 
     def cost(along: int) -> float:
@@ -115,7 +117,8 @@ def _choose_along(shape: _Shape) -> int:
     return min(range(1, min(_MOST_ROWS, shape.rows) + 1), key=cost)
 
 
-def _can_handle(isa: Isa, step: Step) -> bool:
+def runs_along_rows(isa: Isa, step: Step) -> bool:
+    """Whether a step is a depthwise convolution of bytes whose windows move by one position along flat rows."""
     operator = step.operator
     if isa.lanes == 1 or not isinstance(operator, ops.Conv) or str(operator.dtype) != "i32":
         return False
@@ -129,11 +132,16 @@ def _can_handle(isa: Isa, step: Step) -> bool:
         return False
     w, bias = stored_bias(step, operator)
     dot = byte_dot(isa, w)
-    if dot is None or y.storage.element != "uint8":
+    if dot is None or y.storage.element != "uint8" or operator.strides[-1] > 1:
         return False
-    if operator.strides[-1] > 1 or not product_fits(dot, w, bias, stored_range(step, operator.x)):
+    return product_fits(dot, w, bias, stored_range(step, operator.x))
+
+
+def _can_handle(isa: Isa, step: Step) -> bool:
+    operator = step.operator
+    if not runs_along_rows(isa, step) or not isinstance(operator, ops.Conv):
         return False
-    shape, width = _shape(step, operator), _GROUP * isa.lanes
+    shape, width = flat_shape(step, operator), _GROUP * isa.lanes
     constants = shape.phases(width) * width * _GROUP * len(shape.groups(_choose_along(shape)))
     return constants <= _MOST_CONSTANT_BYTES and can_finish_lanes(isa, step)
 
@@ -142,7 +150,7 @@ def _can_handle(isa: Isa, step: Step) -> bool:
 def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Conv)
-    shape = _shape(step, operator)
+    shape = flat_shape(step, operator)
     flat = _Flat(build, step, operator, shape, _choose_along(shape))
     with build.parallel(-(-shape.rows // flat.along)) as index:
         flat.rows(moved_back(index, flat.along, shape.rows))
@@ -158,7 +166,7 @@ class _Flat:
         phases: vectors after which the channels of the lanes repeat.
     """
 
-    def __init__(self, build: Builder, step: Step, operator: ops.Conv, shape: _Shape, along: int) -> None:
+    def __init__(self, build: Builder, step: Step, operator: ops.Conv, shape: FlatShape, along: int) -> None:
         self.along, self.groups = along, shape.groups(along)
         self._build, self._shape, self._lanes = build, shape, build.isa.lanes
         self._width = _GROUP * self._lanes
