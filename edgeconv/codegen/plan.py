@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.kernels import registry
 from edgeconv.codegen.layout import Halo, Layout, channels_last, container_of, row_major, storage_of
+from edgeconv.codegen.tables import fold_dequantized_tables
 from edgeconv.ir import DType, Program, TensorType
 from edgeconv.ir import operators as ops
 from edgeconv.ir.forms import ProvedForms
@@ -105,9 +106,11 @@ def make_plan(program: Program, forms: Mapping[str, ProvedForms], isa: Isa, *, f
 
     Args:
         forms: proved forms by output name of each requant and add.
-        fuse: fuse requants into the operators before them.
+        fuse: fuse requants into the operators before them, and dequantizations into tables.
         bands: with `fuse`, compute chains of steps over images by bands of rows (edgeconv.codegen.bands).
     """
+    if fuse and isa.lanes > 1:
+        program = fold_dequantized_tables(program)
     plan = Plan(program)
     live = _live_operators(program)
     fused = _fusable_requants(program, live) if fuse else {}
