@@ -17,7 +17,7 @@ from edgeconv.ir.operators.scan import LEAST_EXP_BITS, MOST_EXP_BITS, decay_tabl
 __all__ = ["check_scan_functions", "selective_scan"]
 
 _ADVICE = "export the model again with edgeconv.quantize; this file was changed, or is of another version"
-_STEPS = 256
+_STEPS, _MOST_STEP = 256, 65535
 
 
 def check_scan_functions(model: onnx.ModelProto) -> None:
@@ -55,9 +55,11 @@ def selective_scan(node: OnnxNode, build: Builder) -> list[Value]:
         if tensor.shape != (samples, rows, length):
             raise node.error(f"{name} of shape {tensor.shape}", expected=f"({samples}, {rows}, {length})")
     skip = _constant(node, values["skip"], "int32", (channels,))
-    steps = _constant(node, values["steps"], "uint16", (None, _STEPS))
+    steps = _constant(node, values["steps"], "int32", (None, _STEPS))
     if len(steps) not in (1, channels):
         raise node.error(f"{len(steps)} tables of step sizes", expected=f"1 or {channels}")
+    if not 0 <= int(steps.min()) <= int(steps.max()) <= _MOST_STEP:
+        raise node.error(f"step sizes of {steps.min()} to {steps.max()}", expected=f"0 to {_MOST_STEP}")
     shifts = [_constant(node, values[f"{name}_shift"], "uint8", (channels,)) for name in ("decay", "input")]
     exp_bits = _checked_tables(node, values["exp_high"], values["exp_low"])
     constants = (

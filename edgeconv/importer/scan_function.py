@@ -14,10 +14,10 @@ __all__ = ["DOMAIN", "DOMAIN_VERSION", "INPUTS", "NAME", "is_scan_function", "sc
 
 DOMAIN, NAME, DOMAIN_VERSION = "edgeconv", "SelectiveScan", 1
 
-INPUTS = ("x", "dt", "a", "b", "c", "skip", "steps", "exp_high", "exp_low", "decay_shift", "input_shift")
+INPUTS = ("x", "dt", "b", "c", "a", "skip", "steps", "exp_high", "exp_low", "decay_shift", "input_shift")
 """int8 x, dt (n, channels, length), b, c (n, states, length); uint8 a (channels, states); int32 skip (channels);
-uint16 steps (1 or channels, 256), the step size for each dt + 128; int32 tables of exp (64); uint8 shifts (channels).
-"""
+int32 steps (1 or channels, 256), the step size for each dt + 128, of 16 bits without sign; int32 tables of exp (64);
+uint8 shifts (channels)."""
 
 _TEXT = """
 <domain: "edgeconv", opset_import: ["" : OPSET]>

@@ -12,6 +12,7 @@ from edgeconv.errors import UsageError
 from edgeconv.quantize.layers import Layers, NormalizedConv
 from edgeconv.quantize.policy import QuantPolicy
 from edgeconv.quantize.quantizers import LearnedScale
+from edgeconv.quantize.scan_twin import QuantScan
 from edgeconv.quantize.twin import QuantActivation, QuantLayers, QuantWeighted, configure, quantized_modules
 
 __all__ = ["calibrate", "fold_normalization", "make_twin", "observe", "transfer_weights"]
@@ -96,8 +97,9 @@ def _copy(name: str, source: Tensor, target: Tensor) -> None:
 
 def observe(twin: nn.Module, observing: bool) -> None:
     """Let a twin compute in float and remember what its quantizers see, or quantize."""
-    for _, module in quantized_modules(twin):
-        module.observing = observing
+    for module in twin.modules():
+        if isinstance(module, (QuantWeighted, QuantActivation, QuantScan)):
+            module.observing = observing
 
 
 @torch.no_grad()

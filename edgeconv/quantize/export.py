@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from edgeconv.errors import UnsupportedModelError, UsageError
 from edgeconv.quantize.files import write_whole
+from edgeconv.quantize.scan_export import DOMAIN, DOMAIN_VERSION, add_functions
 
 __all__ = ["IntegerInput", "export_float", "export_qcdq", "export_qonnx"]
 
@@ -35,9 +36,10 @@ _OPSET = 21
 _IR_VERSION = 10
 # From _TORCH_OPSET to _OPSET these gained types and attributes whose defaults mean what was meant before.
 _SAME_MEANING = {
-    "Add", "AveragePool", "Clip", "Concat", "Constant", "Conv", "ConvTranspose", "DequantizeLinear", "Flatten", "Gemm",
+    "Add", "AveragePool", "Cast", "Clip", "Concat", "Constant", "ConstantOfShape", "Conv", "ConvTranspose",
+    "DequantizeLinear", "Exp", "Flatten", "Gemm",
     "GlobalAveragePool", "Identity", "MatMul", "MaxPool", "Mul", "Pad", "QuantizeLinear", "ReduceMean", "Relu",
-    "Reshape", "Resize", "Sigmoid", "Slice", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze",
+    "Reshape", "Resize", "Sigmoid", "Slice", "Softplus", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze",
 }  # fmt: skip
 
 
@@ -144,6 +146,7 @@ def _export(
             output_names=[output_name],
             dynamic_axes={inner: {0: "n"}, output_name: {0: "n"}},
             opset_version=_TORCH_OPSET,
+            custom_opsets={DOMAIN: DOMAIN_VERSION},
             dynamo=False,
         )
         model = onnx.load(raw)
@@ -151,6 +154,7 @@ def _export(
     _constants_are_no_inputs(model)
     if integers is not None:
         _take_integers(model, input_name, integers)
+    add_functions(model, _OPSET)
     model.ir_version = _IR_VERSION
     model.producer_name, model.producer_version = "edgeconv", ""
     onnx.checker.check_model(model)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgeconv.quantize.export import IntegerInput
+from edgeconv.quantize.scan_layer import FloatScan
 
 __all__ = ["FloatLayers", "Layers", "NormalizedConv", "Size"]
 
@@ -106,6 +107,18 @@ class Layers(Protocol):
 
     def upsample2d(self) -> nn.Module:
         """To twice the height and width, each value repeated."""
+
+    def pad1d(self, before: int, after: int) -> nn.Module:
+        """Zeros before and after a sequence."""
+
+    def flip(self, dim: int) -> nn.Module:
+        """Along one axis, the last value first."""
+
+    def selective_scan(self, channels: int, states: int) -> nn.Module:
+        """A module of x, dt (samples, channels, length), b and c (samples, states, length): see `scan_layer`.
+
+        Like a convolution it reads quantized values, signed ones of at most 8 bits, and gives an exact accumulator.
+        """
 
 
 class _Function(nn.Module):
@@ -236,3 +249,15 @@ class FloatLayers:
     def upsample2d(self) -> nn.Module:
         """`nn.Upsample`, nearest."""
         return nn.Upsample(scale_factor=2, mode="nearest")
+
+    def pad1d(self, before: int, after: int) -> nn.Module:
+        """`F.pad`."""
+        return _Function(F.pad, pad=(before, after))
+
+    def flip(self, dim: int) -> nn.Module:
+        """`torch.flip`."""
+        return _Function(torch.flip, dims=(dim,))
+
+    def selective_scan(self, channels: int, states: int) -> nn.Module:
+        """`scan_layer.FloatScan`."""
+        return FloatScan(channels, states)

@@ -28,6 +28,7 @@ from edgeconv.quantize.quantizers import (
     SignedActivation,
     UnsignedActivation,
 )
+from edgeconv.quantize.scan_twin import QuantScan
 
 __all__ = ["QuantActivation", "QuantLayers", "QuantWeighted", "configure", "quantized_modules", "value_of"]
 
@@ -269,6 +270,15 @@ class QuantLayers:
 
     def upsample2d(self) -> nn.Module:
         return _Moves(F.interpolate, scale_factor=2.0, mode="nearest")
+
+    def pad1d(self, before: int, after: int) -> nn.Module:
+        return _Moves(F.pad, pad=(before, after))
+
+    def flip(self, dim: int) -> nn.Module:
+        return _Moves(torch.flip, dims=(dim,))
+
+    def selective_scan(self, channels: int, states: int) -> nn.Module:
+        return QuantScan(channels, states)
 
 
 def _conv(channels: int, filters: int, size: Size, **options: Size) -> dict[str, Any]:

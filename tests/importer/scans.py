@@ -38,7 +38,7 @@ class ScanModel:
         self.constants = {
             "a": self.rng.integers(0, 256, (self.channels, self.states)).astype(np.uint8),
             "skip": self.rng.integers(-99999, 99999, self.channels).astype(np.int32),
-            "steps": np.sort(self.rng.integers(0, 1 << 16, (self.rows, 256)), 1).astype(np.uint16),
+            "steps": np.sort(self.rng.integers(0, 1 << 16, (self.rows, 256)), 1).astype(np.int32),
             "exp_high": np.array(high, np.int32),
             "exp_low": np.array(low, np.int32),
             "decay_shift": self.rng.integers(4, 12, self.channels).astype(np.uint8),

@@ -106,6 +106,7 @@ def test_constants_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         ("skip", lambda a: a.astype(np.int64), "skip is int64"),
         ("a", lambda a: a[:-1], "a is uint8 of shape"),
         ("steps", lambda a: np.repeat(a, 2, 0), "2 tables of step sizes"),
+        ("steps", lambda a: a - 1 - a.min(), "step sizes of -1 to"),
         ("decay_shift", lambda a: a * 0, "decay shifts from 0 to 0"),
         ("skip", lambda a: a * 10000, "sums over 3 states that reach"),
     ):
