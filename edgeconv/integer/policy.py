@@ -13,6 +13,8 @@ class Policy:
         requant, add: kinds of `edgeconv.ir.forms`, cheapest first.
         max_fixes: corrections that one `FmaF32` may carry.
         multiplier_bits: width of the first multipliers tried for `mul_shift`.
+        narrow: whether no wider ones may be tried, but narrower ones.
+        sum_bits: the products of an `add_mul_shift` and their sum stay below 2^sum_bits.
     """
 
     name: str
@@ -20,6 +22,8 @@ class Policy:
     add: tuple[str, ...]
     max_fixes: int = 0
     multiplier_bits: int = 31
+    narrow: bool = False
+    sum_bits: int = 62
 
 
 GENERIC = Policy("generic", ("mul_shift", "steps", "ratio", "wide_mul_shift"), ("add_mul_shift", "ratio"))
@@ -29,7 +33,9 @@ FMA = Policy(
     ("add_fma_f32", "add_mul_shift", "ratio"),
     max_fixes=2,
 )
-POLICIES = {policy.name: policy for policy in (GENERIC, FMA)}
+ARRAY = Policy("array", ("mul_shift",), ("add_mul_shift",), multiplier_bits=26, narrow=True, sum_bits=33)
+"""The accelerator: multipliers of 27 bits with sign, accumulators of 35 (hw/spec.py)."""
+POLICIES = {policy.name: policy for policy in (GENERIC, FMA, ARRAY)}
 POLICY_OF_ISA = {
     "generic": GENERIC,
     "hls": GENERIC,
@@ -39,5 +45,6 @@ POLICY_OF_ISA = {
     "neon": FMA,
     "neon+dotprod": FMA,
     "cuda": FMA,
+    "array": ARRAY,
 }
 """The policy that each instruction set follows; targets with the same policy share one certificate."""

@@ -35,6 +35,7 @@ MAX_TABLE = 1 << 12
 
 _SAMPLE = 61
 _CRITICAL = 64
+_NARROWER = 6  # multipliers of so many widths are tried where no wider ones may be: each rounds the ratio anew
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,8 +291,12 @@ def _search_mul_shift(panel: Sequence[Channel], policy: Policy) -> tuple[Found, 
 
 def _mul_shift_proposals(panel: Sequence[Channel], policy: Policy, half_even: bool) -> Proposals:
     widest = [_widest_shift(channel) for channel in panel]
-    short = [_shift_for(channel.constants[0], policy.multiplier_bits) for channel in panel]
-    for shifts in ([min(pair) for pair in zip(short, widest, strict=True)], widest):
+    narrower = range(policy.multiplier_bits, policy.multiplier_bits - _NARROWER, -1) if policy.narrow else ()
+    choices = []
+    for bits in narrower or (policy.multiplier_bits,):
+        short = [_shift_for(channel.constants[0], bits) for channel in panel]
+        choices.append([min(pair) for pair in zip(short, widest, strict=True)])
+    for shifts in choices if policy.narrow else (*choices, widest):
         for move_factor, move_addend in ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)):
             proposal: list[Form | None] = []
             for channel, shift in zip(panel, shifts, strict=True):

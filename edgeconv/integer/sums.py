@@ -28,6 +28,7 @@ from edgeconv.ir.forms import PANEL, AddFmaF32, AddMulShift, Form, Ratio
 MAX_SECTIONS = 1 << 14
 _MAX_THRESHOLDS = 1 << 21
 _CRITICAL = 2048
+_NARROWER = 6  # shifts that are tried where products are narrow: each rounds the ratios anew
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +117,7 @@ def find_sum_forms(channels: Sequence[SumChannel], policy: Policy) -> tuple[Form
             found = []
             for k, channel in enumerate(panel):
                 if (kind, channel) not in known:
-                    known[kind, channel] = _first_proved(kind, channel)
+                    known[kind, channel] = _first_proved(kind, channel, policy)
                 form, reason = known[kind, channel]
                 found.append(form)
                 if form is None:
@@ -135,9 +136,9 @@ def find_sum_forms(channels: Sequence[SumChannel], policy: Policy) -> tuple[Form
     return tuple(forms)
 
 
-def _first_proved(kind: str, channel: SumChannel) -> tuple[Form | None, str]:
+def _first_proved(kind: str, channel: SumChannel, policy: Policy) -> tuple[Form | None, str]:
     reason = "does not apply"
-    for form in _PROPOSALS[kind](channel):
+    for form in _PROPOSALS[kind](channel, policy):
         refutation = channel.refute(form)
         if refutation is None:
             return form, ""
@@ -145,7 +146,7 @@ def _first_proved(kind: str, channel: SumChannel) -> tuple[Form | None, str]:
     return None, reason
 
 
-def _propose_add_fma_f32(channel: SumChannel) -> Iterator[Form]:
+def _propose_add_fma_f32(channel: SumChannel, policy: Policy) -> Iterator[Form]:
     """Floats around the exact numbers that are right at the tuples nearest to a tie, nearest floats first."""
     factors, offset = real_constants(channel.linear)
     near = [neighbours(factor, np.float32)[0] for factor in factors]
@@ -176,23 +177,32 @@ def _nearest_to_ties(channel: SumChannel) -> SumPoints | None:
     return SumPoints(tuple(operand[closest] for operand in points.operands), points.expected[closest], 0)
 
 
-def _propose_add_mul_shift(channel: SumChannel) -> Iterator[Form]:
+def _propose_add_mul_shift(channel: SumChannel, policy: Policy) -> Iterator[Form]:
     factors, offset = real_constants(channel.linear)
     reach = abs(offset) + 1
     for factor, (lo, hi) in zip(factors, channel.ranges, strict=True):
         reach += abs(factor) * max(-lo, hi, 1) + 1
-    shift = min(62, 62 - reach.__ceil__().bit_length())
-    if shift < 1:
-        return
+    widest = min(62, policy.sum_bits - reach.__ceil__().bit_length())
+    for shift in range(widest, max(0, widest - (_NARROWER if policy.narrow else 1)), -1):
+        yield from _at_shift(channel, policy, factors, offset, shift)
+
+
+def _at_shift(
+    channel: SumChannel, policy: Policy, factors: Sequence[Fraction], offset: Fraction, shift: int
+) -> Iterator[AddMulShift]:
+    """The integers around the exact numbers; where many are tried, not those that are wrong nearest to a tie."""
+    critical = _nearest_to_ties(channel) if policy.narrow else None
     exact = [factor * (1 << shift) for factor in factors]
     around = [(round(value), 2 * floor(value) + 1 - round(value)) for value in exact]
     for half_even in (False, True):
         for multipliers in product(*around):  # an exact tie may need the integer on the other side
             for move in (0, 1, -1):
-                yield AddMulShift(multipliers, round(offset * (1 << shift)) + move, shift, half_even)
+                form = AddMulShift(multipliers, round(offset * (1 << shift)) + move, shift, half_even)
+                if critical is None or not first_difference(form, critical.operands, critical.expected, channel.grid):
+                    yield form
 
 
-def _propose_ratio(channel: SumChannel) -> Iterator[Form]:
+def _propose_ratio(channel: SumChannel, policy: Policy) -> Iterator[Form]:
     form = ratio_of(channel.linear)
     if form is not None:
         yield form

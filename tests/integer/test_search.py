@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from edgeconv.errors import ProgramError
 from edgeconv.integer.evaluate import evaluate
-from edgeconv.integer.policy import FMA, GENERIC, POLICIES, POLICY_OF_ISA, Policy
+from edgeconv.integer.policy import ARRAY, FMA, GENERIC, POLICIES, POLICY_OF_ISA, Policy
 from edgeconv.integer.search import Channel, find_forms
 from edgeconv.integer.sums import SumChannel, find_sum_forms
 from edgeconv.ir import ChannelLinear, Grid, Rounding, dtype
@@ -130,8 +130,9 @@ def test_outputs_too_wide_to_list_are_exact_by_construction_or_refused() -> None
 
 
 def test_every_instruction_set_has_a_policy() -> None:
-    assert POLICY_OF_ISA.keys() == {"generic", "avx2", "avxvnni", "avx512vnni", "neon", "neon+dotprod", "cuda"}
-    assert POLICIES == {"generic": GENERIC, "fma": FMA}
+    names = {"generic", "hls", "avx2", "avxvnni", "avx512vnni", "neon", "neon+dotprod", "cuda", "array"}
+    assert POLICY_OF_ISA.keys() == names
+    assert POLICIES == {"generic": GENERIC, "fma": FMA, "array": ARRAY}
 
 
 @st.composite

@@ -1,0 +1,169 @@
+// The accelerator: memories, sequencer, array, requantization, and the bus that loads them.
+//
+// Bus: `bus_write` with `bus_select` (edge_pkg::BUS_…), `bus_address` and `bus_data` writes one word a cycle; the
+// activation memory may be written only while `busy` is low. A write to BUS_CONTROL with data bit 0 starts the network;
+// `busy` is high from the next cycle until all results are in memory. `result_address` in cycle t gives eight results
+// on `result_data` in cycle t + 2.
+module accelerator
+  import edge_pkg::*;
+  import pipeline_pkg::*;
+#(
+  localparam int RESULT_BITS = $clog2(RESULT_WORDS)
+) (
+  input  logic                   clk,
+  input  logic                   reset,
+  input  logic                   bus_write,
+  input  logic [3:0]             bus_select,
+  input  logic [31:0]            bus_address,
+  input  logic [WORD_BITS-1:0]   bus_data,
+  input  logic [RESULT_BITS-1:0] result_address,
+  output logic [32*LANES-1:0]    result_data,
+  output logic                   busy,
+  output logic [31:0]            cycles
+);
+  localparam int TAG_BITS = 3;
+  localparam int FETCH_BITS = $clog2(DESCRIPTORS * DESCRIPTOR_WORDS);
+  localparam int WEIGHT_BITS = $clog2(WEIGHT_WORDS);
+  localparam int ELEMENT_BITS = $clog2(ELEMENTS);
+  localparam int PARAMETER_ADDRESS = $clog2(PARAMETER_WORDS);
+  localparam int TABLE_ADDRESS = $clog2(TABLES * 256);
+  localparam int TABLE_BITS = TABLE_ADDRESS - 8;
+  localparam int HALF_BITS = HALVES > 1 ? $clog2(HALVES) : 1;
+  localparam int LAST_AT = 12;     // cycles from the last word of a position to the making of its beats
+  localparam int FINISH = 15;      // cycles from a beat to its results
+
+  wire to_activations = bus_write && bus_select == BUS_ACTIVATIONS;
+  wire to_weights = bus_write && bus_select == BUS_WEIGHTS;
+  wire to_parameters = bus_write && bus_select == BUS_PARAMETERS;
+  wire to_tables = bus_write && bus_select == BUS_TABLES;
+  wire to_descriptors = bus_write && bus_select == BUS_DESCRIPTORS;
+  wire start = bus_write && bus_select == BUS_CONTROL && bus_data[0];
+
+  // A parameter comes in two halves; the second one writes it.
+  logic [WORD_BITS-1:0] parameter_low;
+  always_ff @(posedge clk) if (to_parameters && !bus_address[0]) parameter_low <= bus_data;
+
+  logic [FETCH_BITS-1:0] fetch_address;
+  logic [WORD_BITS-1:0] fetch_data;
+  ram #(.WIDTH(WORD_BITS), .DEPTH(DESCRIPTORS * DESCRIPTOR_WORDS)) descriptors (
+    .clk, .we(to_descriptors), .wa(bus_address[FETCH_BITS-1:0]), .wd(bus_data), .ra(fetch_address), .rd(fetch_data)
+  );
+
+  logic taken, issue, first, shift, maximum, nibbles, last, last_group;
+  descriptor_t d;
+  logic [TAG_BITS-1:0] tag;
+  logic signed [ADDRESS_BITS-1:0] x_address, lo, hi, out_address;
+  logic [7:0] zero_point;
+  logic [15:0] w_address;
+  logic [11:0] p_address;
+  sequencer #(.TAG_BITS(TAG_BITS)) walk (
+    .clk, .reset, .start, .busy, .cycles, .fetch_address, .fetch_data, .taken, .descriptor(d), .issue, .first, .shift,
+    .maximum, .nibbles, .last, .last_group, .tag, .x_address, .lo, .hi, .zero_point, .w_address, .out_address, .p_address
+  );
+
+  // Settings of the layers on their way, by tag. A layer takes 11 cycles at least and is on its way for less than
+  // 8·11 cycles after its last word, so eight of them are enough.
+  logic [32*LANES-1:0] result_line;
+  logic taken_q;
+  logic [TAG_BITS-1:0] next_tag;
+  settings_t settings [2**TAG_BITS];
+  always_ff @(posedge clk) begin
+    taken_q <= taken;
+    if (taken) next_tag <= next_tag + 1'b1;
+    if (taken_q)
+      settings[next_tag] <= '{
+        clip_lo: d.clip_lo, clip_hi: d.clip_hi, odd: d.odd, use_table: d.use_table, table_index: d.table_index,
+        to_results: d.to_results, beats: d.beats, last_beats: d.last_beats, last_bytes: d.last_bytes
+      };
+    if (reset) next_tag <= '0;
+  end
+
+  // Positions that end travel to the point where their beats are made.
+  ending_t ending [LAST_AT];
+  always_ff @(posedge clk) begin
+    ending[0] <= '{last: last && !reset, last_group: last_group, tag: tag, out: out_address,
+                   parameter_address: p_address};
+    for (int i = 1; i < LAST_AT; i++) ending[i] <= ending[i-1];
+    if (reset) for (int i = 0; i < LAST_AT; i++) ending[i].last <= 1'b0;
+  end
+  wire ending_t ended = ending[LAST_AT-1];
+  settings_t of_ended;
+  always_ff @(posedge clk) of_ended <= settings[ending[LAST_AT-2].tag];
+
+  logic [2:0] beat_index;
+  logic [11:0] parameter_address;
+  beat_t beat [FINISH + 1];
+  beats #(.TAG_BITS(TAG_BITS)) make_beats (
+    .clk, .reset, .last(ended.last), .tag_in(ended.tag),
+    .count(ended.last_group ? of_ended.last_beats : of_ended.beats),
+    .last_bytes(ended.last_group ? of_ended.last_bytes : 4'(LANES)),
+    .step(of_ended.to_results ? ADDRESS_BITS'(1) : ADDRESS_BITS'(LANES)),
+    .address_in(ended.out), .parameter_in(ended.parameter_address),
+    .valid(beat[0].valid), .index(beat_index), .tag(beat[0].tag), .bytes(beat[0].bytes), .address(beat[0].address),
+    .parameter_address
+  );
+  for (genvar i = 1; i <= FINISH; i++) begin : beat_travels
+    always_ff @(posedge clk) beat[i] <= reset ? '0 : beat[i-1];
+  end
+
+  logic signed [8:0] x [LANES];
+  logic [7:0] code [LANES];
+  logic signed [31:0] result [LANES];
+  logic signed [ACC_BITS-1:0] acc [LANES];
+  logic to_results;
+  wire beat_t written = beat[FINISH];
+  logic [7:0] memory_data [LANES];
+  for (genvar i = 0; i < LANES; i++) begin : sources
+    assign memory_data[i] = to_activations ? bus_data[8*i +: 8] : code[i];
+    assign result_line[32*i +: 32] = result[i];
+  end
+  activation activations (
+    .clk, .read_address(x_address), .lo, .hi, .zero_point, .x,
+    .write((written.valid && !to_results) || to_activations),
+    .write_address(to_activations ? bus_address[ADDRESS_BITS-1:0] : written.address),
+    .write_bytes(to_activations ? 4'(LANES) : written.bytes),
+    .write_data(memory_data)
+  );
+
+  // A beat's accumulators are taken one cycle after its constants were asked for.
+  logic pick_high;
+  logic [HALF_BITS-1:0] pick_half;
+  always_ff @(posedge clk) begin
+    pick_high <= beat_index >= 3'(HALVES);
+    pick_half <= HALF_BITS'(beat_index % 3'(HALVES));
+  end
+  array elements (
+    .clk, .control('{enable: issue, first: first, shift: shift, maximum: maximum}), .nibbles,
+    .w_address(w_address[WEIGHT_BITS-1:0]), .x, .pick_high, .pick_half, .acc,
+    .write(to_weights), .write_element(bus_address[16 +: ELEMENT_BITS]), .write_address(bus_address[WEIGHT_BITS-1:0]),
+    .write_data(bus_data)
+  );
+
+  // Each setting is looked up one cycle before it is needed (see finish.sv).
+  logic odd, use_table;
+  logic signed [31:0] clip_lo, clip_hi;
+  logic [TABLE_BITS-1:0] table_index;
+  always_ff @(posedge clk) begin
+    odd <= settings[beat[8].tag].odd;
+    clip_lo <= settings[beat[9].tag].clip_lo;
+    clip_hi <= settings[beat[9].tag].clip_hi;
+    table_index <= TABLE_BITS'(settings[beat[11].tag].table_index);
+    use_table <= settings[beat[13].tag].use_table;
+    to_results <= settings[beat[FINISH-1].tag].to_results;
+  end
+  finish requantization (
+    .clk, .parameter_address(parameter_address[PARAMETER_ADDRESS-1:0]), .acc, .odd, .clip_lo, .clip_hi, .table_index,
+    .use_table, .result, .code,
+    .parameter_write(to_parameters && bus_address[0]), .parameter_lane(bus_address[3:1]),
+    .parameter_place(bus_address[4 +: PARAMETER_ADDRESS]),
+    .parameter_data({bus_data[PARAMETER_BITS-WORD_BITS-1:0], parameter_low}),
+    .table_write(to_tables), .table_place(bus_address[TABLE_ADDRESS-1:0]), .table_data(bus_data[7:0])
+  );
+
+  ram #(.WIDTH(32 * LANES), .DEPTH(RESULT_WORDS)) results (
+    .clk, .we(written.valid && to_results), .wa(written.address[RESULT_BITS-1:0]), .wd(result_line),
+    .ra(result_address), .rd(result_data)
+  );
+  // Addresses are as wide as the records allow; a configuration uses the bits that its memories have.
+  wire unused = &{bus_address, d, w_address, of_ended, parameter_address, written};
+endmodule

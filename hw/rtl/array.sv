@@ -1,0 +1,70 @@
+// Array: the processing elements with their weight memories, in halves of eight elements.
+//
+// Timing: `issue`, `w_address` and their flags in cycle t, `x` of the same word in cycle t + 5; half h works h cycles
+// later, so that nothing crosses the chip in one cycle. Beat k of a position, whose last word was in cycle t, is taken
+// in cycle t + 14 + k: `pick_high`, `pick_half` then, `acc` of its eight channels a cycle later.
+module array
+  import edge_pkg::*;
+  import pipeline_pkg::*;
+#(
+  localparam int WEIGHT_BITS = $clog2(WEIGHT_WORDS),
+  localparam int ELEMENT_BITS = $clog2(ELEMENTS),
+  localparam int HALF_BITS = HALVES > 1 ? $clog2(HALVES) : 1
+) (
+  input  logic                       clk,
+  input  accumulate_t                control,
+  input  logic                       nibbles,
+  input  logic [WEIGHT_BITS-1:0]     w_address,
+  input  logic signed [8:0]          x [LANES],
+  input  logic                       pick_high,
+  input  logic [HALF_BITS-1:0]       pick_half,
+  output logic signed [ACC_BITS-1:0] acc [LANES],
+  input  logic                       write,
+  input  logic [ELEMENT_BITS-1:0]    write_element,
+  input  logic [WEIGHT_BITS-1:0]     write_address,
+  input  logic [8*LANES-1:0]         write_data
+);
+  localparam int X_AT = 5;          // cycles from the issue of a word to its activations
+  localparam int CONTROL_AT = 13;   // cycles from the issue of a word to its accumulation
+
+  logic [WEIGHT_BITS-1:0] w_address_q [X_AT + HALVES];  // entry i: i + 1 cycles after the issue
+  logic nibbles_q [X_AT + HALVES];
+  accumulate_t control_q [CONTROL_AT + 2 * HALVES];
+  logic signed [8:0] x_q [HALVES][LANES];               // half h reads entry h, h cycles after `x`
+  always_ff @(posedge clk) begin
+    w_address_q[0] <= w_address;
+    nibbles_q[0] <= nibbles;
+    control_q[0] <= control;
+    for (int i = 1; i < X_AT + HALVES; i++) begin
+      w_address_q[i] <= w_address_q[i-1];
+      nibbles_q[i] <= nibbles_q[i-1];
+    end
+    for (int i = 1; i < CONTROL_AT + 2 * HALVES; i++) control_q[i] <= control_q[i-1];
+  end
+  assign x_q[0] = x;
+  for (genvar half = 1; half < HALVES; half++) begin : skewed
+    always_ff @(posedge clk) x_q[half] <= x_q[half-1];
+  end
+
+  logic signed [ACC_BITS-1:0] low [HALVES][LANES];
+  logic signed [ACC_BITS-1:0] high [HALVES][LANES];
+  for (genvar half = 0; half < HALVES; half++) begin : halves
+    for (genvar i = 0; i < LANES; i++) begin : elements
+      localparam int ELEMENT = half * LANES + i;
+      logic [8*LANES-1:0] w;
+      ram #(.WIDTH(8 * LANES), .DEPTH(WEIGHT_WORDS)) weights (
+        .clk, .we(write && write_element == ELEMENT_BITS'(ELEMENT)), .wa(write_address), .wd(write_data),
+        .ra(w_address_q[X_AT-3+half]), .rd(w)
+      );
+      pe element (
+        .clk, .nibbles(nibbles_q[X_AT-1+half]), .x(x_q[half]), .w,
+        .control_low(control_q[CONTROL_AT-1+half]), .control_high(control_q[CONTROL_AT-1+half+HALVES]),
+        .low(low[half][i]), .high(high[half][i])
+      );
+    end
+  end
+
+  always_ff @(posedge clk) begin
+    for (int i = 0; i < LANES; i++) acc[i] <= pick_high ? high[pick_half][i] : low[pick_half][i];
+  end
+endmodule

@@ -1,0 +1,30 @@
+// Memory with one write and one read port; a read takes two cycles.
+//
+// Timing: `ra` in cycle t gives `rd` in cycle t + 2. What a write in cycle t stores is found by reads from t + 1 on; a
+// read in cycle t finds what was there before. Under ECP5 the second register is the block memory's own output
+// register, which synthesis sets afterwards (REGMODE = OUTREG).
+module ram #(
+  parameter int WIDTH = 8,
+  parameter int DEPTH = 512
+) (
+  input  logic                     clk,
+  input  logic                     we,
+  input  logic [$clog2(DEPTH)-1:0] wa,
+  input  logic [WIDTH-1:0]         wd,
+  input  logic [$clog2(DEPTH)-1:0] ra,
+  output logic [WIDTH-1:0]         rd
+);
+  logic [WIDTH-1:0] memory [DEPTH];
+  logic [WIDTH-1:0] first;
+
+  always_ff @(posedge clk) begin
+    if (we) memory[wa] <= wd;
+    first <= memory[ra];
+  end
+
+`ifdef ECP5
+  assign rd = first;
+`else
+  always_ff @(posedge clk) rd <= first;
+`endif
+endmodule

@@ -1,0 +1,93 @@
+"""The Verilated accelerator from Python."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeconv.errors import DeviceError
+from edgeconv.hw.compiler.image import NetworkImage
+from edgeconv.hw.sim.build import build_library
+from edgeconv.hw.spec import LANES
+
+__all__ = ["SimulatedArray", "SimulatedRun"]
+
+_ENDLESS = 10
+"""A network that takes so many times its cycles has hung."""
+
+
+@dataclass(frozen=True)
+class SimulatedRun:
+    """Results of samples on the simulated accelerator.
+
+    Attributes:
+        outputs: arrays (n, *shape) by name.
+        cycles: of each sample, as the accelerator's own counter shows them.
+    """
+
+    outputs: dict[str, NDArray[Any]]
+    cycles: NDArray[np.uint32]
+
+
+class SimulatedArray:
+    """An accelerator with a network in its memories.
+
+    Raises:
+        ToolError: the simulation cannot be built.
+    """
+
+    def __init__(self, image: NetworkImage) -> None:
+        self.image = image
+        self._library = ctypes.CDLL(str(build_library(image.config)))
+        self._library.edge_sim_new.restype = ctypes.c_void_p
+        self._library.edge_sim_delete.argtypes = (ctypes.c_void_p,)
+        self._library.edge_sim_load.argtypes = (ctypes.c_void_p, ctypes.c_int64) + (ctypes.c_void_p,) * 3
+        pointer, count = ctypes.c_void_p, ctypes.c_int64
+        self._library.edge_sim_run.argtypes = (
+            *(pointer, count, count, pointer, pointer),
+            *(count, pointer, pointer, ctypes.c_uint64),
+        )
+        self._handle = self._library.edge_sim_new()
+        columns = [np.ascontiguousarray(image.writes[name]) for name in ("select", "address", "data")]
+        self._library.edge_sim_load(self._handle, len(image.writes), *(each.ctypes.data for each in columns))
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None):
+            self._library.edge_sim_delete(self._handle)
+            self._handle = None
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> SimulatedRun:
+        """Run samples one after the other.
+
+        Args:
+            inputs: integers (n, *shape) by name, of what the array reads.
+
+        Raises:
+            DeviceError: a network did not end.
+        """
+        places, words = self.image.input_words(inputs)
+        samples = len(words)
+        results = np.empty((samples, self.image.result_words * LANES), np.int32)
+        cycles = np.empty(samples, np.uint32)
+        status = self._library.edge_sim_run(
+            self._handle,
+            samples,
+            len(places),
+            places.ctypes.data,
+            words.ctypes.data,
+            self.image.result_words,
+            results.ctypes.data,
+            cycles.ctypes.data,
+            self.image.cycles * _ENDLESS + 1000,
+        )
+        if status != 0:
+            raise DeviceError(
+                f"the simulated accelerator did not end within {self.image.cycles * _ENDLESS + 1000} cycles",
+                advice="report it as a fault of edgeconv, with the model",
+            )
+        return SimulatedRun(self.image.output_arrays(results), cycles)
