@@ -106,7 +106,7 @@ module accelerator
     always_ff @(posedge clk) beat[i] <= reset ? '0 : beat[i-1];
   end
 
-  logic signed [8:0] x [LANES];
+  logic [9*LANES-1:0] x;
   logic [7:0] code [LANES];
   logic signed [31:0] result [LANES];
   logic signed [ACC_BITS-1:0] acc [LANES];
@@ -152,8 +152,8 @@ module accelerator
     to_results <= settings[beat[FINISH-1].tag].to_results;
   end
   finish requantization (
-    .clk, .parameter_address(parameter_address[PARAMETER_ADDRESS-1:0]), .acc, .odd, .clip_lo, .clip_hi, .table_index,
-    .use_table, .result, .code,
+    .clk, .parameter_address(parameter_address[PARAMETER_ADDRESS-1:0]), .valid(beat[2].valid), .acc, .odd, .clip_lo,
+    .clip_hi, .table_index, .use_table, .result, .code,
     .parameter_write(to_parameters && bus_address[0]), .parameter_lane(bus_address[3:1]),
     .parameter_place(bus_address[4 +: PARAMETER_ADDRESS]),
     .parameter_data({bus_data[PARAMETER_BITS-WORD_BITS-1:0], parameter_low}),

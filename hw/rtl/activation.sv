@@ -12,7 +12,7 @@ module activation
   input  logic signed [ADDRESS_BITS-1:0] lo,
   input  logic signed [ADDRESS_BITS-1:0] hi,
   input  logic        [7:0]             zero_point,
-  output logic signed [8:0]             x [LANES],
+  output logic        [9*LANES-1:0]     x,         // signed, 9 bits each
   input  logic                          write,
   input  logic        [ADDRESS_BITS-1:0] write_address,
   input  logic        [3:0]             write_bytes,
@@ -64,7 +64,7 @@ module activation
     for (int i = 1; i < 4; i++) zero_point_q[i] <= zero_point_q[i-1];
     for (int i = 0; i < LANES; i++) begin
       turned[i] <= byte_out[3'(i) + offset_q[2]];
-      x[i] <= valid[2][i] ? {1'b0, turned[i]} - {1'b0, zero_point_q[3]} : '0;
+      x[9*i +: 9] <= valid[2][i] ? {1'b0, turned[i]} - {1'b0, zero_point_q[3]} : '0;
     end
   end
 

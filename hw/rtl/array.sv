@@ -15,7 +15,7 @@ module array
   input  accumulate_t                control,
   input  logic                       nibbles,
   input  logic [WEIGHT_BITS-1:0]     w_address,
-  input  logic signed [8:0]          x [LANES],
+  input  logic [9*LANES-1:0]         x,
   input  logic                       pick_high,
   input  logic [HALF_BITS-1:0]       pick_half,
   output logic signed [ACC_BITS-1:0] acc [LANES],
@@ -30,8 +30,11 @@ module array
   logic [WEIGHT_BITS-1:0] w_address_q [X_AT + HALVES];  // entry i: i + 1 cycles after the issue
   logic nibbles_q [X_AT + HALVES];
   accumulate_t control_q [CONTROL_AT + 2 * HALVES];
-  logic signed [8:0] x_q [HALVES][LANES];               // half h reads entry h, h cycles after `x`
+  logic [9*LANES-1:0] x_q [HALVES];                     // half h reads entry h, h cycles after `x`
+  logic high_q [CONTROL_AT + 2 * HALVES];              // the word has high weights
   always_ff @(posedge clk) begin
+    high_q[0] <= nibbles;
+    for (int i = 1; i < CONTROL_AT + 2 * HALVES; i++) high_q[i] <= high_q[i-1];
     w_address_q[0] <= w_address;
     nibbles_q[0] <= nibbles;
     control_q[0] <= control;
@@ -48,7 +51,13 @@ module array
 
   logic signed [ACC_BITS-1:0] low [HALVES][LANES];
   logic signed [ACC_BITS-1:0] high [HALVES][LANES];
+  accumulate_t control_high [HALVES];
   for (genvar half = 0; half < HALVES; half++) begin : halves
+    localparam int HIGH_AT = CONTROL_AT - 1 + half + HALVES;
+    always_comb begin
+      control_high[half] = control_q[HIGH_AT];
+      control_high[half].enable = control_q[HIGH_AT].enable && high_q[HIGH_AT];
+    end
     for (genvar i = 0; i < LANES; i++) begin : elements
       localparam int ELEMENT = half * LANES + i;
       logic [8*LANES-1:0] w;
@@ -58,7 +67,7 @@ module array
       );
       pe element (
         .clk, .nibbles(nibbles_q[X_AT-1+half]), .x(x_q[half]), .w,
-        .control_low(control_q[CONTROL_AT-1+half]), .control_high(control_q[CONTROL_AT-1+half+HALVES]),
+        .control_low(control_q[CONTROL_AT-1+half]), .control_high(control_high[half]),
         .low(low[half][i]), .high(high[half][i])
       );
     end

@@ -9,7 +9,7 @@ module au (
   input  logic signed [8:0]  x,
   input  logic        [7:0]  w,
   output logic signed [16:0] low,  // the product, or that with the low weight
-  output logic signed [11:0] high  // the product with the high weight
+  output logic signed [11:0] high  // the product with the high weight, kept where `nibbles` is not set
 );
   logic signed [8:0]  x_in;
   logic signed [16:0] w_in;
@@ -24,7 +24,7 @@ module au (
     w_in <= nibbles ? (w_high <<< 12) + w_low : 17'(signed'(w));
     mode <= {mode[2:0], nibbles};
     low  <= mode[3] ? 17'(signed'(p[11:0])) : p[16:0];
-    high <= p[23:12] + 12'(p[11]);
+    if (mode[3]) high <= p[23:12] + 12'(p[11]);
   end
 
   mul_dsp #(.A_WIDTH(9), .B_WIDTH(17)) multiplier (.clk, .a(x_in), .b(w_in), .p);

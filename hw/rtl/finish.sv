@@ -1,6 +1,6 @@
 // Finish: eight requantization units with their constants, and the table look-up behind them.
 //
-// Timing: `parameter_address` in cycle t, `acc` of its channels in cycle t + 2, `result` and `code` in cycle t + 15.
+// Timing: `parameter_address` in cycle t, `valid` and `acc` of its channels in cycle t + 2, `result` and `code` in cycle t + 15.
 // The settings of the layer come when they are needed: `odd` in t + 9, the bounds in t + 10, the table in t + 12
 // (number) and t + 14 (use).
 module finish
@@ -11,6 +11,7 @@ module finish
 ) (
   input  logic                         clk,
   input  logic [PARAMETER_ADDRESS-1:0] parameter_address,
+  input  logic                         valid,
   input  logic signed [ACC_BITS-1:0]   acc [LANES],
   input  logic                         odd,
   input  logic signed [31:0]           clip_lo,
@@ -37,7 +38,7 @@ module finish
       .ra(parameter_address), .rd(constants)
     );
     requant unit (
-      .clk, .acc(acc[lane]), .constants(parameter_t'(constants)), .odd, .clip_lo, .clip_hi, .result(exact)
+      .clk, .valid, .acc(acc[lane]), .constants(parameter_t'(constants)), .odd, .clip_lo, .clip_hi, .result(exact)
     );
     ram #(.WIDTH(8), .DEPTH(TABLES * 256)) tables (
       .clk, .we(table_write), .wa(table_place), .wd(table_data), .ra({table_index, exact[7:0]}), .rd(found)

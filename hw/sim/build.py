@@ -23,9 +23,11 @@ SOURCES = (
     "ram.sv",
     "mul_dsp.sv",
     "au.sv",
+    "dot.sv",
     "accumulator.sv",
     "pe.sv",
     "array.sv",
+    "wide_multiply.sv",
     "requant.sv",
     "finish.sv",
     "activation.sv",
@@ -35,7 +37,7 @@ SOURCES = (
 )
 """RTL below hw/rtl in the order of compilation; the generated package comes before them."""
 _MODEL = FOLDER / "sim" / "model.cpp"
-_OPTIMIZE = ("-O3", "-march=native", "-fno-math-errno")
+_OPTIMIZE = ("-O2", "-march=native")
 _TOP = "accelerator"
 
 
@@ -56,20 +58,23 @@ def verilator() -> Path:
     return root
 
 
-def build_library(config: ArrayConfig | None = None) -> Path:
+def build_library(config: ArrayConfig | None = None, units: bool = False) -> Path:
     """The simulation of a configuration as a shared library; built when it is not in the cache yet.
+
+    Args:
+        units: simulate every arithmetic unit and partial product instead of the twins that stand for them.
 
     Raises:
         ToolError: verilator or g++ is missing or fails.
     """
     chosen = config or ArrayConfig()
-    folder = _cache() / _key(chosen)
+    folder = _cache() / _key(chosen, units)
     library = folder / "libaccelerator.so"
     if library.exists():
         return library
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".build-") as name:
-        made = _build(chosen, Path(name))
+        made = _build(chosen, units, Path(name))
         folder.mkdir(exist_ok=True)
         # Two processes may build at once: both make the same bytes, and a rename is one step.
         staged = folder / f".{os.getpid()}.so"
@@ -78,21 +83,23 @@ def build_library(config: ArrayConfig | None = None) -> Path:
     return library
 
 
-def lint(config: ArrayConfig | None = None) -> str:
+def lint(config: ArrayConfig | None = None, units: bool = False) -> str:
     """What `verilator -Wall` says about the RTL of a configuration; empty where it says nothing.
 
     Raises:
         ToolError: verilator is missing.
     """
+    defines = ["+define+UNITS"] if units else []
     with tempfile.TemporaryDirectory(prefix="edgeconv-") as name:
-        done = _run(["--lint-only", "-Wall", *_inputs(config or ArrayConfig(), Path(name))], Path(name))
+        done = _run(["--lint-only", "-Wall", *defines, *_inputs(config or ArrayConfig(), Path(name))], Path(name))
     return done.stderr.strip()
 
 
-def _build(config: ArrayConfig, folder: Path) -> Path:
+def _build(config: ArrayConfig, units: bool, folder: Path) -> Path:
     made = folder / "made"
-    options = ("--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--Mdir", str(made))
-    done = _run([*options, *_inputs(config, folder)], folder)
+    options = ("--cc", "-O3", "--flatten", "--x-assign", "fast", "--x-initial", "fast", "--Mdir", str(made))
+    defines = ["+define+UNITS"] if units else []
+    done = _run([*options, *defines, *_inputs(config, folder)], folder)
     if done.returncode != 0:
         raise ToolError(f"verilator could not read the RTL:\n{done.stderr.strip()[-2000:]}")
     library = folder / "libaccelerator.so"
@@ -132,14 +139,14 @@ def _cache() -> Path:
     return Path(base) / "edgeconv" / "sim"
 
 
-def _key(config: ArrayConfig) -> str:
+def _key(config: ArrayConfig, units: bool) -> str:
     """A hash of everything that the library is made of."""
     content = hashlib.sha256(package(config).encode())
     for path in (*(FOLDER / "rtl" / name for name in SOURCES), _MODEL, Path(__file__)):
         content.update(path.read_bytes())
     content.update(metadata.version("verilator").encode())
     compiler = subprocess.run(["g++", "--version"], capture_output=True, text=True, check=False).stdout
-    content.update(f"{compiler}{sys.platform}{_native_cpu()}".encode())
+    content.update(f"{units}{compiler}{sys.platform}{_native_cpu()}".encode())
     return content.hexdigest()[:24]
 
 

@@ -37,13 +37,16 @@ class SimulatedRun:
 class SimulatedArray:
     """An accelerator with a network in its memories.
 
+    Args:
+        units: simulate every arithmetic unit, not the fast twins (hw/rtl/dot.sv): the same bits and cycles, slower.
+
     Raises:
         ToolError: the simulation cannot be built.
     """
 
-    def __init__(self, image: NetworkImage) -> None:
+    def __init__(self, image: NetworkImage, units: bool = False) -> None:
         self.image = image
-        self._library = ctypes.CDLL(str(build_library(image.config)))
+        self._library = ctypes.CDLL(str(build_library(image.config, units)))
         self._library.edge_sim_new.restype = ctypes.c_void_p
         self._library.edge_sim_delete.argtypes = (ctypes.c_void_p,)
         self._library.edge_sim_load.argtypes = (ctypes.c_void_p, ctypes.c_int64) + (ctypes.c_void_p,) * 3

@@ -1,0 +1,79 @@
+// acc·multiplier + addend, exactly.
+//
+// Timing: operands in cycle t give `total` in cycle t + 5, one a cycle; `step` bit i is set in cycle t + i + 1 for
+// operands that count, `valid` in cycle t. Registers rest where nothing is on its way through them.
+// On a chip, and in simulation where UNITS is defined, four partial products are added. Otherwise a twin with the same
+// timing multiplies in the last cycle (see dot.sv).
+module wide_multiply
+  import edge_pkg::*;
+#(
+  localparam int WIDE = 64,
+  localparam int MULTIPLIER_BITS = 27
+) (
+  input  logic                              clk,
+  input  logic                              valid,
+  input  logic [3:0]                        step,
+  input  logic signed [ACC_BITS-1:0]        acc,
+  input  logic signed [MULTIPLIER_BITS-1:0] multiplier,
+  input  logic signed [61:0]                addend,
+  output logic signed [WIDE-1:0]            total
+);
+`ifdef ECP5
+  `define UNITS
+`endif
+`ifdef UNITS
+  localparam int LOW = 17;  // bits of the low halves of both factors
+  localparam int ACC_HIGH = ACC_BITS - LOW;
+  localparam int MUL_HIGH = MULTIPLIER_BITS - LOW;
+
+  // The smallest of the four products is made in logic, since multiplier blocks are scarce.
+  wire signed [LOW:0] acc_low = {1'b0, acc[LOW-1:0]};
+  wire signed [LOW:0] mul_low = {1'b0, multiplier[LOW-1:0]};
+  wire signed [ACC_HIGH-1:0] acc_high = acc[ACC_BITS-1:LOW];
+  wire signed [MUL_HIGH-1:0] mul_high = multiplier[MULTIPLIER_BITS-1:LOW];
+  logic signed [2*LOW+1:0] low_low, high_low;
+  logic signed [LOW+MUL_HIGH:0] low_high;
+  logic signed [ACC_HIGH+MUL_HIGH-1:0] high_high, high_high_1, high_high_2;
+  logic signed [61:0] addend_q [3];
+  logic signed [WIDE-1:0] outer;
+  logic signed [2*LOW+2:0] middle;
+
+  mul_dsp #(.A_WIDTH(LOW + 1), .B_WIDTH(LOW + 1)) multiply_ll (.clk, .a(acc_low), .b(mul_low), .p(low_low));
+  mul_dsp #(.A_WIDTH(ACC_HIGH), .B_WIDTH(LOW + 1)) multiply_hl (.clk, .a(acc_high), .b(mul_low), .p(high_low));
+  mul_dsp #(.A_WIDTH(LOW + 1), .B_WIDTH(MUL_HIGH)) multiply_lh (.clk, .a(acc_low), .b(mul_high), .p(low_high));
+  always_ff @(posedge clk) begin
+    if (valid) begin
+      high_high_1 <= acc_high * mul_high;
+      addend_q[0] <= addend;
+    end
+    if (step[0]) begin
+      high_high_2 <= high_high_1;
+      addend_q[1] <= addend_q[0];
+    end
+    if (step[1]) begin
+      high_high <= high_high_2;
+      addend_q[2] <= addend_q[1];
+    end
+    if (step[2]) begin
+      outer  <= {2'(signed'(high_high[ACC_HIGH+MUL_HIGH-1])), high_high, low_low[2*LOW-1:0]} + WIDE'(addend_q[2]);
+      middle <= (2*LOW+3)'(high_low) + (2*LOW+3)'(low_high);
+    end
+    if (step[3]) total <= outer + (WIDE'(middle) <<< LOW);
+  end
+  wire unused = &low_low[2*LOW+1:2*LOW];
+`else
+  typedef struct packed {
+    logic signed [ACC_BITS-1:0] acc;
+    logic signed [MULTIPLIER_BITS-1:0] multiplier;
+    logic signed [61:0] addend;
+  } operands_t;
+  operands_t first, second, third, fourth;
+  always_ff @(posedge clk) begin
+    if (valid) first <= '{acc: acc, multiplier: multiplier, addend: addend};
+    if (step[0]) second <= first;
+    if (step[1]) third <= second;
+    if (step[2]) fourth <= third;
+    if (step[3]) total <= WIDE'(fourth.acc) * WIDE'(fourth.multiplier) + WIDE'(fourth.addend);
+  end
+`endif
+endmodule
