@@ -156,7 +156,7 @@ def _values(each: Pass, memories: Memories) -> dict[str, int]:
         "positions": reads.positions - 1,
         "groups": each.groups - 1,
         "w_base": memories.add_weights(each.weights) + each.first_run * words,
-        "w_run_stride": words,
+        "w_run_stride": words if runs > 1 else 0,
         "w_plane_stride": runs * words if planes > 1 else 0,
         "w_group_stride": planes * runs * words if groups > 1 else 0,
         "out_position_stride": writes.position_stride // unit,

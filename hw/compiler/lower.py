@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgeconv.errors import UnsupportedModelError
 from edgeconv.hw.compiler import lines
 from edgeconv.hw.compiler.ends import Ends
-from edgeconv.hw.compiler.memory import Buffer, View, channels_last
+from edgeconv.hw.compiler.memory import Buffer, View, channels_last, code_offset
 from edgeconv.hw.compiler.movement import alias_concats, moved
 from edgeconv.hw.compiler.passes import Channels, Layer, Pass
 from edgeconv.hw.compiler.scaling import copied, raw, rescaled
@@ -200,14 +200,13 @@ class _Work:
         rows: bool = False,
     ) -> None:
         name, type_ = operator.output, self.program.types[operator.output]
-        signed = 128 if type_.dtype.lo < 0 else 0
         table = self._following_table(name)
         inside = [reader for reader in self.program.consumers[name] if reader.output in self.core]
         if not inside and table is None and name in self.ends.outputs:
             channels = rescaled(describe(operator), forms, count, biases, operator.grid, 0)
             self._result(name, operator, computes, window, make, channels, rows)
             return
-        channels = rescaled(describe(operator), forms, count, biases, operator.grid, signed)
+        channels = rescaled(describe(operator), forms, count, biases, operator.grid, code_offset(type_.dtype.lo))
         if table is not None:
             channels = self._with_table(channels, table)
             name, computes = table.output, (*computes, table.output)
@@ -351,7 +350,7 @@ class _Work:
     def _add(self, operator: ops.Add) -> None:
         shape = self.program.types[operator.output].shape
         views = [self.view(name, operator) for name in operator.inputs]
-        signed = 128 if self.program.types[operator.output].dtype.lo < 0 else 0
+        offset = code_offset(self.program.types[operator.output].dtype.lo)
         layer = Layer(operator.output, operator.keyword, operator.origin, 0, (operator.output,))
         view = self.views.get(operator.output) or self.new_view(operator.output)
         self.views[operator.output] = view
@@ -365,7 +364,7 @@ class _Work:
             _contiguous(self._plane(view.index, operator), operator),
             view.buffer,
             self.forms[operator.output],
-            signed,
+            offset,
             self.config,
         )
 
@@ -465,8 +464,7 @@ class _Work:
         x, out = types[table.x].dtype, types[table.output].dtype
         values = self.program.constants[table.values].array.astype(np.int64)
         whole = np.zeros(256, np.uint8)
-        first = x.lo + (128 if x.lo < 0 else 0)
-        whole[first : first + len(values)] = values + (128 if out.lo < 0 else 0)
+        whole[: len(values)] = values + code_offset(out.lo)
         return Channels(
             channels.multiplier, channels.shift, channels.even, channels.addend, channels.lo, channels.hi, channels.odd,
             whole,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Buffer", "View", "channels_last", "place"]
+__all__ = ["Buffer", "View", "channels_last", "code_offset", "place"]
 
 ALIGNMENT = 8
 """Buffers begin at whole words, so that inputs are written in words that touch nothing else."""
@@ -36,8 +36,7 @@ class Buffer:
 class View:
     """A tensor in memory: each element's byte in a buffer.
 
-    A byte holds the integer as an unsigned one: `offset` is added to it (128 for signed types). Tensors of more than 8
-    bits have two planes, the high byte first, `plane_stride` bytes apart.
+    A byte holds the integer as an unsigned one: `offset` is added to it. Tensors of more than 8 bits have two planes, the high byte first, `plane_stride` bytes apart.
 
     Attributes:
         index: byte of each element, in the shape of the tensor.
@@ -53,12 +52,16 @@ class View:
     offset: int = field(init=False)
 
     def __post_init__(self) -> None:
-        half = 1 << (8 * self.planes - 1)
-        object.__setattr__(self, "offset", half if self.lo < 0 else 0)
+        object.__setattr__(self, "offset", code_offset(self.lo))
 
     def moved(self, index: NDArray[np.int64]) -> View:
         """The same bytes under another index: what movements of integers are."""
         return View(self.buffer, index, self.lo, self.hi, self.planes, self.plane_stride)
+
+
+def code_offset(lo: int) -> int:
+    """What is added to the integers of a type, whose least is `lo`, to make them unsigned."""
+    return max(0, -lo)
 
 
 def channels_last(shape: Sequence[int]) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from edgeconv.hw.compiler.ends import Ends
-from edgeconv.hw.compiler.memory import View
+from edgeconv.hw.compiler.memory import View, code_offset
 from edgeconv.ir import Program
 from edgeconv.ir import operators as ops
 
@@ -38,7 +38,7 @@ def moved(operator: ops.Operator, program: Program, view_of: Callable[[str], Vie
         return x.moved(index)
     if isinstance(operator, ops.Cast):
         x, out = view_of(operator.x), program.types[operator.output].dtype
-        same = out.bits <= 8 and (out.lo < 0) == (x.lo < 0) and x.planes == 1
+        same = out.bits <= 8 and code_offset(out.lo) == x.offset and x.planes == 1
         return View(x.buffer, x.index, out.lo, out.hi) if same else None
     return None
 

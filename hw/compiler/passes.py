@@ -85,8 +85,8 @@ class Pass:
 
     Attributes:
         layer: index of the layer it belongs to.
-        weights: int8 (groups or 1, planes or 1, runs, words, elements, lanes): passes may share an array and read some of
-            its runs.
+        weights: int8 (groups or 1, planes or 1, runs or 1, words, elements, lanes), 1 where they are the same for all;
+            passes may share an array and read some of its runs.
         first_run, runs: which runs of the weights it reads, one after the other.
         zero_points: of plane 0 and of the others.
         nibbles: whether weights are packed by two, which doubles the group size.

@@ -45,15 +45,19 @@ def make_schedule(passes: Sequence[Pass], config: ArrayConfig) -> Schedule:
     times = timing(config)
     ready = np.full(config.activation_bytes, -1, np.int64)
     taken, end = 0, 0  # cycle in which the last descriptor was taken; cycle of the last word issued
+    beats = 0  # writes of the last position before
     delays: list[int] = []
     starts: list[int] = []
     for each in passes:
         taken = max(taken + times.load, end) if delays else times.load
-        delay = max(0, _earliest_start(each, ready) - taken - 1)
+        # Its first position must not end before the last one of the pass before has been written.
+        apart = end + beats - each.interval + 1 if delays else 0
+        delay = max(0, max(_earliest_start(each, ready), apart) - taken - 1)
         start = taken + 1 + delay
         end = start + each.issue_cycles - 1
         delays.append(delay)
         starts.append(start)
+        beats = each.last_beats
         _mark_writes(each, ready, start + times.hazard)
     return Schedule(tuple(delays), tuple(starts), end + times.drain - 1)
 
@@ -85,6 +89,8 @@ def _earliest_start(each: Pass, ready: Ints) -> int:
 def _needed(each: Pass) -> NDArray[np.bool_]:
     """Which lanes of which words matter, by group: (groups or 1 + last, words of a position, lanes)."""
     runs = each.weights[:, :, each.first_run : each.first_run + each.runs]
+    if runs.shape[2] < each.runs:
+        runs = np.repeat(runs, each.runs, axis=2)
     whole = _lanes(each, runs)
     last = each.last_channels
     elements = each.weights.shape[4]

@@ -50,11 +50,12 @@ def sum_passes(
     if not all(isinstance(form, AddMulShift) for form in chosen):
         rescaled(name, chosen, count, [0] * count, operator.grid, offset)  # raises with the form's name
     factors = np.array([f.multipliers for f in chosen if isinstance(f, AddMulShift)], np.int64)
-    # One zero point serves both runs: with 128, bytes of signed operands count as what they mean.
-    zero = 128 if all(view.offset for view in views) else 0
+    # One zero point serves both runs: where offsets are equal it makes bytes count as what they mean.
+    zero = views[0].offset if views[0].offset == views[1].offset else 0
     extra = [view.offset - zero for view in views]
     biases = [-int(sum(f * e for f, e in zip(row, extra, strict=True))) for row in factors.tolist()]
-    reach = max(int(np.abs(row).sum()) for row in factors) * 255
+    largest = [max(abs(view.lo + e), abs(view.hi + e)) for view, e in zip(views, extra, strict=True)]
+    reach = max(int((np.abs(row) * largest).sum()) for row in factors)
     if reach >= 1 << (ACC_BITS - 1):
         raise UnsupportedModelError(f"{name}: sums up to {reach}", expected=f"{ACC_BITS} bits on the accelerator")
     channels = rescaled(name, chosen, count, biases, operator.grid, offset)

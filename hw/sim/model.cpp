@@ -6,6 +6,11 @@
 #include "Vaccelerator.h"
 #include "verilated.h"
 
+// An assertion of the RTL that fails is an error of the call, not the end of the process.
+static bool assertion_failed = false;
+void vl_fatal(const char *, int, const char *, const char *) { assertion_failed = true; }
+void vl_stop(const char *, int, const char *) { assertion_failed = true; }
+
 namespace {
 
 constexpr uint32_t kControl = 0, kActivations = 1;
@@ -57,12 +62,13 @@ void edge_sim_load(void *handle, int64_t n, const uint32_t *select, const uint32
 }
 
 // Runs n samples, one after the other. A sample is `input_words` words of 8 bytes for the byte addresses in `places`;
-// its results are the first `result_words` words of 8 int32. Returns 0, or 1 where a network did not end in
-// `most_cycles`.
+// its results are the first `result_words` words of 8 int32. Returns 0; 1 where a network did not end in
+// `most_cycles`; 2 where an assertion of the RTL failed.
 int edge_sim_run(void *handle, int64_t n, int64_t input_words, const uint32_t *places, const uint64_t *inputs,
                  int64_t result_words, int32_t *results, uint32_t *cycles, uint64_t most_cycles) {
   Model &model = *static_cast<Model *>(handle);
   Vaccelerator &top = *model.top;
+  assertion_failed = false;
   for (int64_t sample = 0; sample < n; sample++) {
     for (int64_t i = 0; i < input_words; i++) model.write(kActivations, places[i], inputs[sample * input_words + i]);
     model.tick();  // the last word is in memory
@@ -72,6 +78,7 @@ int edge_sim_run(void *handle, int64_t n, int64_t input_words, const uint32_t *p
       model.tick();
       if (++waited > most_cycles) return 1;
     }
+    if (assertion_failed) return 2;
     cycles[sample] = top.cycles;
     for (int64_t word = 0; word < result_words + 2; word++) {
       top.result_address = word < result_words ? word : 0;

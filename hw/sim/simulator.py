@@ -71,7 +71,7 @@ class SimulatedArray:
             inputs: integers (n, *shape) by name, of what the array reads.
 
         Raises:
-            DeviceError: a network did not end.
+            DeviceError: a network did not end, or an assertion of the RTL failed.
         """
         places, words = self.image.input_words(inputs)
         samples = len(words)
@@ -89,8 +89,9 @@ class SimulatedArray:
             self.image.cycles * _ENDLESS + 1000,
         )
         if status != 0:
+            reasons = {1: "did not end in time", 2: "stopped at an assertion of its RTL"}
             raise DeviceError(
-                f"the simulated accelerator did not end within {self.image.cycles * _ENDLESS + 1000} cycles",
+                f"the simulated accelerator {reasons[status]}",
                 advice="report it as a fault of edgeconv, with the model",
             )
         return SimulatedRun(self.image.output_arrays(results), cycles)
