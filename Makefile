@@ -6,8 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-# gcc links artifacts; musl-gcc makes edge-run independent of the device's libc; the rest builds artifacts for 64-bit
-# Arm and for Arm microcontrollers, runs them here, and deploys them over ssh.
+# gcc links artifacts, and g++ builds simulations; musl-gcc makes edge-run independent of the device's libc; the rest
+# builds artifacts for 64-bit Arm and for Arm microcontrollers, runs them here, and deploys them over ssh.
 SYSTEM_PACKAGES := gcc g++ libc6-dev musl-tools gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static \
   gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm openssh-server openssh-client
 SYSTEM_TOOLS := gcc g++ musl-gcc aarch64-linux-gnu-gcc qemu-aarch64-static arm-none-eabi-gcc qemu-system-arm ssh sshd

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -97,4 +98,4 @@ def _line(
 
 def _equal_parts(factors: Ints) -> Iterator[tuple[int, int]]:
     cuts = [0, *(np.flatnonzero(np.diff(factors)) + 1).tolist(), len(factors)]
-    yield from zip(cuts, cuts[1:], strict=False)
+    yield from itertools.pairwise(cuts)

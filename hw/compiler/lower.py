@@ -11,23 +11,23 @@ from numpy.typing import NDArray
 
 from edgeconv.errors import UnsupportedModelError
 from edgeconv.hw.compiler import lines
+from edgeconv.hw.compiler.accumulators import ACCUMULATORS, Accumulators, macs_of, plane, two_axes
 from edgeconv.hw.compiler.ends import Ends
 from edgeconv.hw.compiler.memory import Buffer, View, channels_last, code_offset
 from edgeconv.hw.compiler.movement import alias_concats, moved
 from edgeconv.hw.compiler.passes import Channels, Layer, Pass
 from edgeconv.hw.compiler.scaling import copied, raw, rescaled
 from edgeconv.hw.compiler.sums import sum_passes
+from edgeconv.hw.compiler.tables import check_table, following_table, with_table
 from edgeconv.hw.compiler.windows import Line, Window
 from edgeconv.hw.spec import LANES, ArrayConfig
 from edgeconv.ir import Program, describe
-from edgeconv.ir import geometry
 from edgeconv.ir import operators as ops
 from edgeconv.ir.forms import Form, ProvedForms
 
 __all__ = ["Lowered", "lower"]
 
 Ints = NDArray[np.int64]
-_ACCUMULATORS = (ops.Conv, ops.ConvTranspose, ops.MatMul, ops.AvgPool, ops.ReduceSum)
 
 
 @dataclass(eq=False)
@@ -71,7 +71,8 @@ class _Work:
 
     def __init__(self, program: Program, ends: Ends, forms: Mapping[str, ProvedForms], config: ArrayConfig) -> None:
         self.program, self.ends, self.config = program, ends, config
-        self.forms = {name: proved.forms for name, proved in forms.items()}
+        self.forms = forms
+        self.sums = Accumulators(program, config, self.view)
         self.lowered = Lowered()
         self.views: dict[str, View] = {}
         self.waiting: dict[str, ops.Operator] = {}
@@ -133,7 +134,7 @@ class _Work:
         """One operator of the core, unless it was fused into the one before it."""
         if operator.output in self.fused:
             return
-        if isinstance(operator, _ACCUMULATORS):
+        if isinstance(operator, ACCUMULATORS):
             self.waiting[operator.output] = operator
         elif isinstance(operator, ops.Requant):
             self._requant(operator)
@@ -160,12 +161,12 @@ class _Work:
         source = self.waiting.get(operator.x)
         if source is None:
             x = self.view(operator.x, operator)
-            index = self._plane(x.index, operator)
+            index = plane(x.index, operator)
             count, biases = index.shape[0], [0] * index.shape[0]
-            window = self._window(operator, x, index, np.ones((1, 1, 1, 1), np.int64), 1, 0, diagonal=True)
+            window = self.sums.window(operator, x, index, np.ones((1, 1, 1, 1), np.int64), 1, 0, diagonal=True)
             self._finish(operator, (), window, lines.row_lines, count, biases, operator.linear.axis)
             return
-        window, make, biases = self._accumulator(source)
+        window, make, biases = self.sums.of(source)
         self._finish(operator, (source.output,), window, make, len(biases), biases, operator.linear.axis)
 
     def _finish(
@@ -185,7 +186,7 @@ class _Work:
             raise UnsupportedModelError(
                 f"{describe(operator)}: scales along axis {axis}", expected="one scale, or one for each output channel"
             )
-        forms = self.forms[operator.output]
+        forms = self.forms[operator.output].forms
         self._write(operator, (*before, operator.output), window, make, forms, count, biases, rows)
 
     def _write(
@@ -200,7 +201,7 @@ class _Work:
         rows: bool = False,
     ) -> None:
         name, type_ = operator.output, self.program.types[operator.output]
-        table = self._following_table(name)
+        table = following_table(self.program, name, self.core)
         inside = [reader for reader in self.program.consumers[name] if reader.output in self.core]
         if not inside and table is None and name in self.ends.outputs:
             channels = rescaled(describe(operator), forms, count, biases, operator.grid, 0)
@@ -208,7 +209,7 @@ class _Work:
             return
         channels = rescaled(describe(operator), forms, count, biases, operator.grid, code_offset(type_.dtype.lo))
         if table is not None:
-            channels = self._with_table(channels, table)
+            channels = with_table(self.program, channels, table)
             name, computes = table.output, (*computes, table.output)
             self.fused.add(table.output)
         index = None
@@ -217,7 +218,7 @@ class _Work:
             index = np.arange(prod(shape), dtype=np.int64).reshape(shape)
         view = self.views.get(name) or self.new_view(name, index)
         self.views[name] = view
-        out = lines.as_rows(view.index) if rows else self._plane(view.index, operator)
+        out = lines.as_rows(view.index) if rows else plane(view.index, operator)
         self._emit(operator, name, computes, window, make(_contiguous(out, operator)), channels, view.buffer)
 
     def _emit(
@@ -231,7 +232,7 @@ class _Work:
         to: Buffer | None,
     ) -> None:
         layer = len(self.lowered.layers)
-        macs = sum(_macs(self.program, self.program.producers[each]) for each in computes)
+        macs = sum(macs_of(self.program, self.program.producers[each]) for each in computes)
         keyword = self.program.producers[computes[0]].keyword
         self.lowered.layers.append(Layer(name, keyword, operator.origin, macs, computes))
         window.layer = layer
@@ -265,86 +266,6 @@ class _Work:
         self.lowered.result_words += positions * width // LANES
         self._emit(operator, name, computes, window, make(out), channels, None)
 
-    # --- accumulators --------------------------------------------------------------------------------------------
-
-    def _window(
-        self, operator: ops.Operator, x: View, index: Ints, w: Ints, groups: int, zero: int, **kind: bool
-    ) -> Window:
-        return Window(-1, describe(operator), x, index, w, groups, zero, self.config, **kind)
-
-    def _accumulator(self, operator: ops.Operator) -> tuple[Window, Callable[[Ints], Iterable[Line]], list[int]]:
-        """The window of an operator that sums, its lines, and its biases."""
-        if isinstance(operator, (ops.Conv, ops.ConvTranspose)):
-            return self._convolution(operator)
-        if isinstance(operator, ops.MatMul):
-            return self._product(operator)
-        assert isinstance(operator, (ops.AvgPool, ops.ReduceSum))
-        x = self.view(operator.x, operator)
-        index = self._plane(x.index, operator)
-        spatial = index.shape[1:]
-        weights = None
-        if isinstance(operator, ops.AvgPool):
-            over = _two_axes(operator.window)
-            rank = len(operator.kernel)
-            counts = operator.window.counts(x.index.shape[2:], operator.counted_pads)
-            weights = operator.window.count_multiple(x.index.shape[2:], operator.counted_pads) // counts
-            weights = weights.reshape(*(1,) * (2 - rank), *counts.shape)
-        else:
-            over = self._reduction(operator, operator.axes, x.index.ndim, spatial)
-        ones = np.ones((1, 1, *over.kernel), np.int64)
-        window = self._window(operator, x, index, ones, 1, operator.x_zero_point, diagonal=True)
-        return window, lambda out: lines.conv_lines(over, spatial, out, weights), [0] * index.shape[0]
-
-    def _convolution(
-        self, operator: ops.Conv | ops.ConvTranspose
-    ) -> tuple[Window, Callable[[Ints], Iterable[Line]], list[int]]:
-        x = self.view(operator.x, operator)
-        index = self._plane(x.index, operator)
-        w = self._constant(operator.w, operator)
-        biases = self._biases(operator.bias, w.shape[0], operator)
-        type_ = self.program.types[operator.w]
-        w = w.reshape(*w.shape[:2], *(1,) * (4 - w.ndim), *w.shape[2:])
-        window = self._window(operator, x, index, w, operator.groups, operator.x_zero_point)
-        spatial = index.shape[1:]
-        if isinstance(operator, ops.Conv):
-            over = _two_axes(operator.window(type_))
-            return window, lambda out: lines.conv_lines(over, spatial, out), biases
-        across = _two_axes_transposed(operator.window(type_))
-        return window, lambda out: lines.transposed_lines(across, spatial, out), biases
-
-    def _product(self, operator: ops.MatMul) -> tuple[Window, Callable[[Ints], Iterable[Line]], list[int]]:
-        x = self.view(operator.x, operator)
-        w = self._constant(operator.w, operator)
-        if w.ndim != 2:
-            raise UnsupportedModelError(
-                f"{describe(operator)}: weights of shape {w.shape}", expected="one matrix on the accelerator"
-            )
-        weights = (w - operator.w_zero_point).T[:, :, None, None]
-        window = self._window(operator, x, lines.as_rows(x.index), weights, 1, operator.x_zero_point)
-        return window, lines.row_lines, self._biases(operator.bias, w.shape[1], operator)
-
-    def _reduction(
-        self, operator: ops.Operator, axes: tuple[int, ...], rank: int, spatial: tuple[int, ...]
-    ) -> geometry.Window:
-        if any(axis < 2 for axis in axes):
-            raise UnsupportedModelError(
-                f"{describe(operator)}: a reduction over axes {axes}",
-                expected="spatial axes on the accelerator",
-                advice="a convolution of one tap sums over channels",
-            )
-        whole = {axis - rank + 2 for axis in axes}
-        return geometry.Window.of(tuple(extent if axis in whole else 1 for axis, extent in enumerate(spatial)))
-
-    def _constant(self, name: str, operator: ops.Operator) -> Ints:
-        if name not in self.program.constants:
-            raise UnsupportedModelError(
-                f"{describe(operator)}: a product of two activations", expected="constant weights on the accelerator"
-            )
-        return self.program.constants[name].array.astype(np.int64)
-
-    def _biases(self, name: str | None, count: int, operator: ops.Operator) -> list[int]:
-        return [0] * count if name is None else [int(value) for value in self._constant(name, operator)]
-
     # --- the others ----------------------------------------------------------------------------------------------
 
     def _add(self, operator: ops.Add) -> None:
@@ -355,13 +276,13 @@ class _Work:
         view = self.views.get(operator.output) or self.new_view(operator.output)
         self.views[operator.output] = view
         self.lowered.layers.append(layer)
-        planes = [self._plane(np.broadcast_to(each.index, shape), operator) for each in views]
+        planes = [plane(np.broadcast_to(each.index, shape), operator) for each in views]
         self.lowered.passes += sum_passes(
             operator,
             len(self.lowered.layers) - 1,
             views,
             planes,
-            _contiguous(self._plane(view.index, operator), operator),
+            _contiguous(plane(view.index, operator), operator),
             view.buffer,
             self.forms[operator.output],
             offset,
@@ -374,37 +295,37 @@ class _Work:
             raise UnsupportedModelError(
                 f"{describe(operator)} over more than 8 bits", expected="at most 8 bits on the accelerator"
             )
-        index = self._plane(x.index, operator)
+        index = plane(x.index, operator)
         spatial = index.shape[1:]
         over = (
-            _two_axes(operator.window)
+            two_axes(operator.window)
             if isinstance(operator, ops.MaxPool)
-            else self._reduction(operator, operator.axes, x.index.ndim, spatial)
+            else self.sums.reduction(operator, operator.axes, x.index.ndim, spatial)
         )
         ones = np.ones((1, 1, *over.kernel), np.int64)
         # Bytes are unsigned: 0 is the least of them, and what padding counts as.
-        window = self._window(operator, x, index, ones, 1, -x.offset, maximum=True, diagonal=True)
+        window = self.sums.window(operator, x, index, ones, 1, -x.offset, maximum=True, diagonal=True)
         view = self.views.get(operator.output) or self.new_view(operator.output)
         self.views[operator.output] = view
-        found = lines.conv_lines(over, spatial, _contiguous(self._plane(view.index, operator), operator))
+        found = lines.conv_lines(over, spatial, _contiguous(plane(view.index, operator), operator))
         self._emit(operator, operator.output, (operator.output,), window, found, copied(index.shape[0]), view.buffer)
 
     def _table(self, operator: ops.Table) -> None:
         """A table that could not be fused: bytes go through the array as they are and are looked up at its end."""
         x = self.view(operator.x, operator)
         view = self.views.get(operator.output) or self.new_view(operator.output)
-        self._check_table(operator)
+        check_table(self.program, operator)
         self.views[operator.output] = view
-        channels = self._with_table(copied(self._plane(x.index, operator).shape[0]), operator)
+        channels = with_table(self.program, copied(plane(x.index, operator).shape[0]), operator)
         self._copy(operator, operator.output, x, view, channels, (operator.output,))
 
     def _copy(
         self, operator: ops.Operator, name: str, x: View, view: View, channels: Channels, computes: tuple[str, ...]
     ) -> None:
-        index = self._plane(x.index, operator)
+        index = plane(x.index, operator)
         ones = np.ones((1, 1, 1, 1), np.int64)
-        window = self._window(operator, x, index, ones, 1, -x.offset, diagonal=True)
-        found = lines.row_lines(_contiguous(self._plane(view.index, operator), operator))
+        window = self.sums.window(operator, x, index, ones, 1, -x.offset, diagonal=True)
+        found = lines.row_lines(_contiguous(plane(view.index, operator), operator))
         self._emit(operator, name, computes, window, found, channels, view.buffer)
 
     def _concat(self, operator: ops.Concat) -> None:
@@ -417,7 +338,7 @@ class _Work:
             mine = self.view(name, operator)
             if mine.buffer is view.buffer and np.array_equal(mine.index, part.index):
                 continue
-            channels = copied(self._plane(mine.index, operator).shape[0])
+            channels = copied(plane(mine.index, operator).shape[0])
             self._copy(operator, operator.output, mine, part, channels, (operator.output,))
 
     def add_result(self, name: str) -> None:
@@ -428,54 +349,15 @@ class _Work:
         if source is not None:
             if str(self.program.types[name].dtype) != "i32":
                 raise UnsupportedModelError(f"output %{name} has 64 bits", expected="32 bits on the accelerator")
-            window, make, biases = self._accumulator(source)
+            window, make, biases = self.sums.of(source)
             self._result(name, source, (name,), window, make, raw(biases), isinstance(source, ops.MatMul))
             return
         operator = self.program.producers[name]
         x = self.view(name, operator)
         rank = self.program.types[name].shape
-        index = self._plane(x.index, operator)
-        window = self._window(operator, x, index, np.ones((1, 1, 1, 1), np.int64), 1, 0, diagonal=True)
+        index = plane(x.index, operator)
+        window = self.sums.window(operator, x, index, np.ones((1, 1, 1, 1), np.int64), 1, 0, diagonal=True)
         self._result(name, operator, (name,), window, lines.row_lines, raw([0] * index.shape[0]), len(rank) < 2)
-
-    # --- tables --------------------------------------------------------------------------------------------------
-
-    def _following_table(self, name: str) -> ops.Table | None:
-        readers = self.program.consumers[name]
-        if len(readers) != 1 or name in self.program.outputs or not isinstance(readers[0], ops.Table):
-            return None
-        table = readers[0]
-        return table if table.output in self.core and self._table_fits(table) else None
-
-    def _table_fits(self, table: ops.Table) -> bool:
-        types = self.program.types
-        return len(types[table.values].shape) == 1 and types[table.x].dtype.bits <= 8
-
-    def _check_table(self, table: ops.Table) -> None:
-        if not self._table_fits(table):
-            raise UnsupportedModelError(
-                f"{describe(table)}: a table of shape {self.program.types[table.values].shape}",
-                expected="one table of at most 8 bits for all channels on the accelerator",
-                advice="an activation that does not depend on the channel, over 8 bits",
-            )
-
-    def _with_table(self, channels: Channels, table: ops.Table) -> Channels:
-        types = self.program.types
-        x, out = types[table.x].dtype, types[table.output].dtype
-        values = self.program.constants[table.values].array.astype(np.int64)
-        whole = np.zeros(256, np.uint8)
-        whole[: len(values)] = values + code_offset(out.lo)
-        return Channels(
-            channels.multiplier, channels.shift, channels.even, channels.addend, channels.lo, channels.hi, channels.odd,
-            whole,
-        )  # fmt: skip
-
-    def _plane(self, index: Ints, operator: ops.Operator) -> Ints:
-        if index.ndim < 2 or index.shape[0] != 1:
-            raise UnsupportedModelError(
-                f"{describe(operator)} over shape {index.shape}", expected="(1, channels, …) on the accelerator"
-            )
-        return lines.as_plane(index)
 
 
 def _contiguous(out: Ints, operator: ops.Operator) -> Ints:
@@ -490,33 +372,3 @@ def _contiguous(out: Ints, operator: ops.Operator) -> Ints:
             advice="concatenate along the channels, or along space",
         )
     return out
-
-
-def _macs(program: Program, operator: ops.Operator) -> int:
-    if isinstance(operator, (ops.Conv, ops.ConvTranspose)):
-        spatial = program.types[operator.output if isinstance(operator, ops.Conv) else operator.x].shape[2:]
-        return prod(program.types[operator.w].shape) * prod(spatial)
-    if isinstance(operator, ops.MatMul):
-        return prod(program.types[operator.output].shape) * program.types[operator.x].shape[-1]
-    return 0
-
-
-def _two_axes(window: geometry.Window) -> geometry.Window:
-    """The window over two axes; the first one is new where there was one."""
-    if window.rank == 2:
-        return window
-    (begin, end) = window.pads
-    return geometry.Window((1, *window.kernel), (1, *window.strides), (1, *window.dilations), (0, begin, 0, end))
-
-
-def _two_axes_transposed(window: geometry.TransposedWindow) -> geometry.TransposedWindow:
-    if window.rank == 2:
-        return window
-    (begin, end) = window.pads
-    return geometry.TransposedWindow(
-        (1, *window.kernel),
-        (1, *window.strides),
-        (1, *window.dilations),
-        (0, begin, 0, end),
-        (0, *window.output_padding),
-    )

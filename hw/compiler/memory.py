@@ -36,7 +36,8 @@ class Buffer:
 class View:
     """A tensor in memory: each element's byte in a buffer.
 
-    A byte holds the integer as an unsigned one: `offset` is added to it. Tensors of more than 8 bits have two planes, the high byte first, `plane_stride` bytes apart.
+    A byte holds the integer as an unsigned one: `offset` is added to it. Tensors of more than 8 bits have two planes,
+    the high byte first, `plane_stride` bytes apart.
 
     Attributes:
         index: byte of each element, in the shape of the tensor.

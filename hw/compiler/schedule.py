@@ -70,9 +70,7 @@ def _earliest_start(each: Pass, ready: Ints) -> int:
     offsets = _run_offsets(each)
     bounds = _run_bounds(each)
     for group in range(each.groups):
-        mask = needed[min(group, len(needed) - 1) if len(needed) > 1 else 0]
-        if group == each.groups - 1:
-            mask = needed[-1]
+        mask = needed[-1] if group == each.groups - 1 else needed[group % (len(needed) - 1)]
         base = each.reads.buffer.base + each.reads.base + group * each.reads.group_stride
         at_once = max(1, _BLOCK // max(1, each.interval))
         for first in range(0, each.reads.positions, at_once):
@@ -87,7 +85,10 @@ def _earliest_start(each: Pass, ready: Ints) -> int:
 
 
 def _needed(each: Pass) -> NDArray[np.bool_]:
-    """Which lanes of which words matter, by group: (groups or 1 + last, words of a position, lanes)."""
+    """Which lanes of which words matter, (groups or 1, plus one, words of a position, lanes).
+
+    The last entry is that of the last group, which may have fewer channels; the others serve all groups in turn.
+    """
     runs = each.weights[:, :, each.first_run : each.first_run + each.runs]
     if runs.shape[2] < each.runs:
         runs = np.repeat(runs, each.runs, axis=2)

@@ -15,7 +15,7 @@ from edgeconv.hw.compiler.weights import digits, equal_steps, pack_words
 from edgeconv.hw.spec import ACC_BITS, LANES, ArrayConfig
 from edgeconv.ir import describe
 from edgeconv.ir import operators as ops
-from edgeconv.ir.forms import AddMulShift, Form
+from edgeconv.ir.forms import AddMulShift, ProvedForms
 
 __all__ = ["sum_passes"]
 
@@ -29,7 +29,7 @@ def sum_passes(
     planes: Sequence[Ints],
     out: Ints,
     to: Buffer,
-    forms: Sequence[Form],
+    proved: ProvedForms,
     offset: int,
     config: ArrayConfig,
 ) -> list[Pass]:
@@ -46,6 +46,7 @@ def sum_passes(
     name = describe(operator)
     _check(name, views, planes)
     count = out.shape[0]
+    forms = proved.forms
     chosen = [forms[channel if len(forms) > 1 else 0] for channel in range(count)]
     if not all(isinstance(form, AddMulShift) for form in chosen):
         rescaled(name, chosen, count, [0] * count, operator.grid, offset)  # raises with the form's name
@@ -54,7 +55,7 @@ def sum_passes(
     zero = views[0].offset if views[0].offset == views[1].offset else 0
     extra = [view.offset - zero for view in views]
     biases = [-int(sum(f * e for f, e in zip(row, extra, strict=True))) for row in factors.tolist()]
-    largest = [max(abs(view.lo + e), abs(view.hi + e)) for view, e in zip(views, extra, strict=True)]
+    largest = [max(abs(v + e) for both in each for v in both) for each, e in zip(proved.ranges, extra, strict=True)]
     reach = max(int((np.abs(row) * largest).sum()) for row in factors)
     if reach >= 1 << (ACC_BITS - 1):
         raise UnsupportedModelError(f"{name}: sums up to {reach}", expected=f"{ACC_BITS} bits on the accelerator")

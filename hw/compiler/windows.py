@@ -28,7 +28,7 @@ class Line:
     """Outputs that one descriptor can compute.
 
     Attributes:
-        row_taps: taps along the first spatial axis, in the order of the input rows they read, which lie `row_step` apart.
+        row_taps: taps along the first spatial axis, in the order of their input rows, which lie `row_step` apart.
         skip, rows: of these the first ones that are left out, and how many are read.
         first_row: input row of the first tap that is read.
         taps: (tap, input column for output 0) along the second axis.
@@ -74,7 +74,7 @@ class Window:
     config: ArrayConfig
     maximum: bool = False
     diagonal: bool = False
-    _packed: dict[object, NDArray[np.int8]] = field(default_factory=dict)
+    _packed: dict[object, NDArray[np.int8]] = field(default_factory=dict, init=False)
 
     def passes(self, line: Line, channels: Channels, to: Buffer | None) -> list[Pass]:
         """The passes of a line: one, or one for each output group where these do not read at equal distances.

@@ -1,0 +1,36 @@
+"""Every operator of the accelerator against the reference, bit for bit, and the cycle model against the simulation."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgeconv.errors import UnsupportedModelError
+from edgeconv.hw.spec import ArrayConfig
+from tests.hw.networks import LAYERS, random_network
+from tests.hw.running import check
+
+pytestmark = pytest.mark.needs_verilator
+
+PER_OPERATOR, NETWORKS = 8, 12
+_SIZES = ArrayConfig()
+
+
+@pytest.mark.parametrize("seed", range(PER_OPERATOR))
+@pytest.mark.parametrize("layer", LAYERS)
+def test_random_layers_equal_the_reference_in_the_cycles_of_the_model(layer: str, seed: int) -> None:
+    network, program = random_network(100 * list(LAYERS).index(layer) + seed, 1, layer)
+    check_or_too_large(network, program)
+
+
+@pytest.mark.parametrize("seed", range(9000, 9000 + NETWORKS))
+def test_random_networks_equal_the_reference_in_the_cycles_of_the_model(seed: int) -> None:
+    network, program = random_network(seed, 5)
+    check_or_too_large(network, program)
+
+
+def check_or_too_large(network, program) -> None:  # type: ignore[no-untyped-def]
+    """A network that does not fit must be refused with the name of a memory; every other one must be right."""
+    try:
+        check(program, network.values(program, 3))
+    except UnsupportedModelError as error:
+        assert "the network needs" in error.problem or "sums up to" in error.problem, error
