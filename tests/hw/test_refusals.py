@@ -37,7 +37,9 @@ def half(x: str = "a") -> ops.Requant:
 
 def test_more_activations_than_memory() -> None:
     big = program(half("x"), shape=(1, 64, 400))
-    with pytest.raises(UnsupportedModelError, match=r"needs 25600 bytes of activation memory\n  expected: at most 1024"):
+    with pytest.raises(
+        UnsupportedModelError, match=r"needs 25600 bytes of activation memory\n  expected: at most 1024"
+    ):
         compile_for_array(big, ArrayConfig(activation_bytes=1024))
 
 
