@@ -171,11 +171,19 @@ class Space:
         return rows
 
     def features(self, genomes: Sequence[Genome]) -> NDArray[np.float64]:
-        """What predictors learn from: the one-hot rows, and the terms of the analysis where there is one."""
+        """What predictors learn from: one-hot rows, places on each scale, and the terms of the analysis if there is one.
+
+        The place of a value among those of its choice (from 1; 0 where the choice does not count) lets a tree ask for
+        "at least 4 bits" in one question.
+        """
         rows = self.encode(genomes)
-        if self.analysis is None or not len(rows):
+        if not len(rows):
             return rows
-        return np.hstack([rows, [list(self.analysis.terms(self.values(genome))) for genome in genomes]])
+        counts = np.array([self.active(genome) for genome in genomes])
+        columns = [rows, (np.array(genomes) + 1.0) * counts]
+        if self.analysis is not None:
+            columns.append(np.array([list(self.analysis.terms(self.values(genome))) for genome in genomes]))
+        return np.hstack(columns)
 
     def grid(self) -> Iterator[Genome]:
         """Every genome once, in lexicographic order of indices."""

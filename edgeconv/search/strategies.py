@@ -1,0 +1,232 @@
+"""How a search chooses what to evaluate next: predictors and evolution, evolution alone, random, or everything.
+
+A strategy is a function of the problem, the seed and the rounds before: nothing else decides, and nothing is kept
+between rounds that could not be computed again. That is what makes a study resumable and its result the same for any
+number of workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeconv.errors import UsageError
+from edgeconv.search.evolution import Evolution, distinct_samples
+from edgeconv.search.fronts import front_of, ranked
+from edgeconv.search.predictors import Predictor, fit_predictor
+from edgeconv.search.problem import Evaluated, Problem
+from edgeconv.search.space import Genome
+
+__all__ = ["STRATEGIES", "EvolutionStrategy", "GridStrategy", "PredictorStrategy", "RandomStrategy", "Strategy"]
+
+Rounds = Sequence[Sequence[Evaluated]]
+_WORST = 1e30
+"""Cost of what failed: beyond anything that was measured, and finite, as pymoo wants it."""
+
+
+class Strategy(Protocol):
+    """Proposes batches."""
+
+    def propose(self, problem: Problem, seed: int, rounds: Rounds) -> list[Genome]:
+        """Genomes for the next round, none of them evaluated before; none at all when there is no more to do."""
+        ...
+
+
+def _seed(seed: int, round_: int) -> int:
+    return int(np.random.SeedSequence([seed, round_]).generate_state(1)[0])
+
+
+def _seen(rounds: Rounds) -> list[Genome]:
+    return [evaluated.genome for batch in rounds for evaluated in batch]
+
+
+@dataclass(frozen=True)
+class RandomStrategy:
+    """Every genome uniformly, none twice."""
+
+    batch: int = 20
+
+    def propose(self, problem: Problem, seed: int, rounds: Rounds) -> list[Genome]:
+        """As `Strategy.propose`."""
+        return distinct_samples(problem.space, self.batch, np.random.default_rng([seed, len(rounds)]), _seen(rounds))
+
+
+@dataclass(frozen=True)
+class GridStrategy:
+    """All genomes in order."""
+
+    batch: int = 100
+
+    def propose(self, problem: Problem, seed: int, rounds: Rounds) -> list[Genome]:
+        """As `Strategy.propose`."""
+        done = sum(map(len, rounds))
+        return list(islice(problem.space.grid(), done, done + self.batch))
+
+
+@dataclass(frozen=True)
+class EvolutionStrategy:
+    """NSGA-II on real evaluations alone."""
+
+    population: int = 50
+
+    def propose(self, problem: Problem, seed: int, rounds: Rounds) -> list[Genome]:
+        """As `Strategy.propose`; evolution is replayed from its first generation."""
+        initial = distinct_samples(problem.space, self.population, np.random.default_rng([seed, 0]))
+        evolution = Evolution(problem, _seed(seed, 0), self.population, initial)
+        known = {evaluated.genome: evaluated for batch in rounds for evaluated in batch}
+        # A generation that brings nothing new costs nothing; many of them in a row are the end.
+        for _ in range(len(rounds) + 20):
+            asked = evolution.ask()
+            fresh = [genome for genome in asked if genome not in known]
+            if fresh or not asked:
+                return fresh
+            evolution.tell(*_answers(problem, [known[genome] for genome in asked]))
+        return []
+
+
+def _answers(problem: Problem, evaluated: Sequence[Evaluated]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    costs = np.full((len(evaluated), len(problem.objectives)), _WORST)
+    violations = np.full((len(evaluated), len(problem.constraints)), _WORST)
+    for row, e in enumerate(evaluated):
+        if e.metrics is not None:
+            costs[row], violations[row] = problem.costs(e.metrics), problem.violations(e.metrics)
+    return costs, violations
+
+
+@dataclass(frozen=True)
+class PredictorStrategy:
+    """A few real evaluations, predictors, thousands of predicted ones, and again (LINAS: Cummings et al., 2205.10358).
+
+    Attributes:
+        first: genomes of the first round, random but for the two corners of the space.
+        batch: genomes of each later round.
+        population, generations: of the evolution over predictions, anew in every round.
+        optimism: standard deviations of the committee that half of a batch is given in advance: what predictors are
+            unsure of is worth measuring.
+        report: told of the predictors of each round.
+    """
+
+    first: int = 60
+    batch: int = 20
+    population: int = 100
+    generations: int = 60
+    optimism: float = 1.0
+    report: Callable[[Mapping[str, Predictor]], None] = field(default=lambda _: None, compare=False)
+
+    def propose(self, problem: Problem, seed: int, rounds: Rounds) -> list[Genome]:
+        """As `Strategy.propose`."""
+        rng = np.random.default_rng([seed, len(rounds)])
+        if not rounds:
+            corners = (0 * problem.space.cardinalities, problem.space.cardinalities - 1)
+            first = list(dict.fromkeys(problem.space.repair(corner) for corner in corners))
+            return first + distinct_samples(problem.space, self.first - len(first), rng, first)
+        seen = _seen(rounds)
+        known = [e for batch in rounds for e in batch if e.metrics is not None]
+        if len(known) < 10:
+            return distinct_samples(problem.space, self.batch, rng, seen)
+        predictors = self._fit(problem, known, _seed(seed, len(rounds)))
+        self.report(predictors)
+        candidates = self._evolve(problem, predictors, known, _seed(seed, len(rounds)), rng)
+        chosen = self._choose(problem, predictors, [genome for genome in candidates if genome not in set(seen)])
+        return chosen + distinct_samples(problem.space, self.batch - len(chosen), rng, seen + chosen)
+
+    def _fit(self, problem: Problem, known: Sequence[Evaluated], seed: int) -> dict[str, Predictor]:
+        features = problem.space.features([e.genome for e in known])
+        values = {m.name: np.array([(e.metrics or {})[m.name] for e in known]) for m in problem.metrics}
+        return {name: fit_predictor(features, value, seed) for name, value in values.items()}
+
+    def _evolve(
+        self,
+        problem: Problem,
+        predictors: Mapping[str, Predictor],
+        known: Sequence[Evaluated],
+        seed: int,
+        rng: np.random.Generator,
+    ) -> list[Genome]:
+        """All genomes that an evolution over predictions came across, in order."""
+        space = problem.space
+        start = [e.genome for e in front_of(problem, known)][: self.population // 2]
+        start += distinct_samples(space, self.population - len(start), rng, start)
+        evolution = Evolution(problem, seed, self.population, start)
+        met: dict[Genome, None] = {}
+        for _ in range(self.generations):
+            genomes = evolution.ask()
+            if not genomes:
+                break
+            met.update(dict.fromkeys(genomes))
+            evolution.tell(*_predicted(problem, predictors, genomes, 0.0))
+        return sorted(met)
+
+    def _choose(
+        self, problem: Problem, predictors: Mapping[str, Predictor], candidates: Sequence[Genome]
+    ) -> list[Genome]:
+        """Half a batch by what is predicted, half by what may be hoped for."""
+        chosen: list[Genome] = []
+        for size, optimism in ((self.batch - self.batch // 2, 0.0), (self.batch // 2, self.optimism)):
+            left = [genome for genome in candidates if genome not in set(chosen)]
+            if left:
+                costs, violations = _predicted(problem, predictors, left, optimism)
+                chosen += [left[index] for index in _best(costs, violations.sum(axis=1), size)]
+        return chosen
+
+
+def _predicted(
+    problem: Problem, predictors: Mapping[str, Predictor], genomes: Sequence[Genome], optimism: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Costs and violations by the predictors, each metric moved to its better side by so many deviations."""
+    features = problem.space.features(genomes)
+    better = {c.metric.name: 1.0 if c.upper else -1.0 for c in problem.constraints}
+    better |= {m.name: -1.0 if m.maximize else 1.0 for m in problem.objectives}
+    columns = {}
+    for name, predictor in predictors.items():
+        value, spread = predictor.predict(features)
+        columns[name] = value - better[name] * optimism * spread
+    rows: list[dict[str, Any]] = [
+        {name: column[row] for name, column in columns.items()} for row in range(len(genomes))
+    ]
+    return np.array([problem.costs(row) for row in rows]), np.array([problem.violations(row) for row in rows])
+
+
+def _best(costs: NDArray[np.float64], violation: NDArray[np.float64], count: int) -> list[int]:
+    """Front after front of what is feasible, then the least infeasible; of the last front a spread-out part."""
+    chosen: list[int] = []
+    feasible = np.flatnonzero(violation == 0)
+    for front in ranked(costs[feasible]) if len(feasible) else ():
+        members = feasible[front]
+        room = count - len(chosen)
+        if len(members) > room:
+            order = members[np.lexsort(costs[members].T[::-1])]
+            members = order[np.linspace(0, len(order) - 1, room).round().astype(int)]
+        chosen += [int(index) for index in members]
+        if len(chosen) >= count:
+            return chosen
+    rest = [int(index) for index in np.argsort(violation, kind="stable") if violation[index] > 0]
+    return chosen + rest[: count - len(chosen)]
+
+
+STRATEGIES: Mapping[str, Callable[..., Strategy]] = {
+    "predictors": PredictorStrategy,
+    "nsga2": EvolutionStrategy,
+    "random": RandomStrategy,
+    "grid": GridStrategy,
+}
+"""Name -> strategy; its keyword arguments are the dataclass' fields."""
+
+
+def make_strategy(name: str, options: Mapping[str, Any]) -> Strategy:
+    """A strategy by name.
+
+    Raises:
+        UsageError: an unknown name or option.
+    """
+    if name not in STRATEGIES:
+        raise UsageError(f"strategy '{name}'", expected=", ".join(STRATEGIES))
+    try:
+        return STRATEGIES[name](**options)
+    except TypeError as error:
+        raise UsageError(f"strategy '{name}' with options {dict(options)}: {error}") from error
