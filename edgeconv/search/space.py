@@ -171,7 +171,7 @@ class Space:
         return rows
 
     def features(self, genomes: Sequence[Genome]) -> NDArray[np.float64]:
-        """What predictors learn from: one-hot rows, places on each scale, and the terms of the analysis if there is one.
+        """What predictors learn from: one-hot rows, places on each scale, and the analysis' terms if there is one.
 
         The place of a value among those of its choice (from 1; 0 where the choice does not count) lets a tree ask for
         "at least 4 bits" in one question.

@@ -8,6 +8,7 @@ number of workers.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol
@@ -22,7 +23,15 @@ from edgeconv.search.predictors import Predictor, fit_predictor
 from edgeconv.search.problem import Evaluated, Problem
 from edgeconv.search.space import Genome
 
-__all__ = ["STRATEGIES", "EvolutionStrategy", "GridStrategy", "PredictorStrategy", "RandomStrategy", "Strategy"]
+__all__ = [
+    "STRATEGIES",
+    "EvolutionStrategy",
+    "GridStrategy",
+    "PredictorStrategy",
+    "RandomStrategy",
+    "Strategy",
+    "make_strategy",
+]
 
 Rounds = Sequence[Sequence[Evaluated]]
 _WORST = 1e30
@@ -102,11 +111,14 @@ def _answers(problem: Problem, evaluated: Sequence[Evaluated]) -> tuple[NDArray[
 class PredictorStrategy:
     """A few real evaluations, predictors, thousands of predicted ones, and again (LINAS: Cummings et al., 2205.10358).
 
+    A third of each batch is what predictors deem best, a third what they may hope for, and a third children of the
+    front that evolution makes without them: where predictors are wrong all along the front, those still find it out.
+
     Attributes:
         first: genomes of the first round, random but for the two corners of the space.
         batch: genomes of each later round.
         population, generations: of the evolution over predictions, anew in every round.
-        optimism: standard deviations of the committee that half of a batch is given in advance: what predictors are
+        optimism: standard deviations of the committee that the hopeful third is given in advance: what predictors are
             unsure of is worth measuring.
         report: told of the predictors of each round.
     """
@@ -131,8 +143,9 @@ class PredictorStrategy:
             return distinct_samples(problem.space, self.batch, rng, seen)
         predictors = self._fit(problem, known, _seed(seed, len(rounds)))
         self.report(predictors)
+        chosen = _children(problem, known, self.batch // 3, rng, seen)
         candidates = self._evolve(problem, predictors, known, _seed(seed, len(rounds)), rng)
-        chosen = self._choose(problem, predictors, [genome for genome in candidates if genome not in set(seen)])
+        chosen += self._choose(problem, predictors, candidates, {*seen, *chosen}, self.batch - len(chosen))
         return chosen + distinct_samples(problem.space, self.batch - len(chosen), rng, seen + chosen)
 
     def _fit(self, problem: Problem, known: Sequence[Evaluated], seed: int) -> dict[str, Predictor]:
@@ -163,16 +176,37 @@ class PredictorStrategy:
         return sorted(met)
 
     def _choose(
-        self, problem: Problem, predictors: Mapping[str, Predictor], candidates: Sequence[Genome]
+        self,
+        problem: Problem,
+        predictors: Mapping[str, Predictor],
+        candidates: Sequence[Genome],
+        taken: AbstractSet[Genome],
+        count: int,
     ) -> list[Genome]:
-        """Half a batch by what is predicted, half by what may be hoped for."""
+        """Half by what is predicted, half by what may be hoped for."""
         chosen: list[Genome] = []
-        for size, optimism in ((self.batch - self.batch // 2, 0.0), (self.batch // 2, self.optimism)):
-            left = [genome for genome in candidates if genome not in set(chosen)]
+        for size, optimism in ((count - count // 2, 0.0), (count // 2, self.optimism)):
+            left = [genome for genome in candidates if genome not in taken and genome not in chosen]
             if left:
                 costs, violations = _predicted(problem, predictors, left, optimism)
                 chosen += [left[index] for index in _best(costs, violations.sum(axis=1), size)]
         return chosen
+
+
+def _children(
+    problem: Problem, known: Sequence[Evaluated], count: int, rng: np.random.Generator, seen: Sequence[Genome]
+) -> list[Genome]:
+    """New genomes by crossover and mutation of the front; fewer where those bring nothing new."""
+    front, space, taken = [e.genome for e in front_of(problem, known)], problem.space, set(seen)
+    found: list[Genome] = []
+    for _ in range(50 * count if front else 0):
+        one, other = (front[index] for index in rng.integers(len(front), size=2))
+        crossed = one if rng.random() < 0.5 else space.crossover(one, other, rng)
+        child = space.mutate(crossed, rng)
+        if child not in taken and len(found) < count:
+            taken.add(child)
+            found.append(child)
+    return found
 
 
 def _predicted(
