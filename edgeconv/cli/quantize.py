@@ -34,10 +34,16 @@ Examples:
     metavar="DATA",
     help="Samples for the ranges of activations: .npz, .npy, a folder of them; or normal or uniform to draw them.",
 )
-@click.option("--method", type=click.Choice(("mse", "percentile", "minmax")), help="How ranges are found.  [mse]")
+@click.option(
+    "--method",
+    type=click.Choice(("mse", "percentile", "minmax")),
+    help="How ranges are found.  [minmax, or mse below 8 bits]",
+)
 @click.option("--policy", "policy_file", type=click.Path(path_type=Path), help="TOML file: bits by layer, methods.")
 @click.option("--bits", type=int, help="Bits of weights and activations, for what no rule of the policy says.")
 @click.option("--symmetric", is_flag=True, help="Signed activations get signed integers and zero point 0.")
+@click.option("--share-concat", is_flag=True, help="One grid for all parts of a concatenation: faster, coarser.")
+@click.option("--no-bias-correction", is_flag=True, help="Leave the biases as they are.")
 @click.option("--evaluate", metavar="DATA", help="Samples with targets: the metric of both models.")
 @click.option(
     "--shape", "shapes", multiple=True, metavar="NAME=N", help="Extent of a symbolic dimension (not the batch)."
@@ -52,6 +58,8 @@ def command(
     policy_file: Path | None,
     bits: int | None,
     symmetric: bool,
+    share_concat: bool,
+    no_bias_correction: bool,
     evaluate: str | None,
     shapes: tuple[str, ...],
 ) -> None:
@@ -70,6 +78,8 @@ def command(
             policy=_policy(policy_file, method, bits, symmetric),
             evaluation=evaluate,
             shapes=read_shapes(shapes),
+            share_concat=share_concat,
+            correct_bias=not no_bias_correction,
             seed=console.seed,
             progress=lambda _line: advance(1),
         )
@@ -80,7 +90,8 @@ def _policy(file: Path | None, method: str | None, bits: int | None, symmetric: 
     """The policy of a file, or the default, with what the options say instead."""
     from edgeconv.quantize.policy import QuantPolicy
 
-    policy = QuantPolicy(calibration="mse") if file is None else QuantPolicy.from_toml(file)
+    usual = "mse" if bits is not None and bits < 8 else "minmax"  # measured: docs/quantize.md
+    policy = QuantPolicy(calibration=usual) if file is None else QuantPolicy.from_toml(file)
     if method is not None:
         policy = replace(policy, calibration=method)
     if bits is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgeconv.importer import (
+    blocks,
     elementwise,
     linear,
     movement,
@@ -53,6 +54,7 @@ _ONNX: dict[str, Handler] = {
     "Conv": windows.conv,
     "ConvTranspose": transposed.conv_transpose,
     "ConvInteger": qoperator.conv_integer,
+    "DepthToSpace": blocks.depth_to_space,
     "DequantizeLinear": qcdq.dequantize_linear,
     "Gather": movement.gather,
     "Gelu": elementwise.gelu,
@@ -68,6 +70,7 @@ _ONNX: dict[str, Handler] = {
     "QuantizeLinear": qcdq.quantize_linear,
     "Resize": resize.resize,
     "Slice": movement.slice_,
+    "SpaceToDepth": blocks.space_to_depth,
     "Split": movement.split,
     "Sum": elementwise.sum_of_all,
     "Transpose": movement.transpose,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgeconv.errors import UnsupportedModelError
 from edgeconv.importer import read_onnx
 from tests.importer.interpreter import evaluate
 from tests.importer.models import model, run_onnxruntime, save
@@ -289,3 +290,30 @@ c = Add(h, z)
 y = Add(x, c)"""
     constants = {"zero": np.array(0, INT), "eight": np.array(8, INT), "one": np.array(1, INT), "half": np.float32(0.5)}
     assert check_meaning(tmp_path, model(nodes, constants={**constants, "shape": ints(3, 1)})) == ["Add"]
+
+
+@pytest.mark.parametrize("opset", [11, 17])
+@pytest.mark.parametrize(
+    "node",
+    [
+        'DepthToSpace<blocksize=2, mode="DCR">(x)',
+        'DepthToSpace<blocksize=2, mode="CRD">(x)',
+        "SpaceToDepth<blocksize=2>(x)",
+    ],
+)
+def test_blocks_of_pixels_become_channels_and_back(node: str, opset: int, tmp_path: Path) -> None:
+    proto = model(f"y = {node}", {"x": (2, 12, 4, 6)}, opset=opset)
+    assert check_meaning(tmp_path, proto) == ["Reshape", "Transpose", "Reshape"]
+
+
+@pytest.mark.parametrize(
+    ("node", "text"),
+    [
+        ("DepthToSpace<blocksize=2>(x)", "3 channels for blocks of 2"),
+        ("SpaceToDepth<blocksize=4>(x)", "7 × 6 pixels for blocks of 4"),
+        ("SpaceToDepth<blocksize=0>(x)", "blocks of 0"),
+    ],
+)
+def test_blocks_that_do_not_fit_are_refused(node: str, text: str, tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedModelError, match=text):
+        read_onnx(save(model(f"y = {node}", IMAGE), tmp_path))

@@ -61,14 +61,11 @@ def activation_rows(
 
 
 def _row(name: str, quantizer: Quantizer, quantized: Quantized, outside: float, decibel: float | None) -> ActivationRow:
-    producers = {node.output: node.op for node in quantized.graph.nodes}
-    kind = "constant" if name in quantized.graph.constants else "input"
+    ops = [node.op for node in quantized.graph.nodes if node.output == name]
+    op = ops[0] if ops else "constant" if name in quantized.graph.constants else "input"
     bits = (quantizer.hi - quantizer.lo).bit_length()
     lo, hi = ((end - quantizer.zero_point) * quantizer.scale[0] for end in (quantizer.lo, quantizer.hi))
-    op = producers.get(name, kind)
-    return ActivationRow(
-        name, quantized.names[name], op, str(quantizer.dtype), bits, lo, hi, outside, decibel
-    )  # fmt: skip
+    return ActivationRow(name, quantized.names[name], op, str(quantizer.dtype), bits, lo, hi, outside, decibel)
 
 
 def _bounds(quantizer: Quantizer) -> tuple[float, float]:

@@ -77,6 +77,12 @@ class OnnxGraph:
             self.graph.node.insert(position + offset, node)
             self.producer.update(dict.fromkeys(node.output, node))
 
+    def insert_before(self, node: onnx.NodeProto, new: onnx.NodeProto) -> None:
+        """Put a node in front of another."""
+        position = next(i for i, other in enumerate(self.graph.node) if other == node)
+        self.graph.node.insert(position, new)
+        self.producer.update(dict.fromkeys(new.output, new))
+
     def remove_unused(self) -> None:
         """Take out initializers that nothing reads, that inputs could override, and shapes of values since changed."""
         used = {name for node in self.graph.node for name in node.input} | self.outputs

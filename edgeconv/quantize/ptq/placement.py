@@ -301,9 +301,8 @@ def _concat(walk: _Walk, node: Node) -> _Meaning:
 
 
 def _arg_extreme(walk: _Walk, node: Node) -> _Meaning:
-    meaning = walk.meaning(node.inputs[0])
-    if meaning.kind not in (Kind.GRID, Kind.WIDE):
-        raise _NeedError(node.inputs[0])
+    """Values are compared as integers, so they must have one scale."""
+    walk.on_grid(node.inputs[0])
     return _WIDE
 
 

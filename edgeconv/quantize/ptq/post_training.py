@@ -41,6 +41,8 @@ def quantize_onnx(
     policy: QuantPolicy | None = None,
     evaluation: Data | None = None,
     shapes: Mapping[str, int] | None = None,
+    share_concat: bool = False,
+    correct_bias: bool = True,
     seed: int = 0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> QuantizeReport:
@@ -53,9 +55,12 @@ def quantize_onnx(
         output: file to write; the model's name with `.q.onnx` in the current folder when None.
         calibration: samples like those that the model will see; ranges of activations come from them. `normal` (also
             when None) or `uniform` draws samples, and the accuracy on real ones is unknown.
-        policy: bits by layer name, calibration method, kinds of scales.
+        policy: bits by layer name, calibration method, kinds of scales; 8 bits over the whole range when None.
         evaluation: further samples, with targets under an output's name or, for a single output, under any.
         shapes: extents of symbolic dimensions other than the batch, which the quantized model then has.
+        share_concat: one grid for all parts of a concatenation, which then only moves bytes; else each
+            part keeps its own.
+        correct_bias: biases make up for the mean error of their layers on the calibration samples.
         seed: of drawn samples.
 
     Raises:
@@ -67,7 +72,7 @@ def quantize_onnx(
     path = Path(model)
     target = Path(output) if output is not None else Path(path.stem + ".q.onnx")
     _check_target(path, target)
-    policy = policy or QuantPolicy(calibration="mse")
+    policy = policy or QuantPolicy(calibration="minmax")
     progress("reading the model")
     prepared = prepare(path)
     graph = read_model(prepared, str(path), shapes or {})
@@ -83,7 +88,9 @@ def quantize_onnx(
         samples, _ = _samples(calibration, graph.inputs, "calibration")
         where = str(calibration) if isinstance(calibration, (str, Path)) else "arrays"
     measured = None if evaluation is None else _samples(evaluation, graph.inputs, "evaluation")
-    quantized = quantize_prepared(prepared, graph, samples, policy, progress=progress)
+    quantized = quantize_prepared(
+        prepared, graph, samples, policy, share_concat=share_concat, correct_bias=correct_bias, progress=progress
+    )
     progress("comparing with the float model")
     judged = {name: array[:_JUDGED] for name, array in samples.items()}
     rows, outputs = activation_rows(prepared, quantized, judged)

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import onnxscript.optimizer
 from numpy.typing import NDArray
-from onnx import version_converter
+from onnx import helper, version_converter
 
 from edgeconv.errors import ModelFileError, QuantizationError, UnsupportedModelError
 from edgeconv.importer.file import load, versions_by_domain
@@ -63,6 +63,10 @@ def prepare(path: Path) -> onnx.ModelProto:
             _fold_batch_normalization(graph, node)
         elif node.op_type == "Gemm":
             _plain_gemm(graph, node)
+        elif node.op_type == "Sum":
+            _sums_of_two(graph, node)
+        elif node.op_type == "Div" and all(graph.constant(name) is None for name in node.input):
+            _product_with_reciprocal(graph, node)
     graph.remove_unused()
     model.ir_version = _IR_VERSION
     return model
@@ -130,6 +134,28 @@ def _output_axis(layer: onnx.NodeProto) -> int | None:
         return 1
     plain = layer.op_type == "Gemm" and all(attribute(layer, name, 1.0) == 1.0 for name in ("alpha", "beta"))
     return (0 if attribute(layer, "transB", 0) else 1) if plain else None
+
+
+def _sums_of_two(graph: OnnxGraph, node: onnx.NodeProto) -> None:
+    """A sum of several values becomes sums of two, which each have a value that can be quantized."""
+    total, *others = node.input
+    for index, other in enumerate(others):
+        last = index == len(others) - 1
+        partial = node.output[0] if last else graph.fresh(f"{node.output[0]}.sum{index + 1}")
+        add = helper.make_node("Add", [total, other], [partial], name=f"{node.name}.{index + 1}")
+        graph.insert_before(node, add)
+        total = partial
+    if others:
+        graph.remove(node)
+
+
+def _product_with_reciprocal(graph: OnnxGraph, node: onnx.NodeProto) -> None:
+    """A quotient of activations has no integer form; a product with the reciprocal, a table, has one."""
+    inverse = graph.fresh(f"{node.output[0]}.reciprocal")
+    reciprocal = helper.make_node("Reciprocal", [node.input[1]], [inverse], name=f"{node.name}.reciprocal")
+    graph.insert_before(node, reciprocal)
+    node.op_type = "Mul"
+    node.input[1] = inverse
 
 
 def _plain_gemm(graph: OnnxGraph, node: onnx.NodeProto) -> None:

@@ -14,6 +14,7 @@ from edgeconv.importer.graph import Node, QuantizedGraph, Quantizer
 from edgeconv.importer.read import read_model
 from edgeconv.integer import lower
 from edgeconv.quantize.policy import QuantPolicy
+from edgeconv.quantize.ptq.bias_correction import correct_biases
 from edgeconv.quantize.ptq.calibration import Samples, observe
 from edgeconv.quantize.ptq.layers import weighted_layers
 from edgeconv.quantize.ptq.onnx_graph import OnnxGraph
@@ -53,6 +54,7 @@ def quantize_prepared(
     policy: QuantPolicy,
     *,
     share_concat: bool = False,
+    correct_bias: bool = True,
     progress: Progress = lambda _: None,
 ) -> Quantized:
     """Quantize a model that `prepare` gave.
@@ -60,6 +62,8 @@ def quantize_prepared(
     Args:
         graph: the same model as the importer reads it.
         samples: for calibration.
+        share_concat: see `place`.
+        correct_bias: let biases make up for the mean error of their layers.
 
     Raises:
         UsageError: a rule of the policy matches nothing.
@@ -94,6 +98,8 @@ def quantize_prepared(
         lambda name: bits[name].weight_bits, policy.per_channel, policy.calibration == "mse", policy.power_of_two
     )
     quantized, found = write_quantizers(model, quantizers, placement.roots, weights)
+    if correct_bias:
+        correct_biases(model, quantized, found, graph.shapes, samples, progress)
     progress("lowering to integers")
     program = lower(read_model(quantized, model.graph.name or "the model", {}))
     return Quantized(quantized, graph, quantizers, histograms, names, found, weight_bytes(program))

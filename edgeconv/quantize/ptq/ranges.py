@@ -15,6 +15,7 @@ __all__ = ["Histogram", "activation_quantizer", "channel_scales", "quantization_
 BINS = 2048
 """An eighth of a step of an 8-bit grid over the same range."""
 _SHRINKS = np.linspace(1.0, 0.2, 81)
+_WEIGHT_SHRINKS = np.linspace(1.0, 0.3, 36)
 # float32 division by a smaller scale would leave the range of normal numbers.
 _SMALLEST_SCALE = 2.0**-100
 # What a bias may take of a 32-bit accumulator; the sums need the rest.
@@ -117,6 +118,21 @@ def _least_error(seen: Histogram, lo: float, hi: float, bits: int, symmetric: bo
     return best([(lo, hi * shrink) for shrink in _SHRINKS])
 
 
+def _least_error_scales(rows: NDArray[np.float64], scale: NDArray[np.float64], most: int) -> NDArray[np.float64]:
+    """The shrunk scale of least mean square error for each row."""
+    noise, kept = np.full(len(rows), np.inf), scale.copy()
+    for shrink in _WEIGHT_SHRINKS:
+        step = np.maximum(scale * shrink, _SMALLEST_SCALE)[:, None]
+        error = np.rint(rows / step)
+        np.clip(error, -most, most, out=error)
+        error *= step
+        error -= rows
+        found = np.einsum("ij,ij->i", error, error)
+        kept = np.where(found < noise, scale * shrink, kept)
+        noise = np.minimum(noise, found)
+    return kept
+
+
 def channel_scales(
     rows: NDArray[np.float64],
     bits: int,
@@ -140,13 +156,7 @@ def channel_scales(
     peak = np.abs(rows).max(1, initial=0.0)
     scale = peak / most
     if least_error:
-        noise, kept = np.full(len(rows), np.inf), scale.copy()
-        for shrink in _SHRINKS:
-            step = np.maximum(scale * shrink, _SMALLEST_SCALE)[:, None]
-            found = ((rows - np.clip(np.rint(rows / step), -most, most) * step) ** 2).sum(1)
-            kept = np.where(found < noise, scale * shrink, kept)
-            noise = np.minimum(noise, found)
-        scale = kept
+        scale = _least_error_scales(rows, scale, most)
     if bias is not None:
         scale = np.maximum(scale, np.abs(bias) / (input_scale * _LARGEST_BIAS))
     # A channel of zeros: any scale means the same; one of the size of the others keeps its bias exact.

