@@ -14,6 +14,7 @@ from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.kernels import registry
 from edgeconv.codegen.layout import Halo, Layout, channels_last, container_of, row_major, storage_of
 from edgeconv.codegen.tables import fold_dequantized_tables
+from edgeconv.codegen.upsampling import find_upsamplings, of_small_image
 from edgeconv.ir import DType, Program, TensorType
 from edgeconv.ir import operators as ops
 from edgeconv.ir.forms import ProvedForms
@@ -60,6 +61,7 @@ class Step:
     Attributes:
         output: name of the tensor written.
         forms: how the requant (or an operator that rounds, such as add) is computed, or None.
+        upsamples: the operator is a convolution of its operand upsampled by two (edgeconv.codegen.upsampling).
     """
 
     operator: Operator | Load | Store
@@ -67,6 +69,7 @@ class Step:
     output: str
     forms: ProvedForms | None
     plan: Plan
+    upsamples: bool = field(default=False, kw_only=True)
 
     @property
     def operands(self) -> tuple[str, ...]:
@@ -111,16 +114,28 @@ def make_plan(program: Program, forms: Mapping[str, ProvedForms], isa: Isa, *, f
     """
     if fuse and isa.lanes > 1:
         program = fold_dequantized_tables(program)
-    plan = Plan(program)
-    live = _live_operators(program)
-    fused = _fusable_requants(program, live) if fuse else {}
-    _make_steps(plan, live, fused, forms)
-    _choose_layouts(plan)
+    # Bands need upsampled images as tensors of their own: they make rows of them.
+    upsamplings = find_upsamplings(program) if fuse and not bands and isa.lanes > 1 else {}
+    while True:
+        plan = Plan(program)
+        live = _live_operators(program)
+        fused = _fusable_requants(program, live) if fuse else {}
+        _make_steps(plan, live, fused, forms, upsamplings)
+        _choose_layouts(plan)
+        without = {step.output for step in plan.steps if step.upsamples and not registry.handles(isa, step)}
+        if not without:
+            break
+        upsamplings = {x: conv for x, conv in upsamplings.items() if _written(conv, fused) not in without}
     _insert_ends(plan)
     if fuse and bands:
         _fuse_rows(plan, isa)
     _place(plan, isa)
     return plan
+
+
+def _written(operator: Operator, fused: Mapping[str, ops.Requant]) -> str:
+    """The tensor that the step of an operator writes."""
+    return fused[operator.output].output if operator.output in fused else operator.output
 
 
 def _fuse_rows(plan: Plan, isa: Isa) -> None:
@@ -158,15 +173,20 @@ def _fusable_requants(program: Program, live: Sequence[Operator]) -> dict[str, o
 
 
 def _make_steps(
-    plan: Plan, live: Sequence[Operator], fused: Mapping[str, ops.Requant], forms: Mapping[str, ProvedForms]
+    plan: Plan,
+    live: Sequence[Operator],
+    fused: Mapping[str, ops.Requant],
+    forms: Mapping[str, ProvedForms],
+    upsamplings: Mapping[str, ops.Conv],
 ) -> None:
-    swallowed = {requant.output for requant in fused.values()}
+    swallowed = {requant.output for requant in fused.values()} | upsamplings.keys()
     for operator in live:
         if operator.output in swallowed:
             continue
-        requant = fused.get(operator.output)
-        output = requant.output if requant else operator.output
-        plan.steps.append(Step(operator, requant, output, forms.get(output), plan))
+        requant, output = fused.get(operator.output), _written(operator, fused)
+        conv = upsamplings.get(operator.x) if isinstance(operator, ops.Conv) else None
+        ours = operator if conv is None else of_small_image(plan.program, conv)
+        plan.steps.append(Step(ours, requant, output, forms.get(output), plan, upsamples=conv is not None))
 
 
 def _choose_layouts(plan: Plan) -> None:

@@ -41,5 +41,5 @@ class Reporter:
     def report(self, step: Step, kernel: str, detail: str) -> KernelReport:
         """The report of a step, after its code."""
         keyword = getattr(step.operator, "keyword", type(step.operator).__name__.lower())
-        operators = (keyword, "requant") if step.requant else (keyword,)
+        operators = (*("resize",) * step.upsamples, keyword, *("requant",) * (step.requant is not None))
         return KernelReport(step.output, operators, kernel, detail, self._added.get(step.output, 0))

@@ -9,6 +9,7 @@ from edgeconv.codegen.tir import Expr, tirx
 
 __all__ = [
     "broadcast_group",
+    "gathered",
     "interleaved",
     "interleaved_order",
     "join_halves",
@@ -24,6 +25,21 @@ _QUARTER = 16  # bytes inside which cheap shuffles work: a whole register of NEO
 def shuffle(vectors: Sequence[Expr], order: Sequence[int]) -> Expr:
     """Elements of the concatenated vectors in the given order."""
     return tirx.Shuffle(list(vectors), [tirx.const(index, "int32") for index in order])
+
+
+def gathered(vectors: Sequence[Expr], order: Sequence[int], width: int) -> Expr:
+    """A vector of `width` elements of many such, numbered through; a shuffle takes two, each more is shuffled in."""
+    order = [*order, *[order[0]] * (width - len(order))]
+    used = sorted({index // width for index in order})
+    first = used[:2]
+    inside = [index if index // width in first else first[0] * width for index in order]
+    gathered = shuffle(
+        [vectors[number] for number in first], [first.index(i // width) * width + i % width for i in inside]
+    )
+    for number in used[2:]:
+        places = [width + i % width if i // width == number else place for place, i in enumerate(order)]
+        gathered = shuffle([bind(gathered), vectors[number]], places)
+    return gathered
 
 
 def broadcast_group(view: View, offset: Expr, group: int, lanes: int, vector: str) -> Expr:

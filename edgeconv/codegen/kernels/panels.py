@@ -13,7 +13,7 @@ import numpy as np
 
 from edgeconv.codegen.builder import Builder, bind, const
 from edgeconv.codegen.isa.base import Isa
-from edgeconv.codegen.isa.vectors import shuffle
+from edgeconv.codegen.isa.vectors import gathered, shuffle
 from edgeconv.codegen.kernels.panel_forms import COLUMNS, VALUES, BlockConstants
 from edgeconv.codegen.kernels.requantizer import proved_forms
 from edgeconv.codegen.plan import Step
@@ -260,7 +260,7 @@ class Finish:
             packed.append(self._narrowed(members + [members[-1]] * (step - len(members))))
         for start in range(0, len(order), width):
             part = order[start : start + width]
-            self._store_pieces(offset + start, bind(_gathered(packed, part, width)), range(len(part)), width)
+            self._store_pieces(offset + start, bind(gathered(packed, part, width)), range(len(part)), width)
 
     def _narrowed(self, vectors: Sequence[Expr]) -> Expr:
         element = self._out.layout.storage.element
@@ -290,21 +290,6 @@ class Finish:
 
     def _store_run(self, offset: Expr, vector: Expr, count: int, lanes: int) -> None:
         self._store_pieces(offset, bind(vector), range(count), lanes)
-
-
-def _gathered(vectors: Sequence[Expr], order: Sequence[int], width: int) -> Expr:
-    """A vector of elements of many, numbered through: a shuffle takes two vectors, and each more is shuffled in."""
-    order = [*order, *[order[0]] * (width - len(order))]
-    used = sorted({index // width for index in order})
-    first = used[:2]
-    inside = [index if index // width in first else first[0] * width for index in order]
-    gathered = shuffle(
-        [vectors[number] for number in first], [first.index(i // width) * width + i % width for i in inside]
-    )
-    for number in used[2:]:
-        places = [width + i % width if i // width == number else place for place, i in enumerate(order)]
-        gathered = shuffle([bind(gathered), vectors[number]], places)
-    return gathered
 
 
 def _filled(offsets: Sequence[Expr], lanes: int) -> list[Expr]:

@@ -25,12 +25,14 @@ imports every module. For example:
   behind a `build.barrier()`. The first thread runs a kernel without it alone, while the others wait.
 * `by_rows=True` promises that the kernel never asks where the image ends: it reads padding from the halo, and works on
   any run of rows (`edgeconv.codegen.bands`) whose layouts it is shown.
+* `upsamples=True` says that it computes convolutions of an upsampling by two, given the small image as operand
+  (`edgeconv.codegen.upsampling`), and nothing else.
 * `halo_demands(operator, program)` may be registered for operator classes whose kernels read a halo.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from edgeconv.codegen.builder import Builder
     from edgeconv.codegen.plan import Step
 
-__all__ = ["HALO_DEMANDS", "KERNELS", "Kernel", "halo_demands", "has_fusing_kernel", "kernel", "select"]
+__all__ = ["HALO_DEMANDS", "KERNELS", "Kernel", "halo_demands", "handles", "has_fusing_kernel", "kernel", "select"]
 
 Emit = Callable[["Builder", "Step"], str]
 Predicate = Callable[[Isa, "Step"], bool]
@@ -61,6 +63,7 @@ class Kernel:
     in_place: bool
     parallel: bool
     by_rows: bool
+    upsamples: bool
 
 
 KERNELS: dict[type, list[Kernel]] = {}
@@ -80,12 +83,13 @@ def kernel(
     in_place: bool = False,
     parallel: bool = False,
     by_rows: bool = False,
+    upsamples: bool = False,
 ) -> Callable[[Emit], Emit]:
     """Register the decorated function as a kernel of `operator` (see the module's docstring)."""
 
     def register(emit: Emit) -> Emit:
         found = KERNELS.setdefault(operator, [])
-        found.append(Kernel(name, emit, can_handle, priority, fuses, in_place, parallel, by_rows))
+        found.append(Kernel(name, emit, can_handle, priority, fuses, in_place, parallel, by_rows, upsamples))
         found.sort(key=lambda candidate: -candidate.priority)
         return emit
 
@@ -107,14 +111,26 @@ def has_fusing_kernel(operator: object) -> bool:
     return any(candidate.fuses for candidate in KERNELS.get(type(operator), ()))
 
 
+def handles(isa: Isa, step: Step) -> bool:
+    """Whether there is a kernel for a step."""
+    return next(_candidates(isa, step), None) is not None
+
+
+def _candidates(isa: Isa, step: Step) -> Iterator[Kernel]:
+    for candidate in KERNELS.get(type(step.operator), ()):
+        fits = candidate.upsamples == step.upsamples and (candidate.fuses or step.requant is None)
+        if fits and candidate.can_handle(isa, step):
+            yield candidate
+
+
 def select(isa: Isa, step: Step) -> Kernel:
     """The kernel for a step.
 
     Raises:
         UnsupportedModelError: no kernel handles it.
     """
-    for candidate in KERNELS.get(type(step.operator), ()):
-        if (candidate.fuses or step.requant is None) and candidate.can_handle(isa, step):
-            return candidate
+    found = next(_candidates(isa, step), None)
+    if found is not None:
+        return found
     what = describe(step.operator)  # type: ignore[arg-type]
     raise UnsupportedModelError(f"no kernel for {what} on {isa.name}", advice="report this model")
