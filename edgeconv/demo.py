@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from importlib.metadata import entry_points
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +108,7 @@ def run_demo(
     def trained_so_far(report: TrainingProgress) -> None:
         clock.share(report.step / max(1, report.steps))
 
-    trained = chosen.train(seed=seed, progress=trained_so_far)
+    trained = chosen.train(replace(chosen.config, seed=seed), progress=trained_so_far)
     clock.enter("export")
     model = trained.export_qcdq(folder / f"{family}.onnx")
     qonnx = trained.export_qonnx(folder / f"{family}.qonnx.onnx")
@@ -141,13 +140,10 @@ def run_demo(
 
 
 def _find_family(name: str) -> Any:
-    from edgeconv.quantize.family import Demonstrable, ModelFamily
+    from edgeconv.quantize.family import Demonstrable, find_family
 
-    found = {point.name: point for point in entry_points(group="edgeconv.models")}
-    if name not in found:
-        raise UsageError(f"no family of models named {name!r}", expected=", ".join(sorted(found)) or "an installed one")
-    family = found[name].load()
-    if not isinstance(family, ModelFamily) or not isinstance(family, Demonstrable):
+    family = find_family(name)
+    if not isinstance(family, Demonstrable):
         raise UsageError(f"the family {name!r} has no demonstration")
     return family
 

@@ -11,6 +11,8 @@ VERBS: dict[str, str] = {
     "demo": "Simulate, train, compile and verify a detector-pulse network.",
     "doctor": "Check this machine: Python, packages, compilers, CPU.",
     "targets": "List the targets, or show one.",
+    "models": "List the families of models, or show the settings of one.",
+    "train": "Train a family's network and its quantized twin.",
     "inspect": "Show what an artifact or a model holds.",
     "quantize": "Quantize a float ONNX model after training.",
     "compile": "Compile a quantized ONNX model into an artifact.",

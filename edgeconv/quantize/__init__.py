@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from edgeconv._package_call import let_package_be_called
 from edgeconv.quantize.family import HeldOut, ModelFamily, Progress, TrainedModel, TrainingProgress
 from edgeconv.quantize.policy import LayerBits, LayerRule, QuantPolicy
+from edgeconv.quantize.stage import Stage
 
 if TYPE_CHECKING:
     from edgeconv.quantize.export import IntegerInput, export_float, export_qcdq, export_qonnx
-    from edgeconv.quantize.loop import Stage, fit
+    from edgeconv.quantize.loop import fit
 
 __all__ = [
     "HeldOut",
@@ -36,7 +37,6 @@ __all__ = [
 
 _LAZY = {
     "IntegerInput": "export",
-    "Stage": "loop",
     "export_float": "export",
     "export_qcdq": "export",
     "export_qonnx": "export",

@@ -49,10 +49,10 @@ def make_twin(
     return twin
 
 
-def fold_normalization(layer: nn.Module) -> tuple[Tensor, Tensor]:
+def fold_normalization(layer: nn.Module) -> tuple[Tensor, Tensor | None]:
     """Weight and bias, float32, of a layer with its batch normalization (in evaluation) folded in, in float64."""
     if not isinstance(layer, NormalizedConv):
-        return layer.weight.detach(), layer.bias.detach()
+        return layer.weight.detach(), None if layer.bias is None else layer.bias.detach()
     conv, norm = layer.conv, layer.norm
     factor = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
     axis = 1 if isinstance(conv, (nn.ConvTranspose1d, nn.ConvTranspose2d)) else 0
@@ -78,7 +78,8 @@ def transfer_weights(trained: nn.Module, twin: nn.Module) -> None:
                 raise UsageError(f"layer '{name}' of the twin", expected="a layer of that name in the float network")
             weight, bias = fold_normalization(sources[name])
             _copy(f"{name}.weight", weight, module.layer.weight)
-            _copy(f"{name}.bias", bias, module.layer.bias)
+            if bias is not None:
+                _copy(f"{name}.bias", bias, module.layer.bias)
             moved.append(name + ".")
     targets = dict(twin.named_parameters()) | dict(twin.named_buffers())
     for name, value in trained.state_dict().items():

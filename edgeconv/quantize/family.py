@@ -1,4 +1,4 @@
-"""What a family of models under `models/` offers, whoever wrote it.
+"""What a family of models under `models/` offers, whoever wrote it, and how families are found.
 
 A family is an object found through the entry point group `edgeconv.models`; nothing in edgeconv imports it by name. It
 simulates or reads its own data, trains its own network and judges predictions in the units of its users, so that the
@@ -9,13 +9,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Comparison", "Demonstrable", "HeldOut", "ModelFamily", "Progress", "TrainedModel", "TrainingProgress"]
+from edgeconv.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgeconv.quantize.checkpoint import Checkpoints
+
+__all__ = [
+    "Comparison",
+    "Demonstrable",
+    "Estimator",
+    "HeldOut",
+    "ModelCard",
+    "ModelFamily",
+    "Progress",
+    "TrainedModel",
+    "TrainingProgress",
+    "find_family",
+    "list_families",
+]
+
+GROUP = "edgeconv.models"
+"""The entry point group in which families, also those of users, are registered."""
+
+Estimator = Callable[[NDArray[Any]], NDArray[Any]]
+"""From the arrays of a graph's input to those of its output: a torch network, a session, or an artifact's runner."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +89,23 @@ class Comparison:
     remarks: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class ModelCard:
+    """A family in a few words.
+
+    Attributes:
+        data: what it is trained on.
+        size: weights and multiply-accumulates of its default network.
+        metric: how it is judged.
+        training: how long its default training takes, and on what.
+    """
+
+    data: str
+    size: str
+    metric: str
+    training: str
+
+
 @runtime_checkable
 class TrainedModel(Protocol):
     """A float network and its quantized twin after training."""
@@ -104,27 +145,73 @@ class ModelFamily(Protocol):
         """One line for lists of models."""
         ...
 
-    def train(self, *, seed: int = 0, progress: Progress | None = None) -> TrainedModel:
-        """Train the default network of the family."""
+    @property
+    def card(self) -> ModelCard:
+        """What a list of models says."""
         ...
 
-    def heldout(self, n: int, seed: int) -> HeldOut:
-        """n samples for judging, from another random stream than any training."""
+    @property
+    def config(self) -> Any:
+        """The recipe: a dataclass that needs no torch, with fields `policy` (a QuantPolicy), `seed` and what else
+        decides what comes out."""
         ...
 
-    def evaluate(self, predictions: NDArray[np.float32], heldout: HeldOut) -> Any:
-        """Quality of predictions in the family's own units, as a dataclass."""
+    def train(
+        self, config: Any = None, *, progress: Progress | None = None, checkpoints: Checkpoints | None = None
+    ) -> TrainedModel:
+        """Train a network and its quantized twin.
+
+        Args:
+            config: like `config`, which it is when None.
+            checkpoints: where the training is kept, so that it can be killed and resumed.
+        """
+        ...
+
+    def judge(self, estimators: Mapping[str, Estimator], config: Any = None) -> Comparison:
+        """The quality of estimators on data that no training of that configuration has seen."""
+        ...
+
+    def draw(self, estimators: Mapping[str, Estimator], folder: Path, config: Any = None) -> list[Path]:
+        """Write plots (PNG) that compare the estimators; returns their paths."""
         ...
 
 
 @runtime_checkable
 class Demonstrable(Protocol):
-    """A family that `edgeconv demo` can show: it compares estimators in the terms of its users and draws them."""
+    """A family that `edgeconv demo` can show, sample by sample beside what its users know."""
+
+    def heldout(self, n: int, seed: int) -> HeldOut:
+        """n samples for judging, from another random stream than any training."""
+        ...
 
     def compare(self, answers: Mapping[str, NDArray[np.float32]], heldout: HeldOut) -> Comparison:
         """The quality of several answers to the same held-out data, beside bounds and classic methods."""
         ...
 
-    def draw(self, estimators: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]], folder: Path) -> list[Path]:
-        """Write plots (PNG) that compare the estimators; returns their paths."""
-        ...
+
+def list_families() -> tuple[ModelFamily, ...]:
+    """All families that are registered, by name.
+
+    Raises:
+        UsageError: what is registered is no family.
+    """
+    return tuple(find_family(name) for name in sorted({point.name for point in entry_points(group=GROUP)}))
+
+
+def find_family(name: str) -> ModelFamily:
+    """The family of that name.
+
+    Raises:
+        UsageError: there is none, or what is registered is no family.
+    """
+    found = {point.name: point for point in entry_points(group=GROUP)}
+    if name not in found:
+        raise UsageError(
+            f"no family of models named {name!r}",
+            expected=", ".join(sorted(found)) or "an installed one",
+            advice="`edgeconv models` lists them; your own registers in the entry point group 'edgeconv.models'",
+        )
+    family = found[name].load()
+    if not isinstance(family, ModelFamily):
+        raise UsageError(f"entry point '{name}' ({found[name].value}) is no family", expected="a ModelFamily")
+    return family

@@ -39,18 +39,19 @@ class Layers(Protocol):
 
     def conv1d(
         self, channels: int, filters: int, size: int, *, stride: int = 1, padding: int = 0, dilation: int = 1,
-        groups: int = 1, normalized: bool = True,
+        groups: int = 1, normalized: bool = True, bias: bool = True,
     ) -> nn.Module:  # fmt: skip
-        """A 1-D convolution with bias; arguments as for `conv2d`."""
+        """A 1-D convolution; arguments as for `conv2d`."""
 
     def conv2d(
         self, channels: int, filters: int, size: Size, *, stride: Size = 1, padding: Size = 0, dilation: Size = 1,
-        groups: int = 1, normalized: bool = True,
+        groups: int = 1, normalized: bool = True, bias: bool = True,
     ) -> nn.Module:  # fmt: skip
-        """A 2-D convolution with bias.
+        """A 2-D convolution.
 
         Args:
             normalized: followed by a batch normalization in float; a quantized network has it folded into its weights.
+            bias: of a convolution that is not normalized.
         """
 
     def conv_transpose1d(
@@ -162,18 +163,18 @@ class FloatLayers:
 
     def conv1d(
         self, channels: int, filters: int, size: int, *, stride: int = 1, padding: int = 0, dilation: int = 1,
-        groups: int = 1, normalized: bool = True,
+        groups: int = 1, normalized: bool = True, bias: bool = True,
     ) -> nn.Module:  # fmt: skip
         """`nn.Conv1d`, with `nn.BatchNorm1d` where normalized."""
-        conv = nn.Conv1d(channels, filters, size, stride, padding, dilation, groups, bias=not normalized)
+        conv = nn.Conv1d(channels, filters, size, stride, padding, dilation, groups, bias=bias and not normalized)
         return NormalizedConv(conv, nn.BatchNorm1d(filters)) if normalized else conv
 
     def conv2d(
         self, channels: int, filters: int, size: Size, *, stride: Size = 1, padding: Size = 0, dilation: Size = 1,
-        groups: int = 1, normalized: bool = True,
+        groups: int = 1, normalized: bool = True, bias: bool = True,
     ) -> nn.Module:  # fmt: skip
         """`nn.Conv2d`, with `nn.BatchNorm2d` where normalized."""
-        conv = nn.Conv2d(channels, filters, size, stride, padding, dilation, groups, bias=not normalized)
+        conv = nn.Conv2d(channels, filters, size, stride, padding, dilation, groups, bias=bias and not normalized)
         return NormalizedConv(conv, nn.BatchNorm2d(filters)) if normalized else conv
 
     def conv_transpose1d(

@@ -7,48 +7,21 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from edgeconv.errors import EdgeconvError, UsageError
+from edgeconv.errors import EdgeconvError
 from edgeconv.quantize.checkpoint import Checkpoints
 from edgeconv.quantize.family import Progress, TrainingProgress
 from edgeconv.quantize.optimizer import SOAP
+from edgeconv.quantize.stage import Stage
 
 __all__ = ["Stage", "fit", "pinned_threads"]
 
 _REPORT_EVERY = 50
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stretch of training.
-
-    Attributes:
-        name: shown in progress reports.
-        steps: optimizer steps, each with a fresh batch.
-        learning_rate: the highest one, reached after `warmup` of the steps; a half cosine to zero follows.
-    """
-
-    name: str
-    steps: int
-    learning_rate: float
-    warmup: float = 0.05
-
-    def __post_init__(self) -> None:
-        if self.steps < 1 or not self.learning_rate > 0 or not 0 <= self.warmup < 1:
-            raise UsageError(f"stage {self}", expected="steps >= 1, learning_rate > 0, 0 <= warmup < 1")
-
-    def rate_at(self, step: int) -> float:
-        """Learning rate of a step counted from 0."""
-        warm = max(1, round(self.warmup * self.steps))
-        if step < warm:
-            return self.learning_rate * (step + 1) / warm
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, self.steps - warm)))
 
 
 def fit(

@@ -62,17 +62,16 @@ class QuantWeighted(nn.Module):
         self.name = name
         shape: tuple[int, ...] = ()
         if policy.per_channel:
-            whole = self.kind(**self.arguments, weight_quant=None).weight
+            whole = self.kind(**self.arguments, weight_quant=None).weight  # for its shape
             shape = tuple(n if axis == self.output_axis else 1 for axis, n in enumerate(whole.shape))
         self.layer = self.kind(
-            **self.arguments,
-            bias=True,
+            **{"bias": True, **self.arguments},
             weight_quant=LearnedWeights,
             weight_bit_width=bits.weight_bits,
             weight_power_of_two=policy.power_of_two,
             weight_scale_shape=shape,
             weight_learned=policy.learn_scales,
-            bias_quant=AccumulatorBias,
+            bias_quant=AccumulatorBias if self.arguments.get("bias", True) else None,
             return_quant_tensor=False,
         )
 
@@ -196,20 +195,22 @@ class QuantLayers:
 
     def conv1d(
         self, channels: int, filters: int, size: int, *, stride: int = 1, padding: int = 0, dilation: int = 1,
-        groups: int = 1, normalized: bool = True,
+        groups: int = 1, normalized: bool = True, bias: bool = True,
     ) -> nn.Module:  # fmt: skip
         return QuantWeighted(
             qnn.QuantConv1d,
-            _conv(channels, filters, size, stride=stride, padding=padding, dilation=dilation, groups=groups),
+            _conv(channels, filters, size, stride=stride, padding=padding, dilation=dilation, groups=groups)
+            | {"bias": bias or normalized},
         )
 
     def conv2d(
         self, channels: int, filters: int, size: Size, *, stride: Size = 1, padding: Size = 0, dilation: Size = 1,
-        groups: int = 1, normalized: bool = True,
+        groups: int = 1, normalized: bool = True, bias: bool = True,
     ) -> nn.Module:  # fmt: skip
         return QuantWeighted(
             qnn.QuantConv2d,
-            _conv(channels, filters, size, stride=stride, padding=padding, dilation=dilation, groups=groups),
+            _conv(channels, filters, size, stride=stride, padding=padding, dilation=dilation, groups=groups)
+            | {"bias": bias or normalized},
         )
 
     def conv_transpose1d(

@@ -70,7 +70,9 @@ class Disc:
         distance = np.hypot(x - self.x, y - self.y)
         near = np.abs(distance - self.radius) < min(reach, self.radius / 2)
         factor = np.where(near, self.radius / np.where(near, distance, 1.0), 1.0)
-        return self.x + (x - self.x) * factor, self.y + (y - self.y) * factor
+        # Points that stay keep their bits: moved there and back they would not always.
+        moved_x, moved_y = self.x + (x - self.x) * factor, self.y + (y - self.y) * factor
+        return np.where(near, moved_x, x), np.where(near, moved_y, y)
 
 
 @dataclass(frozen=True)

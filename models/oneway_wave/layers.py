@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from edgeconv.errors import UsageError
+from edgeconv.quantize.layers import FloatLayers, Layers
 
 __all__ = ["OneWayConv2d", "OneWayConv3d"]
 
@@ -32,39 +33,50 @@ def _factor_scale(channels: int, rank: int, size: int) -> tuple[float, float]:
 
 
 class OneWayConv2d(nn.Module):
-    """A convolution of float tensors (N, channels, H, W) to (N, filters, H, W), zero-padded, stride 1.
+    """A convolution of (N, channels, H, W) to (N, filters, H, W), zero-padded, stride 1.
+
+    The last factor's filters are grouped by output channel, so that the sum over r is one accumulator, and nothing
+    rounds in it. Between the factors a quantized twin rounds: `across_round`, `along_y_round`.
 
     Args:
         rank: terms of the sum.
         size: taps along each axis, odd.
+        layers: float or quantized building blocks.
     """
 
-    def __init__(self, channels: int, filters: int, size: int, rank: int, *, bias: bool = True) -> None:
+    def __init__(
+        self, channels: int, filters: int, size: int, rank: int, *, bias: bool = True, layers: Layers | None = None
+    ) -> None:
         super().__init__()
         _check(rank, size)
-        inner = rank * filters
+        layers = layers or FloatLayers()
+        inner, half = rank * filters, size // 2
+        plain = {"normalized": False, "bias": False}
         self.filters, self.rank, self.size = filters, rank, size
-        self.across = nn.Conv2d(channels, inner, 1, bias=False)
-        self.along_y = nn.Conv2d(inner, inner, (size, 1), padding=(size // 2, 0), groups=inner, bias=False)
-        self.along_x = nn.Conv2d(inner, inner, (1, size), padding=(0, size // 2), groups=inner, bias=False)
-        self.bias = nn.Parameter(torch.zeros(filters)) if bias else None
-        channel_std, axis_std = _factor_scale(channels, rank, size)
-        nn.init.normal_(self.across.weight, std=channel_std)
-        for axis in (self.along_y, self.along_x):
-            nn.init.normal_(axis.weight, std=axis_std)
+        self.across, self.across_round = layers.conv2d(channels, inner, 1, **plain), layers.requantize()
+        self.along_y = layers.conv2d(inner, inner, (size, 1), padding=(half, 0), groups=inner, **plain)
+        self.along_y_round = layers.requantize()
+        self.along_x = layers.conv2d(
+            inner, filters, (1, size), padding=(0, half), groups=filters, normalized=False, bias=bias
+        )
+        if isinstance(self.across, nn.Conv2d):
+            channel_std, axis_std = _factor_scale(channels, rank, size)
+            nn.init.normal_(self.across.weight, std=channel_std)
+            for axis in (self.along_y, self.along_x):
+                nn.init.normal_(axis.weight, std=axis_std)
+            if bias:
+                nn.init.zeros_(self.along_x.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        terms = self.along_x(self.along_y(self.across(x))).split(self.filters, dim=1)
-        y = terms[0]
-        for term in terms[1:]:
-            y = y + term
-        return y if self.bias is None else y + self.bias[:, None, None]
+        y = self.along_y(self.across_round(self.across(x)))
+        return self.along_x(self.along_y_round(y))
 
     def dense_weight(self) -> Tensor:
         """The kernel W (filters, channels, size, size) whose dense, zero-padded convolution is the same."""
-        shape = (self.rank, self.filters, -1)
+        # Channels between the factors are in the order o, r.
+        shape = (self.filters, self.rank, -1)
         a, b, g = (m.weight.reshape(shape) for m in (self.across, self.along_y, self.along_x))
-        return torch.einsum("roc,roi,roj->ocij", a, b, g)
+        return torch.einsum("orc,ori,orj->ocij", a, b, g)
 
 
 class OneWayConv3d(nn.Module):

@@ -1,66 +1,109 @@
-"""Next-step prediction of a wave: the change of the field from its last frames, by dense or one-way convolutions."""
+"""Next-step prediction of a wave by dense or one-way convolutions, and roll-outs of many steps.
+
+The network reads the last fields and the medium, and gives what the next field differs by from going on as before:
+
+    u(t+1) = mask · (2·u(t) - u(t-1) + CHANGE_UNIT · network(u(t), u(t-1), …, medium))
+
+The sum is the host's, in float32: the field is the state of a long recurrence and would lose at every step to rounding.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgeconv.errors import UsageError
+from edgeconv.models.oneway_wave.config import StepConfig
 from edgeconv.models.oneway_wave.layers import OneWayConv2d
+from edgeconv.quantize.export import IntegerInput
+from edgeconv.quantize.layers import FloatLayers, Layers
 
-__all__ = ["StepConfig", "StepNet", "roll_out"]
+__all__ = ["CHANGE_UNIT", "FIELDS", "StepNet", "advance", "balance_channels", "roll_out", "to_grid"]
+
+# Second differences in time are small against fields of magnitude 1; in this unit they are numbers of order one.
+CHANGE_UNIT = 2.0**-6
+# Fields of magnitude up to 2 enter with 16 bits: the rounding, 2⁻¹⁵, is far below what any network errs by in a step.
+FIELDS = IntegerInput(np.dtype(np.int16), 2.0**-14, 0)
 
 
-@dataclass(frozen=True)
-class StepConfig:
-    """Size of a network.
-
-    Attributes:
-        frames: last fields that it sees.
-        width: channels between its layers.
-        depth: layers, the last one included.
-        size: taps of a filter along each axis, odd.
-        rank: terms of each one-way kernel; None for the dense twin.
-    """
-
-    frames: int = 3
-    width: int = 16
-    depth: int = 4
-    size: int = 3
-    rank: int | None = 2
-
-    def __post_init__(self) -> None:
-        if min(self.frames, self.width) < 1 or self.depth < 2 or self.size % 2 == 0:
-            raise UsageError(f"{self}", expected="frames and width >= 1, depth >= 2, an odd size")
-
-    def conv(self, channels: int, filters: int) -> nn.Module:
-        """A layer from channels to filters."""
-        if self.rank is None:
-            return nn.Conv2d(channels, filters, self.size, padding=self.size // 2)
-        return OneWayConv2d(channels, filters, self.size, self.rank)
+def _conv(config: StepConfig, layers: Layers, channels: int, filters: int) -> nn.Module:
+    if config.rank:
+        return OneWayConv2d(channels, filters, config.size, config.rank, layers=layers)
+    return layers.conv2d(channels, filters, config.size, padding=config.size // 2, normalized=False)
 
 
 class StepNet(nn.Module):
-    """Float fields (N, frames, H, W), the newest last, and a mask (N, 1, H, W) of 0 and 1, to the next (N, 1, H, W)."""
+    """Fields and medium (N, frames + 1, H, W) to the change (N, 1, H, W) in `CHANGE_UNIT`.
 
-    def __init__(self, config: StepConfig) -> None:
+    The newest field comes last, and after it the medium: the wave's speed in m/s, 0 where there is none.
+
+    Args:
+        layers: float or quantized building blocks.
+    """
+
+    def __init__(self, config: StepConfig, layers: Layers | None = None) -> None:
         super().__init__()
+        layers = layers or FloatLayers()
         self.config = config
+        self.input = layers.input_quantizer(FIELDS)
         channels = (config.frames + 1, *[config.width] * (config.depth - 1), 1)
-        layers = [m for a, b in pairwise(channels) for m in (config.conv(a, b), nn.ReLU())]
-        self.change = nn.Sequential(*layers[:-1])
+        self.convs = nn.ModuleList(_conv(config, layers, a, b) for a, b in pairwise(channels))
+        self.relus = nn.ModuleList(layers.relu() for _ in channels[2:])
 
-    def forward(self, fields: Tensor, mask: Tensor) -> Tensor:
-        change: Tensor = self.change(torch.cat([fields, mask], 1))
-        return (fields[:, -1:] + change) * mask
+    def forward(self, state: Tensor) -> Tensor:
+        x = self.input(state)
+        for conv, relu in zip(self.convs[:-1], self.relus, strict=True):
+            x = relu(conv(x))
+        change: Tensor = self.convs[-1](x)
+        return change
 
 
-def roll_out(network: StepNet, fields: Tensor, mask: Tensor, steps: int) -> Tensor:
+def to_grid(fields: Tensor) -> Tensor:
+    """Fields as the 16-bit integers of the network's input mean them, the gradient passed straight through."""
+    rounded = (fields.detach() / FIELDS.scale).round().clamp(-(2**15), 2**15 - 1) * FIELDS.scale
+    return fields + (rounded - fields).detach()
+
+
+def advance(network: Callable[[Tensor], Tensor], fields: Tensor, medium: Tensor) -> Tensor:
+    """The next field (N, 1, H, W) after fields (N, frames, H, W) in a medium (N, 1, H, W).
+
+    The equation is linear: fields enter times a power of two that brings their largest magnitude into 1/2 … 1, and what
+    comes out is divided by it again, so that a wave that has spread keeps all its digits.
+    """
+    peak = fields.detach().abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-20)
+    unit = torch.exp2(torch.log2(peak).ceil())
+    change = network(torch.cat([to_grid(fields / unit), to_grid(medium)], 1))
+    return (2 * fields[:, -1:] - fields[:, -2:-1] + unit * CHANGE_UNIT * change) * (medium > 0)
+
+
+def roll_out(network: Callable[[Tensor], Tensor], fields: Tensor, medium: Tensor, steps: int) -> Tensor:
     """Feed predictions back: (N, steps, H, W) after the first fields (N, frames, H, W)."""
-    frames = fields
+    frames, after = fields, []
     for _ in range(steps):
-        frames = torch.cat([frames, network(frames[:, -network.config.frames :], mask)], 1)
-    return frames[:, fields.shape[1] :]
+        after.append(advance(network, frames, medium))
+        frames = torch.cat([frames[:, 1:], after[-1]], 1)
+    return torch.cat(after, 1)
+
+
+@torch.no_grad()
+def balance_channels(network: StepNet, state: Tensor) -> None:
+    """Scale the channels between one-way factors alike, by powers of two, so that one scale rounds all of them well.
+
+    Nothing stands between the factors, so what a channel is multiplied by, the next factor divides out again: the
+    function stays to the last bit (equalization across layers: Nagel et al., arXiv 1906.04721).
+    """
+    x = state
+    for conv, relu in zip(network.convs, [*network.relus, None], strict=True):
+        if isinstance(conv, OneWayConv2d):
+            for first, second, values in (
+                (conv.across, conv.along_y, x),
+                (conv.along_y, conv.along_x, conv.across(x)),
+            ):
+                peak = first(values).abs().amax((0, 2, 3)).clamp_min(1e-12)
+                factor = torch.exp2(torch.log2(peak.max() / peak).round().clamp_max(20))
+                first.weight.mul_(factor[:, None, None, None])
+                second.weight.div_(factor.reshape(*second.weight.shape[:2], 1, 1))
+        x = conv(x) if relu is None else relu(conv(x))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from edgeconv.errors import EdgeconvError, ToolError
 from edgeconv.models.oneway_wave.dataset import GEOMETRIES, WaveConfig, WaveRecord, draw_scene, simulate
 
-__all__ = ["main", "plot_records"]
+__all__ = ["main", "plot_errors", "plot_records"]
 
 
 def plot_records(records: Sequence[WaveRecord], path: str | Path, *, moments: int = 4, dpi: int = 80) -> Path:
@@ -54,6 +54,31 @@ def plot_records(records: Sequence[WaveRecord], path: str | Path, *, moments: in
             aspect="auto",
         )
         axes[-1].set(xticks=[], yticks=[], xlabel="around the zone", ylabel="time", title="border's history")
+    figure.savefig(path)
+    return Path(path)
+
+
+def plot_errors(by_step: Mapping[str, Sequence[float]], path: str | Path, *, dpi: int = 120) -> Path:
+    """Draw relative errors against the step of a roll-out, a line for each estimator.
+
+    Raises:
+        ToolError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ToolError(
+            "the Python package 'matplotlib' is not installed", advice="pip install 'edgeconv[report]'"
+        ) from None
+    figure = Figure(figsize=(6, 4), dpi=dpi, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    for name, errors in by_step.items():
+        axes.semilogy(range(1, len(errors) + 1), errors, marker=".", label=name)
+    axes.set(xlabel="step of the roll-out", ylabel="error relative to the solver's field")
+    axes.grid(True, which="both", alpha=0.3)
+    axes.legend()
     figure.savefig(path)
     return Path(path)
 

@@ -25,11 +25,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgeconv.models.pulse.classical import ConstantFraction, OptimalFilter
+    from edgeconv.models.pulse.config import TrainConfig
     from edgeconv.models.pulse.evaluation import Report, Resolution, classic, evaluate, heldout, sweep
     from edgeconv.models.pulse.family import FAMILY
     from edgeconv.models.pulse.network import benchmark_network
     from edgeconv.models.pulse.plots import report
-    from edgeconv.models.pulse.recipe import TrainConfig, train
+    from edgeconv.models.pulse.recipe import train
     from edgeconv.models.pulse.recorded import Aligned, Digitizer, Recording
     from edgeconv.models.pulse.simulation import Biexponential, CrRc, PulseConfig, Pulses, simulate
     from edgeconv.models.pulse.trained import TrainedPulse, export_benchmark
@@ -49,7 +50,7 @@ _LAZY = {
     "Recording": "recorded",
     "Report": "evaluation",
     "Resolution": "evaluation",
-    "TrainConfig": "recipe",
+    "TrainConfig": "config",
     "TrainedPulse": "trained",
     "benchmark_network": "network",
     "classic": "evaluation",

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeconv.models.pulse.config import TrainConfig
 from edgeconv.models.pulse.evaluation import Resolution, classic, evaluate, heldout
-from edgeconv.models.pulse.simulation import PulseConfig
-from edgeconv.quantize.family import Comparison, HeldOut, ModelFamily, Progress, TrainedModel
+from edgeconv.quantize.family import (
+    Comparison,
+    Estimator,
+    HeldOut,
+    ModelCard,
+    ModelFamily,
+    Progress,
+    TrainedModel,
+)
+
+if TYPE_CHECKING:
+    from edgeconv.quantize.checkpoint import Checkpoints
 
 __all__ = ["FAMILY", "PulseFamily"]
+
+_JUDGED, _HELDOUT_SEED = 10_000, 1
+_CARD = ModelCard(
+    data="simulated pulses of a digitizer",
+    size="51.1k weights, 0.28M MACs",
+    metric="time and energy resolution beside the Cramér–Rao bound",
+    training="two minutes",
+)
 
 
 @dataclass(frozen=True)
@@ -23,17 +42,24 @@ class PulseFamily:
 
     name: str = "pulse"
     summary: str = "time and energy of digitized detector pulses, a 1-D CNN on 128 samples"
-    config: PulseConfig = field(default_factory=PulseConfig)
+    card: ModelCard = _CARD
+    config: TrainConfig = field(default_factory=TrainConfig)
 
-    def train(self, *, seed: int = 0, progress: Progress | None = None) -> TrainedModel:
-        """Train for the family's detector channel; about two minutes on two cores."""
-        from edgeconv.models.pulse.recipe import TrainConfig, train
+    def train(
+        self,
+        config: TrainConfig | None = None,
+        *,
+        progress: Progress | None = None,
+        checkpoints: Checkpoints | None = None,
+    ) -> TrainedModel:
+        """Train for the configured detector channel."""
+        from edgeconv.models.pulse.recipe import train
 
-        return train(replace(TrainConfig(), pulses=self.config, seed=seed), progress=progress)
+        return train(config or self.config, progress=progress, checkpoints=checkpoints)
 
     def heldout(self, n: int, seed: int) -> HeldOut:
         """n pulses apart from every training; the input is "samples"."""
-        return heldout(n, seed, self.config)
+        return heldout(n, seed, self.config.pulses)
 
     def evaluate(self, predictions: NDArray[np.float32], heldout: HeldOut) -> Resolution:
         """Time and energy resolution beside the Cramér–Rao bound."""
@@ -51,11 +77,17 @@ class PulseFamily:
         remark = f"root mean square errors over {len(heldout.truth)} held-out pulses at {snr:g} dB"
         return Comparison(("estimator", "time", "× bound", "energy", "× bound"), tuple(rows), (remark,))
 
-    def draw(self, estimators: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]], folder: Path) -> list[Path]:
+    def judge(self, estimators: Mapping[str, Estimator], config: TrainConfig | None = None) -> Comparison:
+        """Resolutions on held-out pulses of the configured channel."""
+        data = heldout(_JUDGED, _HELDOUT_SEED, (config or self.config).pulses)
+        answers = {name: np.asarray(estimate(data.inputs["samples"])) for name, estimate in estimators.items()}
+        return self.compare(answers, data)
+
+    def draw(self, estimators: Mapping[str, Estimator], folder: Path, config: TrainConfig | None = None) -> list[Path]:
         """Resolution against noise, errors, and example pulses, as PNG files."""
         from edgeconv.models.pulse.plots import report
 
-        return report(estimators, folder, config=self.config)[1]
+        return report(estimators, folder, config=(config or self.config).pulses)[1]
 
 
 def _row(name: str, score: Resolution) -> tuple[str, ...]:

@@ -13,16 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgeconv.errors import UsageError
+from edgeconv.models.pulse.config import POLICY, SAMPLES
 from edgeconv.quantize.grid import FixedGridActivation, GridLayers, integers, quantize_input
 from edgeconv.quantize.policy import QuantPolicy
 
-__all__ = ["POLICY", "SAMPLES", "BenchmarkNet", "PulseNet", "QuantPulseNet", "benchmark_network", "spread_channels"]
-
-# Activations lie on fixed grids, whose scales neither need calibration nor learn.
-POLICY = QuantPolicy(scales="power-of-two", learn_scales=False)
+__all__ = ["BenchmarkNet", "PulseNet", "QuantPulseNet", "benchmark_network", "spread_channels"]
 
 
-SAMPLES = 128
 CHANNELS = (1, 16, 32, 32, 64)
 KERNEL, STRIDE, PADDING = 5, 2, 2
 HIDDEN = 64

@@ -10,7 +10,6 @@ its weights are rounded at the end, each error made up for by the weights still 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -18,63 +17,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgeconv.errors import UsageError
 from edgeconv.models.pulse.bound import efficient_estimate
-from edgeconv.models.pulse.network import POLICY, SAMPLES, PulseNet, QuantPulseNet, spread_channels
+from edgeconv.models.pulse.config import TrainConfig
+from edgeconv.models.pulse.network import PulseNet, QuantPulseNet, spread_channels
 from edgeconv.models.pulse.rounding import round_network
 from edgeconv.models.pulse.simulation import PulseConfig, simulate
 from edgeconv.models.pulse.trained import TrainedPulse, to_real
 from edgeconv.quantize.batches import Ahead, step_generator
 from edgeconv.quantize.checkpoint import Checkpoints
 from edgeconv.quantize.family import Progress
-from edgeconv.quantize.loop import Stage, fit, pinned_threads
-from edgeconv.quantize.policy import QuantPolicy
+from edgeconv.quantize.loop import fit, pinned_threads
 
-__all__ = ["TrainConfig", "train"]
+__all__ = ["train"]
 
 # Beyond three standard deviations of the bound errors count linearly: early steps are then no explosion.
 _HUBER = 3.0
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """Everything that decides what comes out of a training, but the number of threads only approximately.
-
-    Attributes:
-        pulses: detector and events to train for.
-        policy: bits of the quantized twin; its scales are powers of two that do not learn.
-        batch: pulses a step.
-        float_stage, twin_stage: training of the float network, and of the twin with quantized activations.
-        energy_weight: how much more the twin's error in energy counts than its error in time. Both are in units of
-            the bound, but the rounding of activations hurts energy more.
-        rounding_pulses: pulses that the rounding of the twin's weights looks at.
-        seed: of initial weights and pulses.
-        threads: of torch. The layers are too small for more than one; the next batch is simulated on another core.
-    """
-
-    pulses: PulseConfig = field(default_factory=PulseConfig)
-    policy: QuantPolicy = POLICY
-    batch: int = 256
-    float_stage: Stage = field(default_factory=lambda: Stage("float", 700, 5e-3))
-    twin_stage: Stage = field(default_factory=lambda: Stage("quantization-aware", 1800, 6e-3))
-    energy_weight: float = 1.4
-    rounding_pulses: int = 8192
-    seed: int = 0
-    threads: int = 1
-
-    def __post_init__(self) -> None:
-        if self.pulses.samples != SAMPLES:
-            raise UsageError(f"pulses of {self.pulses.samples} samples", expected=f"{SAMPLES}, as the network takes")
-        if self.batch < 2 or self.threads < 1:
-            raise UsageError(f"batch {self.batch}, threads {self.threads}", expected="batch >= 2, threads >= 1")
-
-    def shortened(self, factor: float) -> TrainConfig:
-        """The same recipe with all stages this much shorter, for trials and tests."""
-
-        def short(stage: Stage) -> Stage:
-            return replace(stage, steps=max(1, round(stage.steps / factor)))
-
-        return replace(self, float_stage=short(self.float_stage), twin_stage=short(self.twin_stage))
 
 
 def train(

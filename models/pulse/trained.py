@@ -13,7 +13,8 @@ from torch import Tensor
 
 from edgeconv.errors import InputError
 from edgeconv.models.pulse.bound import efficient_estimate
-from edgeconv.models.pulse.network import SAMPLES, BenchmarkNet, PulseNet, QuantPulseNet
+from edgeconv.models.pulse.config import SAMPLES
+from edgeconv.models.pulse.network import BenchmarkNet, PulseNet, QuantPulseNet
 from edgeconv.models.pulse.simulation import PulseConfig, Pulses
 from edgeconv.quantize.export import IntegerInput, export_float, export_qcdq, export_qonnx
 

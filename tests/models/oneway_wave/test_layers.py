@@ -23,11 +23,11 @@ pytestmark = pytest.mark.needs_torch
 def test_a_2way_layer_is_the_dense_convolution_of_its_kernel(size: int, rank: int) -> None:
     torch.manual_seed(0)
     layer = OneWayConv2d(3, 4, size, rank).double()
-    layer.bias.data.normal_()
+    layer.along_x.bias.data.normal_()
     x = torch.randn(2, 3, 9, 11, dtype=torch.float64)
-    dense = F.conv2d(x, layer.dense_weight(), layer.bias, padding=size // 2)
+    dense = F.conv2d(x, layer.dense_weight(), layer.along_x.bias, padding=size // 2)
     torch.testing.assert_close(layer(x), dense, rtol=1e-12, atol=1e-12)
-    weights = sum(p.numel() for name, p in layer.named_parameters() if name != "bias")
+    weights = sum(p.numel() for name, p in layer.named_parameters() if not name.endswith("bias"))
     assert weights == rank * 4 * (3 + 2 * size)
 
 
@@ -40,7 +40,7 @@ def test_a_3way_layer_is_the_dense_convolution_of_its_kernel(size: int, rank: in
     dense = F.conv3d(x, layer.dense_weight(), layer.bias, padding=(0, size // 2, size // 2))
     assert dense.shape == (2, 4, 7 - size, 7, 8)
     torch.testing.assert_close(layer(x), dense, rtol=1e-12, atol=1e-12)
-    weights = sum(p.numel() for name, p in layer.named_parameters() if name != "bias")
+    weights = sum(p.numel() for name, p in layer.named_parameters() if not name.endswith("bias"))
     assert weights == rank * 4 * (2 + 3 * size)
 
 

@@ -18,7 +18,8 @@ from onnx import TensorProto, numpy_helper
 from edgeconv.errors import InputError
 from edgeconv.importer import read_onnx
 from edgeconv.models import pulse
-from edgeconv.models.pulse.network import POLICY, PulseNet, QuantPulseNet, spread_channels
+from edgeconv.models.pulse.config import POLICY
+from edgeconv.models.pulse.network import PulseNet, QuantPulseNet, spread_channels
 from edgeconv.models.pulse.trained import to_real
 from edgeconv.quantize import Stage, TrainingProgress
 

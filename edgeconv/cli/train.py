@@ -1,0 +1,95 @@
+"""`edgeconv train`: a family's network and its quantized twin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeconv.cli.console import Console, format_table
+from edgeconv.cli.formatting import readable_time
+from edgeconv.cli.options import common_options
+
+if TYPE_CHECKING:
+    from edgeconv.quantize.family import TrainingProgress
+    from edgeconv.quantize.run import TrainReport
+
+_EXAMPLES = """\b
+Examples:
+  edgeconv train pulse
+  edgeconv train pulse --policy 4bit.toml --out pulse4 --seed 3
+  edgeconv train pulse --set pulses.snr_db=40 --set float_stage.steps=300
+  edgeconv train pulse --out pulse4 --resume"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("name")
+@click.option("--policy", type=click.Path(path_type=Path), help="TOML file: bits of layers, kinds of scales.")
+@click.option("--config", type=click.Path(path_type=Path), help="TOML file: settings of the recipe.")
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="One setting; dots lead into tables.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder to write; the family's name.")
+@click.option("--resume", is_flag=True, help="Go on with the training in the folder, whatever ended it.")
+@common_options
+def command(
+    console: Console,
+    name: str,
+    policy: Path | None,
+    config: Path | None,
+    assignments: tuple[str, ...],
+    out: Path | None,
+    resume: bool,
+) -> None:
+    """Train the network of the family NAME in float, then its quantized twin.
+
+    Both are judged on data that no training has seen, exported and drawn. A training that was killed goes on with
+    --resume and ends with the same bits. `edgeconv models NAME` shows the settings.
+    """
+    from edgeconv.quantize.policy import QuantPolicy
+    from edgeconv.quantize.run import train_family
+    from edgeconv.quantize.settings import read_assignments, read_settings
+
+    settings = _merged(read_settings(config) if config else {}, read_assignments(assignments))
+    given = click.get_current_context().get_parameter_source("seed")
+    with console.progress(f"training {name}", 1000) as advance:
+        shown = 0
+
+        def progress(report: TrainingProgress) -> None:
+            nonlocal shown
+            now = 1000 * report.step // report.steps
+            advance(now - shown)
+            shown = now
+
+        report = train_family(
+            name,
+            out or Path(name),
+            settings=settings,
+            policy=QuantPolicy.from_toml(policy) if policy else None,
+            seed=None if given is click.core.ParameterSource.DEFAULT else console.seed,
+            resume=resume,
+            progress=progress,
+        )
+    console.result(report, text="\n".join(_text(report)))
+
+
+def _merged(one: dict[str, object], other: dict[str, object]) -> dict[str, object]:
+    """The values of both, tables merged; the other's where both have one."""
+    merged = dict(one)
+    for name, value in other.items():
+        before = merged.get(name)
+        merged[name] = _merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _text(report: TrainReport) -> Iterator[str]:
+    yield "stages: " + ", ".join(f"{stage} {readable_time(seconds)}" for stage, seconds in report.seconds.items())
+    yield ""
+    yield format_table(report.comparison.rows, header=report.comparison.header)
+    yield from report.comparison.remarks
+    yield ""
+    yield "models: " + ", ".join(f"{path} ({dialect})" for dialect, path in report.models.items())
+    if report.plots:
+        yield "plots:  " + ", ".join(map(str, report.plots))
+    yield from report.remarks
+    yield f"next:   edgeconv compile {report.quantized}"
