@@ -170,7 +170,7 @@ def build_mesh(domain: Domain, refine: int = 2) -> Mesh:
     if not kept.any():
         raise UsageError("nothing is left of the domain", advice="remove less")
     nodes, corners = np.unique(whole.t[:, kept], return_inverse=True)
-    triangles = MeshTri(whole.p[:, nodes], corners.reshape(3, -1))
+    triangles = MeshTri(np.ascontiguousarray(whole.p[:, nodes]), np.ascontiguousarray(corners.reshape(3, -1)))
     # Nodes run along y first; new numbers, -1 for those that went with what was removed or were moved onto its border.
     number = np.full(whole.p.shape[1], -1)
     number[nodes] = np.arange(len(nodes))

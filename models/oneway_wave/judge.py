@@ -58,7 +58,7 @@ def judge(estimator: Estimator, config: WaveTraining, data: WaveData | None = No
     """Roll a network out from stretches of unseen records.
 
     Args:
-        estimator: int16 (N, frames + 1, H, W) to changes (N, 1, H, W): a network, an onnxruntime session, or the
+        estimator: int16 (N, frames + 2, H, W) to changes (N, 1, H, W): a network, an onnxruntime session, or the
             runner of an artifact.
         data: `test_data(config)` when None.
     """

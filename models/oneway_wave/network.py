@@ -36,9 +36,10 @@ def _conv(config: StepConfig, layers: Layers, channels: int, filters: int) -> nn
 
 
 class StepNet(nn.Module):
-    """Fields and medium (N, frames + 1, H, W) to the change (N, 1, H, W) in `CHANGE_UNIT`.
+    """Fields and medium (N, frames + 2, H, W) to the change (N, 1, H, W) in `CHANGE_UNIT`.
 
-    The newest field comes last, and after it the medium: the wave's speed in m/s, 0 where there is none.
+    The newest field comes last, and after it the medium: the wave's speed in m/s, 0 where there is none, and 1 on the
+    pixels at a side that absorbs.
 
     Args:
         layers: float or quantized building blocks.
@@ -49,7 +50,7 @@ class StepNet(nn.Module):
         layers = layers or FloatLayers()
         self.config = config
         self.input = layers.input_quantizer(FIELDS)
-        channels = (config.frames + 1, *[config.width] * (config.depth - 1), 1)
+        channels = (config.frames + 2, *[config.width] * (config.depth - 1), 1)
         self.convs = nn.ModuleList(_conv(config, layers, a, b) for a, b in pairwise(channels))
         self.relus = nn.ModuleList(layers.relu() for _ in channels[2:])
 
@@ -68,7 +69,7 @@ def to_grid(fields: Tensor) -> Tensor:
 
 
 def advance(network: Callable[[Tensor], Tensor], fields: Tensor, medium: Tensor) -> Tensor:
-    """The next field (N, 1, H, W) after fields (N, frames, H, W) in a medium (N, 1, H, W).
+    """The next field (N, 1, H, W) after fields (N, frames, H, W) in a medium (N, 2, H, W).
 
     The equation is linear: fields enter times a power of two that brings their largest magnitude into 1/2 … 1, and what
     comes out is divided by it again, so that a wave that has spread keeps all its digits.
@@ -76,7 +77,7 @@ def advance(network: Callable[[Tensor], Tensor], fields: Tensor, medium: Tensor)
     peak = fields.detach().abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-20)
     unit = torch.exp2(torch.log2(peak).ceil())
     change = network(torch.cat([to_grid(fields / unit), to_grid(medium)], 1))
-    return (2 * fields[:, -1:] - fields[:, -2:-1] + unit * CHANGE_UNIT * change) * (medium > 0)
+    return (2 * fields[:, -1:] - fields[:, -2:-1] + unit * CHANGE_UNIT * change) * (medium[:, :1] > 0)
 
 
 def roll_out(network: Callable[[Tensor], Tensor], fields: Tensor, medium: Tensor, steps: int) -> Tensor:

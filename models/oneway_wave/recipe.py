@@ -77,14 +77,14 @@ def train(
 def _batch(
     config: WaveTraining, data: WaveData, starts: list[tuple[int, int]], rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Fields (N, frames + unroll, H, W) and media (N, 1, H, W): turned, mirrored, of either sign, a little noisy."""
+    """Fields (N, frames + unroll, H, W) and media (N, 2, H, W): turned, mirrored, of either sign, a little noisy."""
     frames = config.network.frames
     chosen = [starts[i] for i in rng.integers(len(starts), size=config.batch)]
     fields, medium = data.windows(chosen, frames + config.unroll)
     peak = np.abs(fields[:, :frames]).max((1, 2, 3), keepdims=True)
-    fields = fields / np.maximum(peak, np.float32(1e-20)) * rng.choice(np.float32([-1, 1]), size=peak.shape)
+    fields = fields / np.maximum(peak, np.float32(1e-20)) * rng.choice(np.array([-1, 1], np.float32), size=peak.shape)
     noise = rng.normal(scale=config.noise, size=fields[:, :frames].shape).astype(np.float32)
-    fields[:, :frames] += noise * (medium > 0)
+    fields[:, :frames] += noise * (medium[:, :1] > 0)
     turns, mirror = int(rng.integers(4)), bool(rng.integers(2))
     both = [np.rot90(array, turns, (2, 3)) for array in (fields, medium)]
     both = [array[..., ::-1] if mirror else array for array in both]

@@ -43,7 +43,7 @@ class TrainedWave:
         """Changes (N, 1, H, W) by the float network.
 
         Args:
-            inputs: int16 (N, frames + 1, H, W), fields and medium in steps of 2^-14.
+            inputs: int16 (N, frames + 2, H, W), fields and medium in steps of 2^-14.
 
         Raises:
             InputError: another shape or type.
@@ -56,7 +56,7 @@ class TrainedWave:
 
     @torch.no_grad()
     def _predict(self, network: StepNet, inputs: NDArray[Any]) -> NDArray[np.float32]:
-        channels = self.config.network.frames + 1
+        channels = self.config.network.frames + 2
         if inputs.ndim != 4 or inputs.shape[1] != channels or inputs.dtype != FIELDS.dtype:
             raise InputError(
                 f"fields of shape {inputs.shape} and type {inputs.dtype}", expected=f"(N, {channels}, H, W) of int16"
@@ -65,7 +65,7 @@ class TrainedWave:
         return np.concatenate([network(chunk).numpy() for chunk in real.split(_CHUNK)])
 
     def export_qcdq(self, path: str | Path) -> Path:
-        """Write the quantized network as QCDQ: "state" int16 (n, frames + 1, H, W) to "change" float32 (n, 1, H, W)."""
+        """Write the quantized network as QCDQ: "state" int16 (n, frames + 2, H, W) to "change" float32 (n, 1, H, W)."""
         return export_qcdq(self.quantized_network, self._example(), path, **_interface())
 
     def export_qonnx(self, path: str | Path) -> Path:
@@ -78,7 +78,7 @@ class TrainedWave:
 
     def _example(self) -> Tensor:
         size = self.config.waves.size
-        return torch.zeros(1, self.config.network.frames + 1, size, size)
+        return torch.zeros(1, self.config.network.frames + 2, size, size)
 
 
 def _interface() -> dict[str, Any]:

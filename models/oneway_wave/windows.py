@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeconv.errors import UsageError
-from edgeconv.models.oneway_wave.dataset import WaveConfig, draw_scene, simulate
+from edgeconv.models.oneway_wave.dataset import WaveConfig, WaveRecord, draw_scene, simulate
 from edgeconv.models.oneway_wave.zone import Zone
 from edgeconv.quantize.files import write_whole
 
@@ -32,7 +32,8 @@ class WaveData:
 
     Attributes:
         fields: float32 (records, time, height, width).
-        medium: float32 (records, height, width): the wave's speed, 0 where there is no medium.
+        medium: float32 (records, 2, height, width): the wave's speed, 0 where there is no medium; and 1 on the pixels
+            at a side that absorbs, else 0.
         quiet: (records,) the first frame at which no source works.
         zone: whose border is forecast, the same in all records.
         pixel_m: edge of a pixel.
@@ -60,10 +61,10 @@ class WaveData:
         return found
 
     def windows(self, starts: list[tuple[int, int]], frames: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Fields (N, frames, height, width) and media (N, 1, height, width) of stretches."""
+        """Fields (N, frames, height, width) and media (N, 2, height, width) of stretches."""
         records = [record for record, _ in starts]
         fields = np.stack([self.fields[record, start : start + frames] for record, start in starts])
-        return fields, self.medium[records][:, None]
+        return fields, self.medium[records]
 
 
 def load_data(config: WaveConfig, records: int, seed: int, folder: str | Path | None = None) -> WaveData:
@@ -76,7 +77,7 @@ def load_data(config: WaveConfig, records: int, seed: int, folder: str | Path | 
     Raises:
         ToolError: nothing is there yet and scikit-fem is not installed.
     """
-    key: dict[str, Any] = {"config": asdict(config), "records": records, "seed": seed, "version": 1}
+    key: dict[str, Any] = {"config": asdict(config), "records": records, "seed": seed, "version": 2}
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
     path = Path(folder or os.environ.get("EDGECONV_CACHE") or Path.home() / ".cache" / "edgeconv") / f"waves-{name}.npz"
     if not path.is_file():
@@ -101,9 +102,18 @@ def _write(path: Path, config: WaveConfig, count: int, seed: int) -> None:
     np.savez(
         buffer,
         fields=np.stack([record.fields for record in records]),
-        medium=np.stack([record.speed * record.mask for record in records]),
+        medium=np.stack([[record.speed * record.mask, _absorbing(record)] for record in records]),
         quiet=np.array(quiet),
         zone=np.array([zone.row, zone.column, zone.height, zone.width]),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, buffer.getvalue())
+
+
+def _absorbing(record: WaveRecord) -> NDArray[np.float32]:
+    """1 on the pixels of the medium at sides that absorb. Row 0 is the bottom, column 0 the left."""
+    marked = np.zeros(record.mask.shape, np.float32)
+    sides = {"left": marked[:, 0], "right": marked[:, -1], "bottom": marked[0], "top": marked[-1]}
+    for side in record.scene.domain.absorbing:
+        sides[side][:] = 1
+    return marked * record.mask

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.needs_torch
 @pytest.mark.parametrize("rank", [0, 1, 3])
 def test_size_follows_from_the_formula(rank: int) -> None:
     network = StepNet(StepConfig(frames=3, width=8, depth=3, size=5, rank=rank))
-    pairs = [(4, 8), (8, 8), (8, 1)]
+    pairs = [(5, 8), (8, 8), (8, 1)]
     weights = sum(rank * b * (a + 10) if rank else a * b * 25 for a, b in pairs)
     assert sum(p.numel() for p in network.parameters()) == weights + 17
 
@@ -31,14 +31,14 @@ def test_a_network_without_weights_goes_on_as_before_inside_the_medium() -> None
     network = StepNet(StepConfig())
     for parameter in network.parameters():
         torch.nn.init.zeros_(parameter)
-    fields, medium = torch.randn(2, 3, 8, 9), (torch.rand(2, 1, 8, 9) > 0.5).float()
-    expected = (2 * fields[:, -1:] - fields[:, -2:-1]) * medium
+    fields, medium = torch.randn(2, 3, 8, 9), (torch.rand(2, 2, 8, 9) > 0.5).float()
+    expected = (2 * fields[:, -1:] - fields[:, -2:-1]) * medium[:, :1]
     assert torch.equal(advance(network, fields, medium), expected)
 
 
 def test_a_step_is_linear_in_powers_of_two() -> None:
     torch.manual_seed(0)
-    network, fields, medium = StepNet(StepConfig()), torch.randn(2, 3, 8, 8), torch.ones(2, 1, 8, 8)
+    network, fields, medium = StepNet(StepConfig()), torch.randn(2, 3, 8, 8), torch.ones(2, 2, 8, 8)
     small = advance(network, fields * 2.0**-9, medium)
     assert torch.equal(small, advance(network, fields, medium) * 2.0**-9)
 
@@ -46,7 +46,7 @@ def test_a_step_is_linear_in_powers_of_two() -> None:
 def test_roll_out_feeds_predictions_back() -> None:
     torch.manual_seed(0)
     network = StepNet(StepConfig(frames=2))
-    fields, medium = torch.randn(1, 2, 8, 8), torch.ones(1, 1, 8, 8)
+    fields, medium = torch.randn(1, 2, 8, 8), torch.ones(1, 2, 8, 8)
     first = advance(network, fields, medium)
     second = advance(network, torch.cat([fields[:, 1:], first], 1), medium)
     third = advance(network, torch.cat([first, second], 1), medium)
@@ -55,7 +55,7 @@ def test_roll_out_feeds_predictions_back() -> None:
 
 def test_balanced_channels_compute_the_same_bits_with_peaks_alike() -> None:
     torch.manual_seed(0)
-    network, state = StepNet(StepConfig(rank=2)), to_grid(torch.randn(4, 4, 12, 12).clamp(-1, 1))
+    network, state = StepNet(StepConfig(rank=2)), to_grid(torch.randn(4, 5, 12, 12).clamp(-1, 1))
     with torch.no_grad():
         network.convs[1].across.weight[5] *= 1 / 64
         before = network(state)

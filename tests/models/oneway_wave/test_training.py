@@ -69,9 +69,19 @@ def test_stretches_begin_when_sources_are_quiet() -> None:
     assert (fields[:, :, medium[0, 0] == 0] == 0).all() or len({record for record, _ in starts[:3]}) > 1
 
 
+def test_sides_that_absorb_are_marked() -> None:
+    """A channel's ends absorb and its other sides do not; row 0 is the bottom."""
+    config = WaveConfig(size=16, frames=60, frame_s=1 / 16, geometries=("channel",))
+    speed, absorbing = load_data(config, 1, 0).medium[0]
+    assert (absorbing[:, 0] == (speed[:, 0] > 0)).all()
+    assert (absorbing[:, -1] == (speed[:, -1] > 0)).all()
+    assert absorbing[:, 0].any()
+    assert not absorbing[:, 1:-1].any()
+
+
 def test_training_beats_going_on_and_repeats_bit_for_bit(trained: TrainedWave) -> None:
     again = train(CONFIG)
-    state = np.random.default_rng(0).integers(-9000, 9000, (3, 4, 16, 16)).astype(np.int16)
+    state = np.random.default_rng(0).integers(-9000, 9000, (3, 5, 16, 16)).astype(np.int16)
     assert (again.predict_quantized(state) == trained.predict_quantized(state)).all()
     ours, simple = judge(trained.predict_float, CONFIG, steps=6), judge(going_on, CONFIG, steps=6)
     assert len(ours.by_step) == 6
@@ -94,7 +104,7 @@ def test_a_perfect_estimator_has_no_error() -> None:
 @pytest.mark.parametrize("dialect", ["qcdq", "qonnx"])
 def test_the_reference_steps_as_the_twin(trained: TrainedWave, dialect: str, tmp_path: Path) -> None:
     path = getattr(trained, f"export_{dialect}")(tmp_path / "wave.onnx")
-    state = np.random.default_rng(0).integers(-16384, 16384, (6, 4, 16, 16)).astype(np.int16)
+    state = np.random.default_rng(0).integers(-16384, 16384, (6, 5, 16, 16)).astype(np.int16)
     found = run(lower(read_onnx(path)), {"state": state[:, None]})["change"][:, 0]
     expected = trained.predict_quantized(state)
     # torch sums in float32, so a near-tie may round to the neighbour and show in a few places.
@@ -102,8 +112,8 @@ def test_the_reference_steps_as_the_twin(trained: TrainedWave, dialect: str, tmp
 
 
 def test_fields_of_another_shape_or_type_are_refused(trained: TrainedWave) -> None:
-    with pytest.raises(InputError, match=r"expected: \(N, 4, H, W\) of int16"):
-        trained.predict_float(np.zeros((1, 4, 16, 16), np.float32))
+    with pytest.raises(InputError, match=r"expected: \(N, 5, H, W\) of int16"):
+        trained.predict_float(np.zeros((1, 5, 16, 16), np.float32))
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)
