@@ -61,6 +61,11 @@ class ArrayConfig:
         """Groups of 8 processing elements; each works one cycle behind the one before it."""
         return self.elements // LANES
 
+    @property
+    def multipliers(self) -> int:
+        """8-bit products in a cycle."""
+        return self.elements * LANES
+
 
 @dataclass(frozen=True)
 class Field:

@@ -29,7 +29,7 @@ HOST_ALIAS = "cpu"
 
 _HOST_TARGETS = {"x86_64": "x86-64", "aarch64": "aarch64"}
 # Families, and for CPUs architectures, that code generation exists for.
-_COMPILABLE = {("cpu", "x86_64"), ("cpu", "aarch64"), ("c", None), ("hls", None)}
+_COMPILABLE = {("cpu", "x86_64"), ("cpu", "aarch64"), ("c", None), ("hls", None), ("fpga", None)}
 _RUNS = ("in-process", "host-gcc", "host-g++", "qemu-aarch64", "ssh", "verilator", "uart")
 
 # Field -> (type, is it required).
@@ -147,7 +147,7 @@ class Target:
         return values | self.settings
 
 
-_NO_TABLES = {"c": (Isa("generic", ""),), "hls": (Isa("hls", ""),)}
+_NO_TABLES = {"c": (Isa("generic", ""),), "hls": (Isa("hls", ""),), "fpga": (Isa("array", ""),)}
 """Instruction sets of families whose files name none: C sources compute with the integers of `generic`."""
 
 

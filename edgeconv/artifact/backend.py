@@ -83,6 +83,7 @@ _BACKENDS = {
     "cpu": "edgeconv.artifact.build",
     "c": "edgeconv.artifact.c_target.write",
     "hls": "edgeconv.artifact.hls_target.write",
+    "fpga": "edgeconv.artifact.array_target.write",
 }
 """Family -> the module of its backend; loaded when it is asked for."""
 

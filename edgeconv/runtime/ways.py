@@ -36,6 +36,7 @@ _WAYS = {
     "cpu": "edgeconv.runtime.emulated",
     "c": "edgeconv.runtime.emulated",
     "hls": "edgeconv.runtime.simulated_cpp",
+    "fpga": "edgeconv.runtime.simulated_array",
 }
 """Family -> the module of its way to run; loaded when it is asked for."""
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgeconv.errors import UnsupportedModelError
 from edgeconv.hw.compiler.assemble import Memories, descriptors, require
-from edgeconv.hw.compiler.ends import Ends, split
 from edgeconv.hw.compiler.image import InputPlace, LayerCycles, NetworkImage, OutputPlace
 from edgeconv.hw.compiler.lower import Lowered, lower
 from edgeconv.hw.compiler.memory import Buffer, place
 from edgeconv.hw.compiler.schedule import Schedule, make_schedule
+from edgeconv.hw.ends import Ends, split_ends
 from edgeconv.hw.spec import LANES, ArrayConfig
 from edgeconv.ir import Program
 from edgeconv.ir.forms import ProvedForms
@@ -41,10 +40,9 @@ def compile_network(
         UnsupportedModelError: something does not fit; names the layer or the memory, and the limit.
     """
     sizes = config or ArrayConfig()
-    ends = split(program)
-    if not ends.core:
-        raise UnsupportedModelError("the network has nothing for the accelerator to do", expected="a layer")
-    work = lower(program, ends, forms, sizes)
+    ends = split_ends(program)
+    core = ends.core
+    work = lower(core, forms, sizes)
     passes = work.passes
     for number, each in enumerate(passes):
         _use(each.reads.buffer, number)
@@ -76,8 +74,8 @@ def compile_network(
     image = NetworkImage(
         sizes,
         memories.writes(described),
-        tuple(_input(work, name, program) for name in ends.inputs),
-        tuple(_output(work, name, program) for name in ends.outputs),
+        tuple(_input(work, name, core) for name in core.inputs),
+        tuple(_output(work, name, core) for name in core.outputs),
         _layers(work, schedule, weight_words),
         schedule.cycles,
         work.result_words,

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from edgeconv.errors import UnsupportedModelError
 from edgeconv.hw.compiler import lines
 from edgeconv.hw.compiler.accumulators import ACCUMULATORS, Accumulators, macs_of, plane, two_axes
-from edgeconv.hw.compiler.ends import Ends
 from edgeconv.hw.compiler.memory import Buffer, View, channels_last, code_offset
 from edgeconv.hw.compiler.movement import alias_concats, moved
 from edgeconv.hw.compiler.passes import Channels, Layer, Pass
@@ -49,19 +48,19 @@ class Lowered:
     result_words: int = 0
 
 
-def lower(program: Program, ends: Ends, forms: Mapping[str, ProvedForms], config: ArrayConfig) -> Lowered:
-    """Passes for the core of a program.
+def lower(core: Program, forms: Mapping[str, ProvedForms], config: ArrayConfig) -> Lowered:
+    """Passes for a program of integers.
 
     Raises:
         UnsupportedModelError: an operator, a layout or a width that the array does not have; names it and the limit.
     """
-    work = _Work(program, ends, forms, config)
-    for name in ends.inputs:
+    work = _Work(core, forms, config)
+    for name in core.inputs:
         work.add_input(name)
-    alias_concats(program, ends, work.views, work.new_view)
-    for operator in ends.core:
+    alias_concats(core, work.views, work.new_view)
+    for operator in core.operators:
         work.add(operator)
-    for name in ends.outputs:
+    for name in core.outputs:
         work.add_result(name)
     return work.lowered
 
@@ -69,15 +68,14 @@ def lower(program: Program, ends: Ends, forms: Mapping[str, ProvedForms], config
 class _Work:
     """The state of lowering: views of what was written, accumulators that wait for their rounding."""
 
-    def __init__(self, program: Program, ends: Ends, forms: Mapping[str, ProvedForms], config: ArrayConfig) -> None:
-        self.program, self.ends, self.config = program, ends, config
+    def __init__(self, program: Program, forms: Mapping[str, ProvedForms], config: ArrayConfig) -> None:
+        self.program, self.config = program, config
         self.forms = forms
         self.sums = Accumulators(program, config, self.view)
         self.lowered = Lowered()
         self.views: dict[str, View] = {}
         self.waiting: dict[str, ops.Operator] = {}
         self.fused: set[str] = set()
-        self.core = {operator.output for operator in ends.core}
 
     # --- tensors -------------------------------------------------------------------------------------------------
 
@@ -201,9 +199,8 @@ class _Work:
         rows: bool = False,
     ) -> None:
         name, type_ = operator.output, self.program.types[operator.output]
-        table = following_table(self.program, name, self.core)
-        inside = [reader for reader in self.program.consumers[name] if reader.output in self.core]
-        if not inside and table is None and name in self.ends.outputs:
+        table = following_table(self.program, name)
+        if not self.program.consumers[name] and table is None and name in self.program.outputs:
             channels = rescaled(describe(operator), forms, count, biases, operator.grid, 0)
             self._result(name, operator, computes, window, make, channels, rows)
             return

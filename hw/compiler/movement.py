@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from edgeconv.hw.compiler.ends import Ends
 from edgeconv.hw.compiler.memory import View, code_offset
 from edgeconv.ir import Program
 from edgeconv.ir import operators as ops
@@ -43,14 +42,14 @@ def moved(operator: ops.Operator, program: Program, view_of: Callable[[str], Vie
     return None
 
 
-def alias_concats(program: Program, ends: Ends, views: dict[str, View], new_view: Callable[[str], View]) -> None:
+def alias_concats(program: Program, views: dict[str, View], new_view: Callable[[str], View]) -> None:
     """Give the result of each concatenation its memory, and its operands parts of it where they are written anew.
 
     The last concatenation comes first, so that one that is part of another one lies inside of it. Operands that are
     not written by a layer of the array alone are copied later.
     """
-    written = {op.output for op in ends.core if isinstance(op, (*_WRITERS, ops.Concat))}
-    for operator in reversed(ends.core):
+    written = {op.output for op in program.operators if isinstance(op, (*_WRITERS, ops.Concat))}
+    for operator in reversed(program.operators):
         if not isinstance(operator, ops.Concat):
             continue
         view = views.get(operator.output) or new_view(operator.output)

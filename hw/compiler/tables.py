@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -18,17 +17,13 @@ __all__ = ["check_table", "following_table", "with_table"]
 _SIZE = 256
 
 
-def following_table(program: Program, name: str, core: Collection[str]) -> ops.Table | None:
-    """The table that alone reads a tensor, if it can be looked up where that tensor is made.
-
-    Args:
-        core: outputs of the operators that the array computes.
-    """
+def following_table(program: Program, name: str) -> ops.Table | None:
+    """The table that alone reads a tensor, if it can be looked up where that tensor is made."""
     readers = program.consumers[name]
     if len(readers) != 1 or name in program.outputs or not isinstance(readers[0], ops.Table):
         return None
     table = readers[0]
-    return table if table.output in core and _fits(program, table) else None
+    return table if _fits(program, table) else None
 
 
 def check_table(program: Program, table: ops.Table) -> None:

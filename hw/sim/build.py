@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ from functools import cache
 from importlib import metadata, util
 from pathlib import Path
 
+from edgeconv.cache import cached, digest
 from edgeconv.errors import ToolError
 from edgeconv.hw.export import FOLDER, package
 from edgeconv.hw.spec import ArrayConfig
@@ -40,6 +40,7 @@ _MODEL = FOLDER / "sim" / "model.cpp"
 _OPTIMIZE = ("-O2", "-march=native")
 _HOOKS = ("-DVL_USER_FATAL", "-DVL_USER_STOP")  # model.cpp has functions for both
 _TOP = "accelerator"
+_LIBRARY = "libaccelerator.so"
 
 
 @cache
@@ -69,19 +70,7 @@ def build_library(config: ArrayConfig | None = None, units: bool = False) -> Pat
         ToolError: verilator or g++ is missing or fails.
     """
     chosen = config or ArrayConfig()
-    folder = _cache() / _key(chosen, units)
-    library = folder / "libaccelerator.so"
-    if library.exists():
-        return library
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".build-") as name:
-        made = _build(chosen, units, Path(name))
-        folder.mkdir(exist_ok=True)
-        # Two processes may build at once: both make the same bytes, and a rename is one step.
-        staged = folder / f".{os.getpid()}.so"
-        shutil.copyfile(made, staged)
-        staged.rename(library)
-    return library
+    return cached("sim", _key(chosen, units), lambda folder: _build(chosen, units, folder)) / _LIBRARY
 
 
 def lint(config: ArrayConfig | None = None, units: bool = False) -> str:
@@ -96,14 +85,20 @@ def lint(config: ArrayConfig | None = None, units: bool = False) -> str:
     return done.stderr.strip()
 
 
-def _build(config: ArrayConfig, units: bool, folder: Path) -> Path:
+def _build(config: ArrayConfig, units: bool, place: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="edgeconv-") as name:
+        library = _build_in(config, units, Path(name))
+        shutil.copyfile(library, place / _LIBRARY)
+
+
+def _build_in(config: ArrayConfig, units: bool, folder: Path) -> Path:
     made = folder / "made"
     options = ("--cc", "-O3", "--flatten", "--x-assign", "fast", "--x-initial", "fast", "--Mdir", str(made))
     defines = ["+define+UNITS"] if units else []
     done = _run([*options, *defines, *_inputs(config, folder)], folder)
     if done.returncode != 0:
         raise ToolError(f"verilator could not read the RTL:\n{done.stderr.strip()[-2000:]}")
-    library = folder / "libaccelerator.so"
+    library = folder / _LIBRARY
     include = verilator() / "include"
     # Without the makefile that Verilator writes: its precompiled headers do not work with every compiler.
     sources = [*sorted(made.glob("*.cpp")), include / "verilated.cpp", include / "verilated_threads.cpp", _MODEL]
@@ -126,29 +121,22 @@ def _run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
 
 
-def _checked(command: list[str]) -> None:
+def _checked(command: list[str]) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
         raise ToolError(f"{command[0]} is not installed", advice="apt-get install g++") from error
     if done.returncode != 0:
         raise ToolError(f"{command[0]} could not build the simulation:\n{done.stderr.strip()[-2000:]}")
-
-
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(base) / "edgeconv" / "sim"
+    return done.stdout
 
 
 def _key(config: ArrayConfig, units: bool) -> str:
     """A hash of everything that the library is made of."""
-    content = hashlib.sha256(package(config).encode())
-    for path in (*(FOLDER / "rtl" / name for name in SOURCES), _MODEL, Path(__file__)):
-        content.update(path.read_bytes())
-    content.update(metadata.version("verilator").encode())
-    compiler = subprocess.run(["g++", "--version"], capture_output=True, text=True, check=False).stdout
-    content.update(f"{units}{compiler}{sys.platform}{_native_cpu()}".encode())
-    return content.hexdigest()[:24]
+    paths = (*(FOLDER / "rtl" / name for name in SOURCES), _MODEL, Path(__file__))
+    compiler = _checked(["g++", "--version"])
+    tools = (metadata.version("verilator"), compiler, sys.platform, _native_cpu())
+    return digest([package(config), str(units), *tools, *(path.read_bytes() for path in paths)])
 
 
 def _native_cpu() -> str:

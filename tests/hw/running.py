@@ -26,9 +26,12 @@ def check(program: Program, inputs: Arrays, config: ArrayConfig | None = None, u
     """Every bit of every output equals the reference, and every sample takes the cycles that the model says."""
     compiled = compile_for_array(program, config)
     array = SimulatedArray(compiled.image, units)
-    head = reference.run(compiled.ends.head, inputs)
-    run = array.run({name: head[name] for name in compiled.ends.inputs})
-    found = reference.run(compiled.ends.tail, {**head, **run.outputs})
+    front, back = compiled.ends.front, compiled.ends.back
+    quantized = dict(inputs) if front is None else {**inputs, **reference.run(front, inputs)}
+    run = array.run({name: quantized[name] for name in compiled.ends.core.inputs})
+    found = dict(run.outputs)
+    if back is not None:
+        found |= reference.run(back, {name: found[name] for name in back.inputs})
     for name, expected in reference.run(program, inputs).items():
         np.testing.assert_array_equal(found[name], expected, err_msg=name)
         assert found[name].dtype == expected.dtype
