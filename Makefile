@@ -18,7 +18,7 @@ export PATH := $(PATH):/usr/sbin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all accept-random accept-random-arm accept-pulse lint wheel build/lint-site system-packages advise-system-packages clean
+.PHONY: help demo test test-all accept-random accept-random-arm accept-pulse accept-hw lint wheel build/lint-site system-packages advise-system-packages clean
 
 help:
 	@echo "make demo      simulate, train, compile and verify a pulse extractor, and show what came out"
@@ -27,6 +27,7 @@ help:
 	@echo "make accept-random  20,000 random graphs on every instruction set (hours; goes on where it was stopped)"
 	@echo "make accept-random-arm  5,000 of them on 64-bit Arm, under qemu (hours)"
 	@echo "make accept-pulse   the whole training recipe against its goals (minutes)"
+	@echo "make accept-hw      random layers, networks and 2,000 pulses on the simulated accelerator (minutes)"
 	@echo "make lint      ruff and mypy, on the sources and on the installed wheel"
 	@echo "make wheel     the wheel, in dist/"
 	@echo "make clean     remove .venv and everything built"
@@ -42,6 +43,9 @@ test-all: system-packages $(VENV)/.stamp-test
 
 accept-pulse: $(VENV)/.stamp-test
 	$(BIN)/python -m pytest -m accept tests/models/pulse
+
+accept-hw: $(VENV)/.stamp-test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m accept tests/hw
 
 accept-random: $(VENV)/.stamp-test
 	OMP_NUM_THREADS=1 nice $(BIN)/python scripts/random_graphs.py --processes 2

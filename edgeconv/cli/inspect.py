@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,14 @@ def command(console: Console, path: Path, text: bool, shapes: tuple[str, ...]) -
         _print_program(console, path, extents)
     elif is_artifact(path) or path.is_dir() or path.suffix == ".edge":
         artifact = read(path)
-        console.result(artifact.manifest, text=_artifact_text(artifact))
+        if artifact.manifest.family == "fpga":
+            from edgeconv.cli.array import array_facts, array_text
+
+            facts = array_facts(artifact)
+            described = dataclasses.asdict(artifact.manifest) | {"array": facts}
+            console.result(described, text=f"{_artifact_text(artifact)}\n\n{array_text(facts)}")
+        else:
+            console.result(artifact.manifest, text=_artifact_text(artifact))
     else:
         description = _describe_model(path, extents)
         console.result(description, text=_model_text(path, description))
@@ -96,7 +104,9 @@ def _artifact_text(artifact: Any) -> str:
 
 
 def _linked(manifest: Any) -> str:
-    return f", edge-run linked with {manifest.executable_libc}" if manifest.executable else ", C source"
+    if manifest.executable:
+        return f", edge-run linked with {manifest.executable_libc}"
+    return "" if manifest.family == "fpga" else ", C source"
 
 
 _LAYER_HEADER = ("operator", "output", "shape", "MACs", "weights", "requantization")

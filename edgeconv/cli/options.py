@@ -10,7 +10,7 @@ import click
 
 from edgeconv.cli.console import Console
 
-__all__ = ["common_options", "threads_option"]
+__all__ = ["common_options", "device_option", "threads_option"]
 
 threads_option = click.option(
     "--threads",
@@ -18,6 +18,11 @@ threads_option = click.option(
     default=1,
     show_default=True,
     help="Threads that share a call; the results are the same.",
+)
+
+
+device_option = click.option(
+    "--device", metavar="DEVICE", help="Where an artifact for the accelerator runs: sim, its RTL simulated here."
 )
 
 

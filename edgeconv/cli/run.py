@@ -9,7 +9,7 @@ import click
 
 from edgeconv.cli import streams
 from edgeconv.cli.console import Console, format_table
-from edgeconv.cli.options import common_options, threads_option
+from edgeconv.cli.options import common_options, device_option, threads_option
 from edgeconv.errors import UsageError
 
 
@@ -23,6 +23,7 @@ from edgeconv.errors import UsageError
 )
 @click.option("--isa", help="Instruction set; the fastest that this machine runs when left out.")
 @threads_option
+@device_option
 @click.option("--allow-nan", is_flag=True, help="NaN in an input gives the zero point; otherwise it is refused.")
 @streams.stream_options
 @common_options
@@ -33,6 +34,7 @@ def command(
     sink: str | None,
     isa: str | None,
     threads: int,
+    device: str | None,
     allow_nan: bool,
     is_stream: bool,
     **stream: Any,
@@ -50,8 +52,10 @@ def command(
         raise UsageError("no input", expected="-i FILE")
     from edgeconv.runtime.files import read_inputs, refuse_nan, write_outputs
     from edgeconv.runtime.runner import load
+    from edgeconv.runtime.ways import require_device
 
     runner = load(artifact, isa, threads)
+    require_device(runner.artifact.manifest, device)
     if is_stream or source is None:
         streams.run(console, runner, source or "-", sink or "-", allow_nan, stream)
         return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeconv.cli.console import Console, format_table
-from edgeconv.cli.options import common_options
+from edgeconv.cli.options import common_options, device_option
 
 if TYPE_CHECKING:
     from edgeconv.verify import Comparison, VerifyReport
@@ -31,6 +31,7 @@ Examples:
 @click.option("--input", "inputs", type=click.Path(path_type=Path), help=".npz or .npy with samples; random if absent.")
 @click.option("--samples", default=64, show_default=True, help="Number of random samples.")
 @click.option("--shape", "shapes", multiple=True, metavar="NAME=N", help="Value of a symbolic dimension of the model.")
+@device_option
 @common_options
 def command(
     console: Console,
@@ -40,6 +41,7 @@ def command(
     inputs: Path | None,
     samples: int,
     shapes: tuple[str, ...],
+    device: str | None,
 ) -> int:
     """Check ARTIFACT against the reference and against everything else at hand.
 
@@ -49,9 +51,13 @@ def command(
     difference with its cause. Differences to onnxruntime are reported and do not fail the verification; a difference
     between artifact and reference does: exit code 1.
     """
+    from edgeconv.artifact import read
     from edgeconv.cli.arguments import read_samples, read_shapes
+    from edgeconv.runtime.ways import require_device
     from edgeconv.verify import verify
 
+    if device is not None:
+        require_device(read(artifact).manifest, device)
     data = None if inputs is None else read_samples(inputs, artifact)
     with console.progress("verifying") as advance:
         report = verify(

@@ -7,9 +7,10 @@ from typing import Protocol
 
 from edgeconv.artifact import Artifact
 from edgeconv.artifact.manifest import Manifest
+from edgeconv.errors import DeviceError, UsageError
 from edgeconv.runtime.runner import Runner
 
-__all__ = ["Way", "open_runner", "runnable_isas", "way_of"]
+__all__ = ["Way", "open_runner", "require_device", "runnable_isas", "way_of"]
 
 
 class Way(Protocol):
@@ -32,6 +33,8 @@ class Way(Protocol):
         """What would make an artifact run here that does not."""
 
 
+SIMULATION = "sim"
+"""Name of the device that is simulated."""
 _WAYS = {
     "cpu": "edgeconv.runtime.emulated",
     "c": "edgeconv.runtime.emulated",
@@ -59,3 +62,23 @@ def open_runner(artifact: Artifact, isa: str | None = None, threads: int = 1) ->
 def runnable_isas(manifest: Manifest) -> tuple[str, ...]:
     """The artifact's instruction sets that run on this machine, emulated or not, slowest first."""
     return way_of(manifest).runnable_isas(manifest)
+
+
+def require_device(manifest: Manifest, device: str | None) -> None:
+    """Check that an artifact can run on the device that was asked for; None is the family's own way.
+
+    Raises:
+        UsageError: artifacts of this family run on no device.
+        DeviceError: there is no way to that device.
+    """
+    if device is None:
+        return
+    if manifest.family != "fpga":
+        raise UsageError(
+            f"device '{device}' for an artifact of target {manifest.target}", expected="an artifact for the accelerator"
+        )
+    if device != SIMULATION:
+        raise DeviceError(
+            f"there is no way to the device '{device}'",
+            expected=f"{SIMULATION}: the accelerator's RTL, simulated on this machine",
+        )

