@@ -24,6 +24,8 @@ CASES = (
     (70, (1, 16), 1, (1, 1), (1, 1), (1, 1), (0, 0, 0, 0), "u8"),
     (48, (50,), 1, (9,), (1,), (1,), (4, 4), "i8"),
     (64, (45,), 3, (5,), (2,), (1,), (0, 2), "u8"),
+    (12, (4, 33), 2, (3, 3), (1, 1), (1, 1), (0, 2, 1, 0), "i8"),
+    (16, (3, 16), 3, (2, 5), (2, 1), (1, 1), (1, 2, 0, 2), "u8"),
     (24, (3, 4), 1, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1), "u8"),  # shorter than a vector: another kernel's
 )
 
@@ -42,4 +44,5 @@ def test_few_outputs(isa: str, fused: bool, tmp_path: Path) -> None:
             grid = Grid(dtype("u8"), 9, 250, 20)
             parts.add(ops.Requant(parts.fresh, conv, Linear((factors,)), grid))
     code = assert_agrees(parts, isa, tmp_path)
-    assert ("conv.few" in kernels(code)) == (ISAS[isa].lanes > 1)
+    for name in ("conv.few", "conv.few_flat"):
+        assert (name in kernels(code)) == (ISAS[isa].lanes > 1)

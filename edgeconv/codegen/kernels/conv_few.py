@@ -26,18 +26,22 @@ from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr
 from edgeconv.ir import operators as ops
 
-_MOST_OUTPUTS = 4  # vectors of one packed store
+__all__ = ["MOST_OUTPUTS", "reads_few", "store_positions", "window_steps"]
+
+MOST_OUTPUTS = 4  # vectors of one packed store
+_GROUP = 4
 _ACCUMULATORS = 16
 _REDUCTION = 3  # shuffles and additions per output, in dot products
 
 
-def _can_handle(isa: Isa, step: Step) -> bool:
+def reads_few(isa: Isa, step: Step) -> bool:
+    """Whether a step is a convolution of bytes into few channels, over rows of at least one vector of positions."""
     operator = step.operator
     if isa.lanes == 1 or not isinstance(operator, ops.Conv) or str(operator.dtype) != "i32" or operator.groups > 1:
         return False
     x, y = step.layout(operator.x), step.layout(step.output)
     outputs, positions = y.shape[1], y.shape[-1]
-    if outputs > _MOST_OUTPUTS or positions < isa.lanes or x.storage.element != "uint8":
+    if outputs > MOST_OUTPUTS or positions < isa.lanes or x.storage.element != "uint8":
         return False
     if x.order != "channels_last" or y.order != "channels_last" or x.shape[0] != 1:
         return False
@@ -45,12 +49,25 @@ def _can_handle(isa: Isa, step: Step) -> bool:
         return False
     w, bias = stored_bias(step, operator)
     dot = byte_dot(isa, w)
-    if dot is None or not stays_inside(w, bias, stored_range(step, operator.x)):
+    return dot is not None and stays_inside(w, bias, stored_range(step, operator.x)) and can_finish_lanes(isa, step)
+
+
+def window_steps(isa: Isa, step: Step) -> int:
+    """Dot products along the window for each position, in vectors."""
+    operator = step.operator
+    assert isinstance(operator, ops.Conv)
+    outputs, channels = step.type(operator.w).shape[:2]
+    runs = conv_geometry(step, operator, step.layout(operator.x), step.layout(step.output), channels).runs
+    return outputs * runs.number * -(-runs.length // (_GROUP * isa.lanes))
+
+
+def _can_handle(isa: Isa, step: Step) -> bool:
+    operator = step.operator
+    if not reads_few(isa, step) or not isinstance(operator, ops.Conv):
         return False
-    runs = conv_geometry(step, operator, x, y, w.shape[1]).runs
-    vectors = -(-runs.length // (dot.group * isa.lanes))
-    cheaper = outputs * (runs.number * vectors + _REDUCTION) < runs.number * runs.groups(dot.group)
-    return cheaper and can_finish_lanes(isa, step)
+    outputs, channels = step.type(operator.w).shape[:2]
+    runs = conv_geometry(step, operator, step.layout(operator.x), step.layout(step.output), channels).runs
+    return window_steps(isa, step) + outputs * _REDUCTION < runs.number * runs.groups(_GROUP)
 
 
 @kernel(ops.Conv, "conv.few", can_handle=_can_handle, priority=15, fuses=True, parallel=True, by_rows=True)
@@ -60,7 +77,7 @@ def _emit(build: Builder, step: Step) -> str:
     y = step.layout(step.output)
     w, bias = stored_bias(step, operator)
     geometry = conv_geometry(step, operator, step.layout(operator.x), y, w.shape[1])
-    rows = max(1, min(_MOST_OUTPUTS // len(w), geometry.rows))
+    rows = max(1, min(MOST_OUTPUTS // len(w), geometry.rows))
     few = _Few.make(build, step, operator, geometry, rows, w, bias)
     counts = -(-geometry.rows // rows), -(-geometry.row_length // lanes)
     each_row, each_part = build.sharing(counts)
@@ -145,7 +162,7 @@ class _Few:
                 (total,) = lane_sums(parts[r][o], lanes, done=2)
                 start_of = bind(self.bias.vload(o * lanes, lanes))
                 finished += self.finish.values(o, [total + start_of])
-        self._store(finished, bind(target + 0))
+        store_positions(self.finish, self.y, geometry.y_row, self.outputs, finished, bind(target + 0))
 
     def _window_sums(self, first: Expr, positions: int) -> Callable[[int, int, int], Expr]:
         """Sums by lane of the windows of neighbouring positions, by (row, output, position)."""
@@ -183,28 +200,35 @@ class _Few:
         size = self.dot.group * self.build.isa.lanes
         return self.dot.weights(self.weights.memory, "int8", self.weights.origin + (run * self.vectors + vector) * size)
 
-    def _store(self, vectors: list[Expr], target: Expr) -> None:
-        """Vectors by (row, output) become runs of positions, the channels of a position side by side."""
-        lanes, count = self.build.isa.lanes, self.outputs
-        order = [output * lanes + position for position in range(lanes) for output in range(count)]
-        if self.y.layout.storage.element == "int32":
-            for row in range(self.rows):
-                members = vectors[row * count : (row + 1) * count]
-                for part in range(count):
-                    piece = bind(shuffle(members, order[part * lanes : (part + 1) * lanes]))
-                    self.y.vstore(target + row * self.geometry.y_row + part * lanes, piece, lanes)
-            return
-        packed = self.finish.packed(vectors)
-        for row in range(self.rows):
-            run = [row * count * lanes + index for index in order]
-            piece = packed if len(run) == 4 * lanes and run == sorted(run) else bind(shuffle([packed], run))
-            size = len(run)
-            while size & (size - 1):  # three channels: a store of two lanes' worth, then one
-                size &= size - 1
-            self.y.vstore(target + row * self.geometry.y_row, _head(piece, len(run), 0, size), size)
-            if size < len(run):
-                rest = len(run) - size
-                self.y.vstore(target + row * self.geometry.y_row + size, _head(piece, len(run), size, rest), rest)
+
+def store_positions(finish: LaneFinish, y: View, y_row: int, outputs: int, vectors: list[Expr], target: Expr) -> None:
+    """Store vectors of positions, by (row, output), as runs of positions, the channels of a position side by side.
+
+    Args:
+        y_row: elements between output rows.
+        target: offset of the first position of the first row.
+    """
+    lanes, count = finish.build.isa.lanes, outputs
+    rows = len(vectors) // count
+    order = [output * lanes + position for position in range(lanes) for output in range(count)]
+    if y.layout.storage.element == "int32":
+        for row in range(rows):
+            members = vectors[row * count : (row + 1) * count]
+            for part in range(count):
+                piece = bind(shuffle(members, order[part * lanes : (part + 1) * lanes]))
+                y.vstore(target + row * y_row + part * lanes, piece, lanes)
+        return
+    packed = finish.packed(vectors)
+    for row in range(rows):
+        run = [row * count * lanes + index for index in order]
+        piece = packed if len(run) == 4 * lanes and run == sorted(run) else bind(shuffle([packed], run))
+        size = len(run)
+        while size & (size - 1):  # three channels: a store of two lanes' worth, then one
+            size &= size - 1
+        y.vstore(target + row * y_row, _head(piece, len(run), 0, size), size)
+        if size < len(run):
+            rest = len(run) - size
+            y.vstore(target + row * y_row + size, _head(piece, len(run), size, rest), rest)
 
 
 def _head(vector: Expr, width: int, first: int, count: int) -> Expr:
