@@ -146,7 +146,7 @@ def _export(
             output_names=[output_name],
             dynamic_axes={inner: {0: "n"}, output_name: {0: "n"}},
             opset_version=_TORCH_OPSET,
-            custom_opsets={DOMAIN: DOMAIN_VERSION},
+            custom_opsets=_domains(network),
             dynamo=False,
         )
         model = onnx.load(raw)
@@ -160,6 +160,14 @@ def _export(
     onnx.checker.check_model(model)
     write_whole(path, model.SerializeToString())
     return path
+
+
+def _domains(network: nn.Module) -> dict[str, int]:
+    """The domains of a network's own operators; torch prints a warning for one that no node uses."""
+    from edgeconv.quantize.scan_layer import ScanParameters
+
+    scans = any(isinstance(module, ScanParameters) for module in network.modules())
+    return {DOMAIN: DOMAIN_VERSION} if scans else {}
 
 
 def _without_unused(network: nn.Module, example: Tensor) -> nn.Module:

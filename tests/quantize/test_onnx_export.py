@@ -140,3 +140,8 @@ def test_layers_that_only_training_runs_are_left_out(tmp_path: Path) -> None:
 
     path = export_qcdq(Heads().eval(), torch.zeros(1, 2, 10), tmp_path / "t.onnx", **NAMES)
     assert sum(node.op_type == "Conv" for node in onnx.load(path).graph.node) == 1
+
+
+def test_an_export_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    export_qcdq(Tiny().eval(), torch.zeros(1, 2, 10), tmp_path / "t.onnx", **NAMES)
+    assert capfd.readouterr() == ("", "")
