@@ -10,8 +10,14 @@
     │   ├── QuantizationError     3  quantizers that are missing, malformed or contradict each other
     │   └── ProgramError          3  an integer program that breaks a shape, type or range rule
     ├── ArtifactError             2  a folder that is not an artifact, or one that was altered
+    │   └── DeviceCodeError       2  a GPU's driver refuses the artifact's code as damaged
     ├── ToolError                 4  a compiler, simulator or package that is needed and missing
     └── DeviceError               4  this machine, board or GPU cannot run the artifact
+        ├── NoDriverError         4  there is no CUDA driver
+        ├── NoDeviceError         4  the driver sees no GPU, or none of that number
+        ├── OldDeviceError        4  the artifact has no code for a GPU of this kind
+        ├── OldDriverError        4  the driver is older than the compiler that made the code
+        └── DeviceMemoryError     4  not enough memory on the GPU
 
 Verification differences are a result, not an error: `edgeconv verify` returns exit code 1.
 """
@@ -20,11 +26,17 @@ from __future__ import annotations
 
 __all__ = [
     "ArtifactError",
+    "DeviceCodeError",
     "DeviceError",
+    "DeviceMemoryError",
     "EdgeconvError",
     "InputError",
     "ModelError",
     "ModelFileError",
+    "NoDeviceError",
+    "NoDriverError",
+    "OldDeviceError",
+    "OldDriverError",
     "ProgramError",
     "QuantizationError",
     "TargetError",
@@ -93,6 +105,10 @@ class ArtifactError(EdgeconvError):
     """A folder that is not an artifact, or one that was altered."""
 
 
+class DeviceCodeError(ArtifactError):
+    """A GPU's driver refuses the artifact's code as damaged."""
+
+
 class ToolError(EdgeconvError):
     """A compiler, simulator or Python package that is needed and missing."""
 
@@ -103,3 +119,23 @@ class DeviceError(EdgeconvError):
     """This machine, board or GPU cannot run the artifact."""
 
     exit_code = 4
+
+
+class NoDriverError(DeviceError):
+    """There is no CUDA driver on this machine."""
+
+
+class NoDeviceError(DeviceError):
+    """The CUDA driver sees no GPU, or none of the number that was asked for."""
+
+
+class OldDeviceError(DeviceError):
+    """The artifact has no code for a GPU of this kind."""
+
+
+class OldDriverError(DeviceError):
+    """The CUDA driver is older than the compiler that made the code."""
+
+
+class DeviceMemoryError(DeviceError):
+    """Not enough memory on the GPU."""

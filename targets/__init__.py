@@ -12,8 +12,9 @@ A target is named by its file (`x86-64` is x86-64.toml of this folder), or given
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,10 @@ HOST_ALIAS = "cpu"
 
 _HOST_TARGETS = {"x86_64": "x86-64", "aarch64": "aarch64"}
 # Families, and for CPUs architectures, that code generation exists for.
-_COMPILABLE = {("cpu", "x86_64"), ("cpu", "aarch64"), ("c", None), ("hls", None), ("fpga", None)}
+_COMPILABLE = {
+    *(("cpu", "x86_64"), ("cpu", "aarch64"), ("c", None), ("hls", None), ("fpga", None)),
+    *(("cuda", "x86_64"), ("cuda", "aarch64")),
+}
 _RUNS = ("in-process", "host-gcc", "host-g++", "qemu-aarch64", "ssh", "verilator", "uart")
 
 # Field -> (type, is it required).
@@ -41,7 +45,7 @@ _COMMON_FIELDS: dict[str, tuple[type, bool]] = {
 _FAMILY_FIELDS: dict[str, dict[str, tuple[type, bool]]] = {
     "cpu": {"triple": (str, True), "isa": (dict, True)},
     "c": {},
-    "cuda": {"architectures": (list, True)},
+    "cuda": {"triple": (str, True), "architectures": (list, True)},
     "fpga": {"part": (str, True), "clock_mhz": (float, True)},
     "hls": {"part": (str, True), "clock_mhz": (float, True), "multipliers": (int, True)},
 }
@@ -74,9 +78,9 @@ class Target:
         description: one line for people.
         run: `in-process`, `host-gcc`, `host-g++`, `qemu-aarch64`, `ssh`, `verilator` or `uart`.
         path: the file it was read from.
-        triple: LLVM's target triple (family cpu).
-        isas: instruction sets the artifact carries, slowest first (families cpu and c).
-        architectures: such as `sm_75` (family cuda).
+        triple: LLVM's target triple (families cpu and cuda: of the CPU that the GPU belongs to).
+        isas: instruction sets the artifact carries, slowest first (families cpu, c, cuda and hls).
+        architectures: such as `sm_75`, or `compute_90` for PTX that newer GPUs run (family cuda).
         part: the device's order code (families fpga and hls).
         clock_mhz: clock that is aimed for, in MHz (families fpga and hls).
         multipliers: that may stand side by side (family hls).
@@ -143,11 +147,16 @@ class Target:
             values["triple"] = self.triple
             values["isas"] = [{"name": isa.name, "cpu": isa.cpu, "features": list(isa.features)} for isa in self.isas]
         elif self.family == "cuda":
-            values["architectures"] = list(self.architectures)
+            values |= {"triple": self.triple, "architectures": list(self.architectures)}
         return values | self.settings
 
 
-_NO_TABLES = {"c": (Isa("generic", ""),), "hls": (Isa("hls", ""),), "fpga": (Isa("array", ""),)}
+_NO_TABLES = {
+    "c": (Isa("generic", ""),),
+    "cuda": (Isa("cuda", ""),),
+    "hls": (Isa("hls", ""),),
+    "fpga": (Isa("array", ""),),
+}
 """Instruction sets of families whose files name none: C sources compute with the integers of `generic`."""
 
 
@@ -222,11 +231,21 @@ def _read(path: Path) -> Target:
         path=path,
         triple=values.get("triple"),
         isas=_read_isas(path, values["triple"], values["isa"]) if family == "cpu" else _NO_TABLES.get(family, ()),
-        architectures=tuple(values.get("architectures", ())),
+        architectures=_read_architectures(path, values.get("architectures", ())),
         part=values.get("part"),
         clock_mhz=float(values["clock_mhz"]) if "clock_mhz" in values else None,
         multipliers=values.get("multipliers"),
     )
+
+
+def _read_architectures(path: Path, names: Sequence[str]) -> tuple[str, ...]:
+    for name in names:
+        if not re.fullmatch(r"(sm|compute)_\d+[af]?", name):
+            raise TargetError(
+                f"target file {path}: field 'architectures' has the unknown value '{name}'",
+                expected="GPU code such as sm_86, or PTX such as compute_90",
+            )
+    return tuple(names)
 
 
 def _read_isas(path: Path, triple: str, tables: dict[str, Any]) -> tuple[Isa, ...]:

@@ -84,6 +84,7 @@ _BACKENDS = {
     "c": "edgeconv.artifact.c_target.write",
     "hls": "edgeconv.artifact.hls_target.write",
     "fpga": "edgeconv.artifact.array_target.write",
+    "cuda": "edgeconv.artifact.cuda_target.write",
 }
 """Family -> the module of its backend; loaded when it is asked for."""
 

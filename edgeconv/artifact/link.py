@@ -19,7 +19,7 @@ from edgeconv.errors import ToolError
 
 __all__ = ["CompiledKernel", "Linked", "link"]
 
-_LIBRARY_SOURCES = ("edge_glue.c", "edge_team.c", "edge_python.c")
+_LIBRARY_SOURCES = ("edge_glue.c", "edge_inputs.c", "edge_team.c", "edge_python.c")
 _PROGRAM_SOURCES = ("edge_io.c", "edge_checks.c", "edge_stream.c", "edge_threads.c", "edge_run_main.c")
 _MEMORY_SOURCE = "edge_memory.c"
 _ALLOCATOR_SOURCE = "edge_alloc.c"
@@ -143,7 +143,7 @@ def _link_with_glibc(folder: Path, compiler: Compiler, objects: list[str]) -> Li
     sources = [*objects, *_sources(*_LIBRARY_SOURCES, _MEMORY_SOURCE)]
     arguments = [*_SHARED, "-Wl,--version-script=exports.map", *sources, "-lgcc"]
     _compile(folder, compiler, compiler.gcc, arguments, "library.so")
-    program = [*objects, *_sources("edge_glue.c", "edge_team.c", *_PROGRAM_SOURCES)]
+    program = [*objects, *_sources("edge_glue.c", "edge_inputs.c", "edge_team.c", *_PROGRAM_SOURCES)]
     _compile(folder, compiler, compiler.gcc, ["-static", "-Wl,--gc-sections", "-Wl,-s", *program], "edge-run")
     return Linked((folder / "library.so").read_bytes(), (folder / "edge-run").read_bytes(), "glibc")
 

@@ -27,7 +27,7 @@ __all__ = [
 C_FOLDER = Path(__file__).parent / "c"
 """The fixed sources; edge.h is copied into every artifact."""
 
-ISA_NUMBERS = {"generic": 1, "avx2": 2, "avx512vnni": 3, "neon": 4, "neon+dotprod": 5, "avxvnni": 6}
+ISA_NUMBERS = {"generic": 1, "avx2": 2, "avx512vnni": 3, "neon": 4, "neon+dotprod": 5, "avxvnni": 6, "cuda": 7}
 """enum edge_isa of edge.h."""
 
 _MOST_AXES = 8  # of edge_tensor in edge_model.h

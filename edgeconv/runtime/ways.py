@@ -40,6 +40,7 @@ _WAYS = {
     "c": "edgeconv.runtime.emulated",
     "hls": "edgeconv.runtime.simulated_cpp",
     "fpga": "edgeconv.runtime.simulated_array",
+    "cuda": "edgeconv.runtime.cuda",
 }
 """Family -> the module of its way to run; loaded when it is asked for."""
 

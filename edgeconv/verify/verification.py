@@ -194,7 +194,7 @@ def _runners(artifact: Artifact, notes: list[str]) -> dict[str, Runner]:
         if isa.name in here:
             runners[isa.name + under] = open_runner(artifact, isa.name)
         else:
-            notes.append(f"instruction set {isa.name} was not run: this CPU lacks it")
+            notes.append(f"instruction set {isa.name} was not run: this machine lacks it")
     if not runners:
         raise ToolError(
             f"{artifact.path}: no instruction set of the artifact runs on this machine",

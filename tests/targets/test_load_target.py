@@ -10,6 +10,13 @@ from edgeconv import targets
 from edgeconv.errors import DeviceError, TargetError
 from edgeconv.targets import list_targets, load_target
 
+GPU = """
+family = "cuda"
+description = "a GPU"
+triple = "x86_64-linux-gnu"
+architectures = ["sm_86"]
+run = "in-process"
+"""
 GOOD = """
 description = "a board"
 family = "cpu"
@@ -74,10 +81,24 @@ def test_arm_targets_carry_their_instruction_sets(name: str, isas: tuple[str, ..
     assert (target.isa_names, target.architecture) == (isas, "aarch64")
 
 
-@pytest.mark.parametrize("name", ["cuda"])
-def test_planned_targets_are_refused_with_what_works_instead(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "architecture", "code"),
+    [
+        ("cuda", "x86_64", ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "compute_90")),
+        ("h200", "x86_64", ("sm_90",)),
+        ("jetson-orin", "aarch64", ("sm_87",)),
+    ],
+)
+def test_gpu_targets_name_their_architectures(name: str, architecture: str, code: tuple[str, ...]) -> None:
     target = load_target(name)
-    with pytest.raises(DeviceError, match=f"target '{name}' .* not available yet") as caught:
+    target.require_available()
+    assert (target.architecture, target.isa_names, target.architectures) == (architecture, ("cuda",), code)
+    assert target.to_json()["architectures"] == list(code)
+
+
+def test_targets_without_code_generation_are_refused_with_what_works_instead(write) -> None:
+    target = load_target(write(GPU.replace("x86_64", "riscv64")))
+    with pytest.raises(DeviceError, match=r"target 'board' .* not available yet") as caught:
         target.require_available()
     assert caught.value.exit_code == 4
     assert "x86-64" in (caught.value.expected or "")
@@ -122,6 +143,8 @@ def test_a_file_of_ones_own_is_a_target(write) -> None:
         (GOOD.split("[isa")[0] + "isa = {avx2 = 1}", "field 'isa.avx2' is 1"),
         (GOOD.split("[isa")[0] + "isa = 'avx2'", "field 'isa' is 'avx2'"),
         ('family = "cuda"\ndescription = "d"\nrun = "ssh"\nclock_mhz = 80\n', "unknown field 'clock_mhz'"),
+        (GPU.replace("sm_86", "turing"), "field 'architectures' has the unknown value 'turing'"),
+        (GPU.replace('triple = "x86_64-linux-gnu"', ""), "field 'triple' is missing"),
         ('family = "fpga"\ndescription = "d"\nrun = "uart"\npart = "p"\nclock_mhz = true', "'clock_mhz' is True"),
         ("family = ", "is not TOML"),
     ],

@@ -24,7 +24,16 @@ enum edge_status {
     EDGE_ERROR_ARGUMENT = -4, /* a null pointer, or a negative number of samples */
     EDGE_ERROR_SCRATCH = -5,  /* the scratch memory is null or not aligned to EDGE_SCRATCH_ALIGNMENT bytes */
     EDGE_ERROR_RANGE = -6,    /* an integer input holds a value outside its type (edge_check) */
-    EDGE_ERROR_NAN = -7       /* a float input holds NaN (edge_check) */
+    EDGE_ERROR_NAN = -7,      /* a float input holds NaN (edge_check) */
+    /* Of artifacts for NVIDIA GPUs alone: */
+    EDGE_ERROR_NO_DRIVER = -20,  /* libcuda.so.1 cannot be loaded, or lacks a function */
+    EDGE_ERROR_NO_DEVICE = -21,  /* the driver sees no GPU, or none of that number */
+    EDGE_ERROR_OLD_DEVICE = -22, /* the artifact carries no code for a GPU of this kind */
+    EDGE_ERROR_OLD_DRIVER = -23, /* the driver is older than the compiler that made the code */
+    EDGE_ERROR_IMAGE = -24,      /* the driver refuses the code as damaged */
+    EDGE_ERROR_MEMORY = -25,     /* not enough memory on the GPU, or not enough pinned memory */
+    EDGE_ERROR_CUDA = -26,       /* any other error of the driver: edge_cuda_error has its name */
+    EDGE_ERROR_ALIGNMENT = -27   /* an array on the GPU is not aligned to its elements */
 };
 
 enum edge_isa {
@@ -34,7 +43,8 @@ enum edge_isa {
     EDGE_ISA_AVX512VNNI = 3,
     EDGE_ISA_NEON = 4,
     EDGE_ISA_NEON_DOTPROD = 5,
-    EDGE_ISA_AVXVNNI = 6
+    EDGE_ISA_AVXVNNI = 6,
+    EDGE_ISA_CUDA = 7
 };
 
 enum { EDGE_MOST_THREADS = 64 };

@@ -47,6 +47,7 @@ class GeneratedCuda:
         threads: of a block.
         samples: that a block takes, where the whole network is one kernel; else 0, and a launch takes any number of
             samples, with `scratch_bytes` of global memory for each.
+        most_samples: of one launch.
         scratch_bytes: the arena of a sample.
         blob: what `weights` must point at.
         sections: name -> (offset, bytes) of each constant inside the blob.
@@ -57,6 +58,7 @@ class GeneratedCuda:
     launches: tuple[KernelLaunch, ...]
     threads: int
     samples: int
+    most_samples: int
     scratch_bytes: int
     blob: bytes
     sections: Mapping[str, tuple[int, int]]
@@ -64,7 +66,12 @@ class GeneratedCuda:
 
 
 def generate_cuda(
-    program: Program, forms: Mapping[str, ProvedForms], *, fuse: bool = True, shape: Shape | None = None
+    program: Program,
+    forms: Mapping[str, ProvedForms],
+    *,
+    fuse: bool = True,
+    shape: Shape | None = None,
+    symbol: str = "edge_kernel",
 ) -> GeneratedCuda:
     """Generate CUDA source for a program.
 
@@ -72,6 +79,7 @@ def generate_cuda(
         forms: how each requant and add is computed, by output name.
         fuse: fuse requants into the operators before them; the results are the same bits either way.
         shape: of the kernels; chosen when None.
+        symbol: of the kernel; where there are several, a number follows it.
 
     Raises:
         ProgramError, UnsupportedModelError: a requant without proved form, or an operator without kernel.
@@ -80,11 +88,17 @@ def generate_cuda(
     from edgeconv.codegen.blob import Blob
     from edgeconv.codegen.cuda.builder import arena_stride
     from edgeconv.codegen.cuda.emit import emit_device
+    from edgeconv.codegen.cuda.shape import most_samples
     from edgeconv.codegen.cuda.source import cuda_source
 
-    plan, shape = _planned(program, forms, fuse, shape)
-    blob = Blob()
-    launches, report = emit_device(plan, blob, shape, "edge_kernel")
+    plan = _planned(program, forms, fuse)
+    blob, chosen = Blob(), _shaped(plan, shape)
+    emitted = emit_device(plan, blob, chosen, symbol, 0)
+    if emitted.temporary_bytes:
+        reserved, blob = _reserve(plan, emitted.temporary_bytes), Blob()
+        chosen = _shaped(plan, shape)
+        emitted = emit_device(plan, blob, chosen, symbol, reserved)
+    launches, report, shape = emitted.launches, emitted.report, chosen
     sequence = [
         KernelLaunch(launch.symbol, launch.blocks, number) for launch in launches for number in range(launch.numbers)
     ]
@@ -93,6 +107,7 @@ def generate_cuda(
         launches=tuple(sequence),
         threads=shape.threads,
         samples=shape.samples if shape.whole else 0,
+        most_samples=most_samples(plan, shape),
         scratch_bytes=arena_stride(plan),
         blob=blob.bytes(),
         sections=dict(blob.sections),
@@ -107,12 +122,14 @@ def generate_loops(
     fuse: bool = True,
     shape: Shape | None = None,
     backwards: bool = False,
+    architecture: str | None = None,
 ) -> GeneratedCode:
-    """Generate machine code for this kind of CPU, of the kernels that a GPU gets, their threads as loops.
+    """Generate machine code for a CPU with FMA, of the kernels that a GPU gets, their threads as loops.
 
     Args:
         forms, fuse, shape: as for `generate_cuda`.
         backwards: the last thread comes first.
+        architecture: of the CPU: x86_64 (with AVX2) or aarch64; this machine's when None.
 
     Raises:
         what `generate_cuda` raises.
@@ -121,24 +138,38 @@ def generate_loops(
     from edgeconv.codegen.compile_tir import compile_function
     from edgeconv.codegen.cuda.emit import emit_loops
     from edgeconv.codegen.isa.table import find_isa
-    from edgeconv.runtime.cpu_features import host_architecture, supported_isas
+    from edgeconv.runtime.cpu_features import host_architecture
 
-    plan, shape = _planned(program, forms, fuse, shape)
-    blob, symbol = Blob(), "edge_main_cuda"
-    emitted = emit_loops(plan, blob, shape, symbol, backwards=backwards)
-    with_fma = next((isa for isa in ("avx2", "neon") if isa in supported_isas()), "generic")
-    code = compile_function(emitted.function, symbol, find_isa(with_fma, host_architecture()))
+    plan, symbol = _planned(program, forms, fuse), "edge_main_cuda"
+    blob = Blob()
+    emitted, needed = emit_loops(plan, blob, _shaped(plan, shape), symbol, 0, backwards=backwards)
+    if needed:
+        reserved, blob = _reserve(plan, needed), Blob()
+        emitted, _ = emit_loops(plan, blob, _shaped(plan, shape), symbol, reserved, backwards=backwards)
+    architecture = architecture or host_architecture()
+    machine = find_isa("neon" if architecture == "aarch64" else "avx2", architecture)
+    code = compile_function(emitted.function, symbol, machine)
     return GeneratedCode("cuda", symbol, code, blob.bytes(), emitted.scratch_bytes, dict(blob.sections), emitted.report)
 
 
-def _planned(program: Program, forms: Mapping[str, ProvedForms], fuse: bool, shape: Shape | None) -> tuple[Plan, Shape]:
+def _planned(program: Program, forms: Mapping[str, ProvedForms], fuse: bool) -> Plan:
     from edgeconv.codegen.cuda.kernels import load_all as load_own
-    from edgeconv.codegen.cuda.shape import choose_shape
     from edgeconv.codegen.isa.cuda import CUDA
     from edgeconv.codegen.kernels import load_all
     from edgeconv.codegen.plan import make_plan
 
     load_all()
     load_own()
-    plan = make_plan(program, forms, CUDA, fuse=fuse, bands=False)
-    return plan, choose_shape(plan) if shape is None else shape
+    return make_plan(program, forms, CUDA, fuse=fuse, bands=False)
+
+
+def _shaped(plan: Plan, shape: Shape | None) -> Shape:
+    from edgeconv.codegen.cuda.shape import choose_shape
+
+    return choose_shape(plan) if shape is None else shape
+
+
+def _reserve(plan: Plan, temporary_bytes: int) -> int:
+    """Make the arena longer by what steps ask for, which is known only once they are emitted; what was reserved."""
+    plan.arena_bytes += temporary_bytes
+    return temporary_bytes

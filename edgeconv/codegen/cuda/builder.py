@@ -11,13 +11,13 @@ from edgeconv.codegen.blob import Blob
 from edgeconv.codegen.builder import Builder, Loop, Memory, View, bind, const
 from edgeconv.codegen.cuda.team import Team
 from edgeconv.codegen.isa.cuda import CUDA
-from edgeconv.codegen.layout import container_of, row_major
-from edgeconv.codegen.plan import Plan
+from edgeconv.codegen.layout import Layout, Storage, container_of, row_major
+from edgeconv.codegen.plan import SLACK, Plan
 from edgeconv.codegen.tir import Expr, T, tirx
 
 __all__ = ["ARENA_ALIGNMENT", "ELEMENTS", "CudaBuilder", "Memories", "arena_stride"]
 
-ELEMENTS = ("uint8", "int8", "uint16", "int16", "int32", "int64", "uint32", "float32", "float64")
+ELEMENTS = ("uint8", "int8", "uint16", "int16", "int32", "int64", "uint32", "uint64", "float32", "float64")
 ARENA_ALIGNMENT = 64
 _NOT_LOWERED = {"disable_lower_builtin": True}
 
@@ -60,12 +60,21 @@ class CudaBuilder(Builder):
     Args:
         first: sample of the user's arrays that the team's first one is.
         first_arena: likewise of the arenas in the scratch memory.
+        reserved: bytes at the end of each arena that are kept for temporaries.
     """
 
     def __init__(
-        self, plan: Plan, blob: Blob, team: Team, memories: Memories, first: Expr = 0, first_arena: Expr = 0
+        self,
+        plan: Plan,
+        blob: Blob,
+        team: Team,
+        memories: Memories,
+        reserved: int,
+        first: Expr = 0,
+        first_arena: Expr = 0,
     ) -> None:
         self._begin(CUDA, plan, blob, 0, None)
+        self._temporaries = plan.arena_bytes - reserved
         self.team, self.weights, self.scratch = team, memories.weights, memories.scratch
         self._users = {"input": list(memories.inputs), "output": list(memories.outputs)}
         self._first, self._first_arena = first, first_arena
@@ -90,9 +99,7 @@ class CudaBuilder(Builder):
             return super().view(name)
         place, layout = self.plan.places[name], self.plan.layouts[name]
         if place.space == "arena":
-            item, stride = layout.storage.bytes, arena_stride(self.plan)
-            current = self._current(self._first_arena)
-            return SampleView(self.scratch, layout, place.at // item, current, stride // item)
+            return self._in_arena(layout, place.at)
         return SampleView(self._users[place.space][place.at], layout, 0, self._current(self._first), layout.size)
 
     def user_view(self, space: str, name: str) -> View:
@@ -103,9 +110,17 @@ class CudaBuilder(Builder):
         memory = self._users[space][names.index(name)]
         return SampleView(memory, layout, 0, self._current(self._first), layout.size)
 
+    def _in_arena(self, layout: Layout, at: int) -> View:
+        item, stride = layout.storage.bytes, arena_stride(self.plan)
+        return SampleView(self.scratch, layout, at // item, self._current(self._first_arena), stride // item)
+
     def temporary(self, element: str, count: int) -> View:
-        """Refused: scratch memory of one thread would have to exist for all of them."""
-        raise TypeError("kernels of a GPU have no temporary memory")
+        """Memory of this step alone, for each sample; all threads of a sample share it."""
+        layout = row_major((count,), Storage(element))
+        at = self._temporaries + self._used
+        self._used += -(-(layout.bytes + SLACK) // ARENA_ALIGNMENT) * ARENA_ALIGNMENT
+        self.temporary_bytes = max(self.temporary_bytes, self._used)
+        return self._in_arena(layout, at)
 
     def open_phase(self, *, parallel: bool) -> None:
         """Begin a step; every kernel of a GPU shares its loops."""
@@ -119,6 +134,7 @@ class CudaBuilder(Builder):
 
     def end_step(self) -> None:
         """The end of a step: all threads have written what they had to."""
+        self._used = 0
         self.team.end()
 
     def local(self, element: str, count: int) -> Memory:

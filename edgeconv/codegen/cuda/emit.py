@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edgeconv.codegen.blob import Blob
 from edgeconv.codegen.builder import Memory, bind, const
 from edgeconv.codegen.cuda.builder import ELEMENTS, CudaBuilder, Memories, arena_stride
-from edgeconv.codegen.cuda.shape import Shape
+from edgeconv.codegen.cuda.shape import Shape, most_samples
 from edgeconv.codegen.cuda.team import BlockTeam, GridTeam, LoopTeam, Team
 from edgeconv.codegen.emit import Emitted
 from edgeconv.codegen.halo import halo_runs
@@ -18,12 +18,11 @@ from edgeconv.codegen.plan import Plan, Step, Store
 from edgeconv.codegen.report import KernelReport, Reporter
 from edgeconv.codegen.tir import Expr, IRBuilder, PointerType, PrimType, T, tirx
 
-__all__ = ["Launch", "emit_device", "emit_loops"]
+__all__ = ["Kernels", "Launch", "emit_device", "emit_loops"]
 
 _RAW_FUNCTION = {"calling_conv": 2}  # TVM's "device kernel launch": plain arguments
 _MANY = 1 << 30
 _NOT_LOWERED = {"disable_lower_builtin": True}
-_MOST_ROWS = 65535  # of a grid
 
 
 @dataclass(frozen=True)
@@ -43,20 +42,37 @@ class Launch:
     numbers: int = 1
 
 
-def emit_device(plan: Plan, blob: Blob, shape: Shape, symbol: str) -> tuple[list[Launch], tuple[KernelReport, ...]]:
-    """The kernels in the order in which they run, and the report of every step."""
+@dataclass(frozen=True)
+class Kernels:
+    """What was emitted.
+
+    Attributes:
+        launches: in the order in which they run.
+        report: of every step.
+        temporary_bytes: the most that a step asked for; more than was reserved where the kernels are of no use.
+    """
+
+    launches: tuple[Launch, ...]
+    report: tuple[KernelReport, ...]
+    temporary_bytes: int
+
+
+def emit_device(plan: Plan, blob: Blob, shape: Shape, symbol: str, reserved: int) -> Kernels:
+    """The kernels of a GPU.
+
+    Args:
+        reserved: bytes at the end of each arena that are kept for temporaries.
+    """
     if shape.whole:
-        function, reports = _emit_block(plan, blob, shape, symbol)
-        return [Launch(symbol, function, 0)], tuple(reports)
-    launches, reports = [], []
-    for number, step in enumerate(plan.steps):
-        launch, report = _emit_grid(plan, blob, shape, f"{symbol}_{number}", step)
-        launches.append(launch)
-        reports.append(report)
-    return launches, tuple(reports)
+        return _emit_block(plan, blob, shape, symbol, reserved)
+    emitted = [
+        _emit_grid(plan, blob, shape, f"{symbol}_{number}", step, reserved) for number, step in enumerate(plan.steps)
+    ]
+    launches, reports, temporary = zip(*emitted, strict=True)
+    return Kernels(launches, reports, max(temporary))
 
 
-def _emit_block(plan: Plan, blob: Blob, shape: Shape, symbol: str) -> tuple[object, list[KernelReport]]:
+def _emit_block(plan: Plan, blob: Blob, shape: Shape, symbol: str, reserved: int) -> Kernels:
     with IRBuilder() as ir, T.prim_func(s_tir=False):
         users, weights, _, n, _ = _head(plan, symbol)
         blocks = tirx.truncdiv(n + (shape.samples - 1), const(shape.samples))
@@ -69,28 +85,37 @@ def _emit_block(plan: Plan, blob: Blob, shape: Shape, symbol: str) -> tuple[obje
             first = bind(block * shape.samples)
             active = bind(tirx.min(const(shape.samples), n - first))
             team = BlockTeam(thread, shape.threads, shape.samples, active)
-            build = CudaBuilder(plan, blob, team, memories, first)
-            reports = [_emit_step(build, step) for step in plan.steps]
-    return ir.get(), reports
+            build = CudaBuilder(plan, blob, team, memories, reserved, first)
+            reports = tuple(_emit_step(build, step) for step in plan.steps)
+    return Kernels((Launch(symbol, ir.get(), 0),), reports, build.temporary_bytes)
 
 
-def _emit_grid(plan: Plan, blob: Blob, shape: Shape, symbol: str, step: Step) -> tuple[Launch, KernelReport]:
+def _emit_grid(
+    plan: Plan, blob: Blob, shape: Shape, symbol: str, step: Step, reserved: int
+) -> tuple[Launch, KernelReport, int]:
     with IRBuilder() as ir, T.prim_func(s_tir=False):
         users, weights, scratch, n, number = _head(plan, symbol)
         with (
-            T.launch_thread("blockIdx.y", _MOST_ROWS) as sample,
+            T.launch_thread("blockIdx.y", most_samples(plan, shape)) as sample,
             T.launch_thread("blockIdx.x", n) as block,
             T.launch_thread("threadIdx.x", shape.threads) as thread,
         ):
             memories = Memories(_declared(users[0]), _declared(users[1]), _bytes(weights), _bytes(scratch))
             team = GridTeam(bind(block * shape.threads + thread), bind(n * shape.threads), number)
-            build = CudaBuilder(plan, blob, team, memories, sample, sample)
+            build = CudaBuilder(plan, blob, team, memories, reserved, sample, sample)
             report = _emit_step(build, step)
-    return Launch(symbol, ir.get(), -(-team.trips // shape.threads), team.launches), report
+    launch = Launch(symbol, ir.get(), -(-team.trips // shape.threads), team.launches)
+    return launch, report, build.temporary_bytes
 
 
-def emit_loops(plan: Plan, blob: Blob, shape: Shape, symbol: str, *, backwards: bool) -> Emitted:
-    """void symbol(const void *const *in, void *const *out, const uint8_t *weights, uint8_t *scratch, int64_t n)."""
+def emit_loops(
+    plan: Plan, blob: Blob, shape: Shape, symbol: str, reserved: int, *, backwards: bool
+) -> tuple[Emitted, int]:
+    """void symbol(const void *const *in, void *const *out, const uint8_t *weights, uint8_t *scratch, int64_t n).
+
+    Returns:
+        the function, and the bytes of temporaries, as in `Kernels`.
+    """
     with IRBuilder() as ir, T.prim_func(s_tir=False):
         T.func_name(symbol)
         T.func_attr({"global_symbol": symbol, **_RAW_FUNCTION})
@@ -105,9 +130,9 @@ def emit_loops(plan: Plan, blob: Blob, shape: Shape, symbol: str, *, backwards: 
             first = bind(block * samples)
             active = bind(tirx.min(const(samples), count - first))
             team: Team = LoopTeam(shape.threads, samples, active, backwards=backwards)
-            build = CudaBuilder(plan, blob, team, memories, first)
-            reports = [_emit_step(build, step) for step in plan.steps]
-    return Emitted(ir.get(), arena_stride(plan) * samples, 0, tuple(reports))
+            build = CudaBuilder(plan, blob, team, memories, reserved, first)
+            reports = tuple(_emit_step(build, step) for step in plan.steps)
+    return Emitted(ir.get(), arena_stride(plan) * samples, 0, reports), build.temporary_bytes
 
 
 def _emit_step(build: CudaBuilder, step: Step) -> KernelReport:

@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from edgeconv.codegen.cuda.builder import arena_stride
 from edgeconv.codegen.plan import Plan
 
-__all__ = ["SHARED_BYTES", "Shape", "choose_shape"]
+__all__ = ["SHARED_BYTES", "Shape", "choose_shape", "most_samples"]
 
 SHARED_BYTES = 48 << 10
 """Shared memory that every block has on every GPU without asking for more (CUDA C++ Programming Guide, table of
 compute capabilities)."""
 _MOST_SAMPLES = 16
 """Rows of a tensor-core tile: so many samples fill one in a fully connected layer."""
+
+
+_MOST_ROWS = 65535  # of a grid
+_MOST_OFFSET = (1 << 31) - 1
 
 
 @dataclass(frozen=True)
@@ -39,3 +43,12 @@ def choose_shape(plan: Plan) -> Shape:
     if samples == 0:
         return Shape(whole=False, threads=128)
     return Shape(whole=True, threads=256 if samples >= 8 else 128, samples=samples)
+
+
+def most_samples(plan: Plan, shape: Shape) -> int:
+    """Samples that one launch may take: kernels count elements and bytes in 32 bits."""
+    program = plan.program
+    sizes = [program.types[name].size for name in (*program.inputs, *program.outputs)]
+    if shape.whole:
+        return _MOST_OFFSET // max(1, *sizes) // shape.samples * shape.samples
+    return min(_MOST_ROWS, _MOST_OFFSET // max(arena_stride(plan), *sizes))

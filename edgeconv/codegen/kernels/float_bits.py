@@ -6,13 +6,24 @@ mode, on flush-to-zero, or on the presence of a floating-point unit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from edgeconv.codegen.kernels.fixed_point import LIMB_BITS
 from edgeconv.codegen.tir import Expr, T, tirx
 
 _INFINITY_BITS = 0x7F800000
+_SCOPE: ContextVar[str] = ContextVar("scope", default="global")
 _LIMB_MASK = (1 << LIMB_BITS) - 1
+
+
+@contextmanager
+def held_in(scope: str) -> Iterator[None]:
+    """Inside, what is `held` lies in memory of this scope of TVM's: GPUs want "local", the C generator "global"."""
+    token = _SCOPE.set(scope)
+    yield
+    _SCOPE.reset(token)
 
 
 def held(value: Expr, element: str = "int64") -> Expr:
@@ -21,7 +32,8 @@ def held(value: Expr, element: str = "int64") -> Expr:
     TVM's simplifier looks through `Bind`: its time is exponential in the length of a chain of values that are each used
     twice (5 links take 45 s). It does not look through memory.
     """
-    local = T.alloc_buffer((1,), element, annotations={"disable_lower_builtin": True}, align=8)
+    scope = _SCOPE.get()
+    local = T.alloc_buffer((1,), element, scope=scope, annotations={"disable_lower_builtin": True}, align=8)
     T.buffer_store(local, value, [0])
     return T.Bind(local.vload([0], element))
 

@@ -61,6 +61,35 @@ def test_convolutions_equal_the_reference(shape: str, samples: int, tmp_path: Pa
     assert used == ["mma", "mma", "mma", "mma", "dp4a"]
 
 
+# x type, extents, channels, kernel, stride, dilation, pads
+_DEPTHWISE = (
+    ("u8", (9, 11), 8, (3, 3), 1, 1, (1, 1, 1, 1)),
+    ("i8", (12, 7), 20, (5, 3), 2, 1, (2, 1, 2, 1)),
+    ("u8", (31,), 4, (7,), 1, 2, (6, 6)),
+)
+
+
+@pytest.mark.parametrize("shape", _SHAPES)
+def test_depthwise_convolutions_by_words_equal_the_reference(shape: str, tmp_path: Path) -> None:
+    parts = Draft(np.random.default_rng(6))
+    for number, (x, extents, channels, kernel, stride, dilation, pads) in enumerate(_DEPTHWISE):
+        rank = len(extents)
+        parts.inputs[f"x{number}"] = TensorType((1, channels, *extents), dtype(x))
+        parts.constant(f"w{number}", "i8", channels, 1, *kernel)
+        names = (f"a{number}", f"x{number}", f"w{number}", None)
+        strides, dilations = (stride,) * rank, (dilation,) * rank
+        parts.operators.append(ops.Conv(*names, dtype("i32"), strides, dilations, pads, channels, 11))
+        grid = Grid.full(dtype("i8" if number else "u8"), 3)
+        parts.outputs.append(parts.requant(f"y{number}", f"a{number}", channels, 1 << 20, grid, _KINDS, axis=1))
+    parts.outputs.append("a2")
+    program, inputs = parts.program(), parts.arrays(5)
+    code = generate_loops(program, parts.forms, shape=_SHAPES[shape], backwards=shape == "grid")
+    found, expected = Native(code, program, tmp_path)(inputs), run(program, inputs)
+    wrong = {name: int((found[name] != expected[name]).sum()) for name in program.outputs}
+    assert not any(wrong.values()), wrong
+    assert [entry.kernel for entry in code.report].count("conv.depthwise_words") == 3
+
+
 @pytest.mark.parametrize(("shape", "used"), [("16 samples", "mma"), ("1 sample", "dp4a"), ("grid", "dp4a")])
 def test_a_fully_connected_layer_fills_tiles_with_samples(shape: str, used: str, tmp_path: Path) -> None:
     parts = Draft(np.random.default_rng(8))

@@ -29,13 +29,15 @@ from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, T, tirx
 from edgeconv.ir import operators as ops
 
-_WORD = 4
+__all__ = ["WindowKernel", "WindowRows", "conv_rows", "reads_windows"]
+
+_WORD, _LANES = 4, 32
 _MOST_COLUMN_BLOCKS = 4  # of a warp's tile: 16 accumulators a thread
 _MOST_GAPS = 2  # the operand's memory may be this many times longer than its elements
 
 
 @dataclass(frozen=True)
-class _Rows:
+class WindowRows:
     """What a product reads and writes, in stored elements from the start of x and y.
 
     Attributes:
@@ -67,7 +69,12 @@ def _fits_bytes(weights: NDArray[np.int64]) -> bool:
 def _can_convolve(isa: Isa, step: Step) -> bool:
     operator = step.operator
     assert isinstance(operator, ops.Conv)
-    if not isa.gpu or operator.groups > 1 or str(operator.dtype) != "i32" or operator.x in step.plan.program.constants:
+    return isa.gpu and operator.groups == 1 and reads_windows(step, operator)
+
+
+def reads_windows(step: Step, operator: ops.Conv) -> bool:
+    """Whether a convolution reads bytes of channels-last rows, padding from the halo, and its sums fit 32 bits."""
+    if str(operator.dtype) != "i32" or operator.x in step.plan.program.constants:
         return False
     x, y = step.layout(operator.x), step.layout(step.output)
     if x.order != "channels_last" or y.order != "channels_last" or x.shape[0] != 1 or x.storage.element != "uint8":
@@ -83,8 +90,13 @@ def _can_convolve(isa: Isa, step: Step) -> bool:
 def _conv(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Conv)
-    x, y = step.layout(operator.x), step.layout(step.output)
     w, bias = stored_bias(step, operator)
+    return _emit(build, step, build.view(operator.x), conv_rows(step, operator, w, bias))
+
+
+def conv_rows(step: Step, operator: ops.Conv, w: NDArray[np.int64], bias: NDArray[np.int64]) -> WindowRows:
+    """The rows of a convolution; of a group, those of its first channel."""
+    x, y = step.layout(operator.x), step.layout(step.output)
     g = conv_geometry(step, operator, x, y, w.shape[1])
     weights = np.moveaxis(w, 1, -1).reshape(len(w), g.runs.number, -1)
 
@@ -94,7 +106,7 @@ def _conv(build: Builder, step: Step) -> str:
         line = bind(tirx.truncdiv(row, const(g.row_length)))
         return first + line * by_row + (row - line * g.row_length) * by_position
 
-    rows = _Rows(
+    return WindowRows(
         count=g.rows * g.row_length,
         window=lambda row: place(row, g.x_first, g.x_row, g.x_position),
         output=lambda row: place(row, y.base, g.y_row, y.shape[1]),
@@ -103,7 +115,6 @@ def _conv(build: Builder, step: Step) -> str:
         weights=weights,
         bias=bias,
     )
-    return _emit(build, step, build.view(operator.x), rows)
 
 
 def _can_multiply(isa: Isa, step: Step) -> bool:
@@ -132,7 +143,7 @@ def _matmul(build: Builder, step: Step) -> str:
     x, y = step.layout(operator.x), step.layout(step.output)
     stored, bias = stored_weights(step, operator)
     length, outputs = stored.shape[1], len(stored)
-    rows = _Rows(
+    rows = WindowRows(
         count=prod(step.type(operator.x).shape[:-1]),
         window=lambda row: x.base + row * length,
         output=lambda row: y.base + row * outputs,
@@ -144,16 +155,16 @@ def _matmul(build: Builder, step: Step) -> str:
     return _emit(build, step, build.view(operator.x), rows)
 
 
-def _emit(build: Builder, step: Step, x: View, rows: _Rows) -> str:
+def _emit(build: Builder, step: Step, x: View, rows: WindowRows) -> str:
     assert isinstance(build, CudaBuilder)
     kind = _TensorCores if build.team.samples * rows.count >= COLUMNS and rows.outputs >= COLUMNS else _DotProducts
     return kind(build, step, x, rows).emit()
 
 
-class _Kernel:
+class WindowKernel:
     """What both kernels share: loads of four activations, loops over runs, and the end of an accumulator."""
 
-    def __init__(self, build: CudaBuilder, step: Step, x: View, rows: _Rows) -> None:
+    def __init__(self, build: CudaBuilder, step: Step, x: View, rows: WindowRows) -> None:
         self._build, self._x, self._rows, self._y = build, x, rows, build.view(step.output)
         self._name = step.output
         self._requantizer = Requantizer(build, step, step.requant.grid) if step.requant else None
@@ -192,16 +203,19 @@ class _Kernel:
         return padded
 
     def _finish(self, acc: Expr, row: Expr, channel: Expr) -> None:
-        """Store an accumulator, requantized where the step says so; row and sample are the current ones."""
+        """Store an accumulator; row and sample are the current ones."""
+        self._y.vstore(row + channel, self._value(acc, channel).astype(self._y.layout.storage.element), 1)
+
+    def _value(self, acc: Expr, channel: Expr) -> Expr:
+        """The stored number of an accumulator, requantized where the step says so."""
         value = bind(acc)
         if self._requantizer is not None:
             value = self._requantizer.scalar(value, channel if self._per_channel else 0)
-        storage = self._y.layout.storage
-        stored = value + storage.bias if storage.bias else value
-        self._y.vstore(row + channel, stored.astype(storage.element), 1)
+        bias = self._y.layout.storage.bias
+        return value + bias if bias else value
 
 
-class _DotProducts(_Kernel):
+class _DotProducts(WindowKernel):
     """A thread for each output."""
 
     def emit(self) -> str:
@@ -224,7 +238,7 @@ class _DotProducts(_Kernel):
         return f"dp4a, {rows.runs.number} runs of {groups} groups"
 
 
-class _TensorCores(_Kernel):
+class _TensorCores(WindowKernel):
     """A warp for each tile of 16 rows and a few blocks of 8 channels."""
 
     def emit(self) -> str:
@@ -253,10 +267,10 @@ class _TensorCores(_Kernel):
                         at = windows.load(lane, word & 1) + place + step * DEPTH + (word >> 1) * (DEPTH // 2)
                         a.store(lane, word, self._word(bind(at)))
                     for block in range(wide):
-                        at = ((first_block + block) * (steps * rows.runs.number) + number) * 64 + lane * 2
-                        pair = bind(weights.memory.load("int32", weights.origin // _WORD + at, 2))
-                        for word in range(2):
-                            b[block].store(lane, word, tirx.Shuffle([pair], [const(word)]))
+                        at = ((first_block + block) * (steps * rows.runs.number) + number) * _LANES + lane
+                        pair = bind(weights.memory.load("uint64", weights.origin // (2 * _WORD) + at))
+                        b[block].store(lane, 0, pair.astype("int32"))
+                        b[block].store(lane, 1, tirx.shift_right(pair, const(32, "uint64")).astype("int32"))
                 for block in range(wide):
                     team.multiply(acc, FRAGMENT_WORDS["c"] * block, a, b[block])
             with team.lanes() as lane:
