@@ -7,6 +7,8 @@ import importlib
 import pytest
 
 from edgeconv.codegen import generate
+from edgeconv.codegen.cuda.kernels import load_all as load_gpu
+from edgeconv.codegen.isa.cuda import CUDA
 from edgeconv.codegen.kernels import load_all
 from edgeconv.errors import EdgeconvError
 from edgeconv.integer import FMA, Certificate, Problem, check_certificate, prove
@@ -14,6 +16,7 @@ from edgeconv.ir import Program
 from edgeconv.runtime.cpu_features import supported_isas
 from tests.generate import Case, Choices, random_case
 from tests.mutation.bugs import KERNEL_BUGS, PROOF_BUGS, Bug
+from tests.mutation.gpu_bugs import GPU_BUGS
 from tests.mutation.mutate import mutated
 from tests.random_graphs.compare import Graph, compare_graphs
 from tests.random_graphs.forms import preferring
@@ -31,12 +34,14 @@ def _all_modules_are_loaded() -> None:
     # A bug is put wherever its function is known, so whatever imports it must have done so.
     importlib.import_module("edgeconv.codegen.emit")
     load_all()
+    load_gpu()
+    importlib.import_module("edgeconv.codegen.cuda.emit")
     generate(_case(KERNEL_BUGS[0], 0).program, prove(_case(KERNEL_BUGS[0], 0).program, FMA).forms, "avx2")
 
 
-@pytest.mark.parametrize("bug", KERNEL_BUGS, ids=lambda bug: bug.about)
+@pytest.mark.parametrize("bug", [*KERNEL_BUGS, *GPU_BUGS], ids=lambda bug: bug.about)
 def test_random_graphs_show_a_bug_in_the_kernels(bug: Bug) -> None:
-    if bug.isa not in supported_isas():
+    if bug.isa not in (*supported_isas(), CUDA.name):
         pytest.skip(f"this machine does not run {bug.isa}")
     with mutated(bug.module, bug.name, bug.old, bug.new):
         for seed in _SEEDS:
@@ -71,6 +76,6 @@ def _problems(program: Program, claimed: Certificate) -> list[Problem]:
 
 
 def test_there_are_thirty_bugs_and_each_has_a_name() -> None:
-    names = [bug.about for bug in (*KERNEL_BUGS, *PROOF_BUGS)]
+    names = [bug.about for bug in (*KERNEL_BUGS, *GPU_BUGS, *PROOF_BUGS)]
     assert len(names) >= 30
     assert len(set(names)) == len(names)

@@ -15,7 +15,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeconv.codegen.builder import Builder, View, bind, const
+from edgeconv.codegen.builder import Builder, Memory, View, bind, const
 from edgeconv.codegen.cuda.builder import CudaBuilder
 from edgeconv.codegen.cuda.team import Fragment
 from edgeconv.codegen.cuda.tensor_core import COLUMNS, DEPTH, FRAGMENT_WORDS, ROWS
@@ -161,6 +161,18 @@ def _emit(build: Builder, step: Step, x: View, rows: WindowRows) -> str:
     return kind(build, step, x, rows).emit()
 
 
+def load_word(memory: Memory, offset: Expr, *, aligned: bool) -> Expr:
+    """Four bytes of a memory from an offset on, the first in the low byte; unless aligned they lie across two words."""
+    if aligned:
+        return memory.load("int32", tirx.shift_right(offset, const(2)))
+    first = bind(tirx.shift_right(offset, const(2)))
+    low = memory.load("uint32", first).astype("uint64")
+    high = memory.load("uint32", first + 1).astype("uint64")
+    both = bind(tirx.bitwise_or(low, tirx.shift_left(high, const(32, "uint64"))))
+    shift = tirx.bitwise_and(offset, const(3)) * 8
+    return tirx.shift_right(both, shift.astype("uint64")).astype("int32")
+
+
 class WindowKernel:
     """What both kernels share: loads of four activations, loops over runs, and the end of an accumulator."""
 
@@ -174,15 +186,7 @@ class WindowKernel:
 
     def _word(self, offset: Expr) -> Expr:
         """Four activations from an offset of x's memory on, the first in the low byte."""
-        memory = self._x.memory
-        if self._rows.aligned:
-            return memory.load("int32", tirx.shift_right(offset, const(2)))
-        first = bind(tirx.shift_right(offset, const(2)))
-        low = memory.load("uint32", first).astype("uint64")
-        high = memory.load("uint32", first + 1).astype("uint64")
-        both = bind(tirx.bitwise_or(low, tirx.shift_left(high, const(32, "uint64"))))
-        shift = tirx.bitwise_and(offset, const(3)) * 8
-        return tirx.shift_right(both, shift.astype("uint64")).astype("int32")
+        return load_word(self._x.memory, offset, aligned=self._rows.aligned)
 
     @contextmanager
     def _steps(self, count: int) -> Iterator[tuple[Expr, Expr, Expr]]:
