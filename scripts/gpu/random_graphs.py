@@ -29,7 +29,7 @@ from scripts.gpu.driver import Gpu
 from tests.random_graphs.forms import proved_forms
 from tests.random_graphs.seeds import graph_of
 
-_FIRST, _BATCH = 4_000_000, 20
+FIRST = 4_000_000
 _FIRST_KERNEL = 'extern "C" __global__'
 _SHAPES = (
     None,
@@ -40,18 +40,24 @@ _SHAPES = (
 
 
 @dataclass(frozen=True)
-class Compiled:
-    """A batch of graphs in one image, by seed; `refused` has no proof for its forms."""
+class Batch:
+    """Graphs whose kernels are one source.
 
-    image: bytes
+    Attributes:
+        source: CUDA C++ of all of them.
+        codes: by seed.
+        refused: how many have no proof for the forms that were asked for.
+    """
+
+    source: str
     codes: dict[int, GeneratedCuda]
     refused: int
 
 
-def compile_batch(first: int, architecture: str) -> Compiled:
-    """Generate and compile the graphs of a batch."""
-    codes, refused, text = {}, 0, ""
-    for seed in range(first, first + _BATCH):
+def generate_batch(seeds: range) -> Batch:
+    """Generate the kernels of the graphs of some seeds."""
+    codes, refused, source = {}, 0, ""
+    for seed in seeds:
         graph = graph_of(seed)
         try:
             forms = proved_forms(graph.case.program, "cuda", graph.turn)
@@ -60,14 +66,21 @@ def compile_batch(first: int, architecture: str) -> Compiled:
             continue
         shape = _SHAPES[seed % len(_SHAPES)]
         code = generate_cuda(graph.case.program, forms, fuse=graph.fuse, shape=shape, symbol=f"graph_{seed}")
-        text += code.source if not text else code.source[code.source.index(_FIRST_KERNEL) :]
+        # One prelude is enough for all.
+        source += code.source if not source else code.source[code.source.index(_FIRST_KERNEL) :]
         codes[seed] = code
-    return Compiled(find_nvcc().compile(text, [architecture]), codes, refused)
+    return Batch(source, codes, refused)
 
 
-def compare_batch(gpu: Gpu, batch: Compiled) -> Iterator[str]:
+def compile_batch(seeds: range, architecture: str) -> tuple[Batch, bytes]:
+    """Generate and compile the graphs of some seeds."""
+    batch = generate_batch(seeds)
+    return batch, find_nvcc().compile(batch.source, [architecture])
+
+
+def compare_batch(gpu: Gpu, batch: Batch, image: bytes) -> Iterator[str]:
     """Run a batch; yields a line for every graph that differs."""
-    module = gpu.load(batch.image)
+    module = gpu.load(image)
     for seed, code in batch.codes.items():
         case = graph_of(seed).case
         found = gpu.run(module, code, case.program, case.inputs)
@@ -81,17 +94,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--graphs", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=240.0)
+    parser.add_argument("--batch", type=int, default=20, help="graphs to a call of nvcc")
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
     options = parser.parse_args()
     gpu, end = Gpu(), time.monotonic() + options.seconds
     done = refused = 0
     wrong: list[str] = []
-    starts = range(_FIRST, _FIRST + options.graphs, _BATCH)
+    last = FIRST + options.graphs
+    batches = [range(start, min(start + options.batch, last)) for start in range(FIRST, last, options.batch)]
     # Children are made afresh: a context of CUDA does not survive a fork.
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        jobs = [pool.submit(compile_batch, start, gpu.architecture) for start in starts]
-        for job in as_completed(jobs):
-            batch = job.result()
-            wrong += compare_batch(gpu, batch)
+    with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
+        for job in as_completed([pool.submit(compile_batch, seeds, gpu.architecture) for seeds in batches]):
+            batch, image = job.result()
+            wrong += compare_batch(gpu, batch, image)
             done, refused = done + len(batch.codes), refused + batch.refused
             if time.monotonic() > end:
                 pool.shutdown(wait=False, cancel_futures=True)

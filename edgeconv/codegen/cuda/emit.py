@@ -12,6 +12,7 @@ from edgeconv.codegen.cuda.shape import Shape, most_samples
 from edgeconv.codegen.cuda.team import BlockTeam, GridTeam, LoopTeam, Team
 from edgeconv.codegen.emit import Emitted
 from edgeconv.codegen.halo import halo_runs
+from edgeconv.codegen.kernels.float_bits import held_in
 from edgeconv.codegen.kernels.registry import select
 from edgeconv.codegen.layout import container_of
 from edgeconv.codegen.plan import Plan, Step, Store
@@ -139,7 +140,7 @@ def _emit_step(build: CudaBuilder, step: Step) -> KernelReport:
     """The kernel of a step and the halo around what it writes."""
     chosen, reporter = select(build.isa, step), Reporter(build.blob)
     build.open_phase(parallel=chosen.parallel)
-    with reporter.constants_of(step):
+    with reporter.constants_of(step), held_in("local"):
         detail = chosen.emit(build, step)
     if not isinstance(step.operator, Store):
         _fill_halo(build, step.output)

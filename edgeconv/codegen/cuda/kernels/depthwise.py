@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgeconv.codegen.builder import Builder, bind, const
+from edgeconv.codegen.cuda.builder import CudaBuilder
 from edgeconv.codegen.cuda.kernels.products import WindowKernel, WindowRows, conv_rows, reads_windows
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.kernels.conv_panels import stored_bias
@@ -31,6 +32,7 @@ def _can_handle(isa: Isa, step: Step) -> bool:
 def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Conv)
+    assert isinstance(build, CudaBuilder)
     w, bias = stored_bias(step, operator)
     return _Depthwise(build, step, build.view(operator.x), conv_rows(step, operator, w, bias)).emit()
 
