@@ -76,7 +76,7 @@ _TOOLS = (
     _Tool(("ssh",), "deploy", "openssh-client"),
     _Tool(("arm-none-eabi-gcc",), "target c on Arm microcontrollers", "gcc-arm-none-eabi libnewlib-arm-none-eabi"),
     _Tool(("qemu-system-arm",), "target c on Arm microcontrollers without a board", "qemu-system-arm"),
-    _Tool(("nvcc",), "target cuda", "nvidia-cuda-toolkit"),
+    _Tool(("nvcc",), "target cuda, unless the extra cuda is installed", "nvidia-cuda-toolkit"),
     _Tool(("nvidia-smi",), "target cuda: running on a GPU", ""),
 )
 

@@ -49,6 +49,7 @@ _ERRORS: dict[int, tuple[type[EdgeconvError], str]] = {
     -25: (DeviceMemoryError, "free memory on the GPU, or take another one; `nvidia-smi` shows who uses it"),
 }
 _CUDA_ERROR = -26
+_RESULT = 2  # of edge_ctx.reserved, in edge_cuda.c
 
 
 class _Library:
@@ -179,7 +180,9 @@ class CudaRunner(Runner):
         )
         context = Context.from_buffer_copy(library.context)  # the stream is the call's own
         context.stream = stream
-        library.check(library.run(ctypes.addressof(context), pointers, into, None, samples))
+        status = library.run(ctypes.addressof(context), pointers, into, None, samples)
+        library.context.reserved[_RESULT] = context.reserved[_RESULT]  # the driver's error, for the message
+        library.check(status)
 
     def _device_results(self, out: Any, samples: int, axes: str, torch: Any) -> dict[str, Any]:
         if out is not None:

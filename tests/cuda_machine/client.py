@@ -22,6 +22,7 @@ from edgeconv.runtime.cuda import CudaRunner
 from edgeconv.verify.inputs import random_inputs
 
 _DRIVER = ctypes.CDLL("libcuda.so.1")
+_LIBC = ctypes.CDLL(None)
 _NAME = b"dltensor"
 
 
@@ -131,6 +132,9 @@ def main() -> None:
     client.host(int(sys.argv[2]), "host many")
     client.gpu(33, "gpu")
     messages = {"offset": client.refused(offset=1), "device": client.refused(device=1)}
+    _LIBC.setenv(b"CUDA_MACHINE", b"illegal address", 1)
+    messages["fault"] = client.refused()
+    _LIBC.unsetenv(b"CUDA_MACHINE")
     held = _DRIVER.machine_blocks()
     client.runner.close()
     print(

@@ -100,6 +100,7 @@ def test_arrays_that_do_not_fit_are_refused_and_memory_is_given_back(whole: bool
     report = client(whole=whole)
     assert report["messages"]["device"].startswith("InputError: input 'x' lies on GPU 1")
     assert report["messages"]["offset"] == "DeviceError: an array on the GPU is not aligned to its elements"
+    assert "reports an error (CUDA_ERROR_ILLEGAL_ADDRESS)" in report["messages"]["fault"]
     assert report["released"] == 3  # weights, and a memory for each of two lanes
 
 
