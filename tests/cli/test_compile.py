@@ -97,8 +97,10 @@ def test_json_and_progress(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 def test_a_target_that_does_not_work_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = write_model(tmp_path / "small.onnx")
     target = tmp_path / "board.toml"
-    fields = ('family = "cpu"', 'description = "a board"', 'triple = "riscv64-linux-gnu"', 'run = "ssh"', "[isa.generic]")
-    target.write_text("\n".join([*fields, 'cpu = "generic-rv64"']))
+    target.write_text(
+        'family = "cpu"\ndescription = "a board"\ntriple = "riscv64-linux-gnu"\nrun = "ssh"\n'
+        '[isa.generic]\ncpu = "generic-rv64"\n'
+    )
     assert main(["compile", str(model), "-o", str(tmp_path / "s.edge"), "--target", str(target)]) == 4
     err = capsys.readouterr().err
     assert "target 'board'" in err
