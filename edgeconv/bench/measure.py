@@ -23,6 +23,7 @@ from edgeconv.errors import DeviceError, UsageError
 from edgeconv.runtime.cpu_features import host_architecture
 from edgeconv.runtime.emulated import is_native
 from edgeconv.runtime.runner import Runner
+from edgeconv.runtime.ways import open_runner
 
 __all__ = ["BenchReport", "Subject", "Timing", "bench", "cpu_name", "pin", "summarize", "timed"]
 
@@ -159,7 +160,7 @@ def bench(
     load = os.getloadavg()[0]
     core = pin() if threads == 1 else None
     notes: list[str] = []
-    runner = Runner(opened, isa, threads)
+    runner = open_runner(opened, isa, threads)
     subjects = [subject for batch in batches for subject in _own_subjects(opened, runner, batch, seed)]
     if model is not None:
         from edgeconv.bench.onnx_subject import onnx_callable

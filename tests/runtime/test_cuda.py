@@ -134,3 +134,14 @@ def test_without_a_driver_it_says_so_and_the_loops_run() -> None:
     assert "NoDriverError: there is no CUDA driver: libcuda.so.1 cannot be loaded" in done.stderr
     inputs, outputs = read(path).golden()
     assert edgeconv.load(path, isa="loops")(inputs).tobytes() == outputs["y"].tobytes()
+
+
+def test_bench_takes_the_gpu_and_says_what_is_missing() -> None:
+    path = artifact(whole=True)
+    arguments = ("-m", "edgeconv", "bench", str(path), "--batch", "1", "--passes", "1")
+    done = _process(path, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert [line.split("  ")[0] for line in done.stdout.splitlines()[1:3]] == ["python", "python, out="]
+    done = _process(path.parent, *arguments)
+    assert done.returncode == 4
+    assert "there is no CUDA driver" in done.stderr
