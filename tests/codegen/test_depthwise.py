@@ -57,5 +57,6 @@ def test_depthwise(any_isa: str, fused: bool, tmp_path: Path) -> None:
     vectors = {"conv.depthwise", "conv.depthwise_flat"} if fused else {"conv.depthwise"}
     if fused and any_isa == "avx512vnni":
         vectors.add("conv.depthwise_stacked")
-    taken_by = {"generic": {"conv.scalar"}, "neon": {"conv.depthwise_lanes"}, "neon+dotprod": {"conv.depthwise_lanes"}}
-    assert taken == taken_by.get(any_isa, vectors)
+    lanes = {"conv.depthwise_lanes"}
+    dotprod = lanes | {"conv.depthwise_flat"} if fused else lanes
+    assert taken == {"generic": {"conv.scalar"}, "neon": lanes, "neon+dotprod": dotprod}.get(any_isa, vectors)

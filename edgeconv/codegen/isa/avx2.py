@@ -34,6 +34,7 @@ class _ByteDot(Dot):
     activation: str = "uint8"
     group: int = 4
     wraps: bool = False
+    takes_bytes: bool = True
     joins: bool = True
     cost: Cost = _BYTES_COST
 

@@ -46,6 +46,7 @@ class Dot(ABC):
         parts: vectors that one accumulator consists of; `total` makes one of them.
         tile_blocks: blocks of a panel that a tile covers, where whole panels would have too many; 0 for whole panels.
         accumulators: most vectors of sums of a tile, where fewer than the instruction set's are better; else 0.
+        takes_bytes: whether `from_bytes` works: activations may differ from lane to lane.
         products: of one output, in steps of group / products elements, that are added in 16 bits before they are
             widened: weights must be small enough for that (`long_products.sums_fit`).
         joins: whether `joined` works: a vector may serve two output positions, one in each half.
@@ -63,6 +64,7 @@ class Dot(ABC):
     parts: int = 1
     tile_blocks: int = 0
     accumulators: int = 0
+    takes_bytes: bool = False
     products: int = 1
     joins: bool = False
     cost: Cost | None = None
@@ -86,6 +88,12 @@ class Dot(ABC):
     def arranged(self, weights: NDArray[np.int64]) -> NDArray[np.int64]:
         """Weights (…, lanes, group) in the order of memory, in the same shape."""
         return weights
+
+    def from_bytes(self, stored: Any) -> Any:
+        """Four stored bytes for each lane, as `accumulate` takes them; binds them."""
+        if not self.takes_bytes:
+            raise TypeError(f"{self.name} takes one group for all lanes")
+        return stored
 
     @abstractmethod
     def weights(self, memory: Any, element: str, offset: Any) -> Any:

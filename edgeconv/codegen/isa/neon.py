@@ -26,7 +26,11 @@ _LOW, _HIGH = range(8), range(8, 16)
 
 def _signed_bytes(view: View, offset: Expr) -> Expr:
     """Sixteen stored bytes, each less 128."""
-    return bind(tirx.reinterpret("int8x16", view.vload(offset, 16) ^ const(128, "uint8", 16)))
+    return _signed(view.vload(offset, 16))
+
+
+def _signed(stored: Expr) -> Expr:
+    return bind(tirx.reinterpret("int8x16", stored ^ const(128, "uint8", 16)))
 
 
 @dataclass(frozen=True)
@@ -39,9 +43,13 @@ class _ByteDot(Dot):
     wraps: bool = True
     span: int = 4
     offset: int = 128
+    takes_bytes: bool = True
 
     def activations(self, view: View, offset: Expr) -> Expr:
         return _signed_bytes(view, offset)
+
+    def from_bytes(self, stored: Expr) -> Expr:
+        return _signed(stored)
 
     def member(self, loaded: Expr, index: int) -> Expr:
         lane = shuffle([tirx.reinterpret("int32x4", loaded)], [index] * _LANES)

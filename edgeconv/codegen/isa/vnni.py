@@ -26,6 +26,7 @@ class VnniBytes(Dot):
     activation: str = "uint8"
     group: int = 4
     wraps: bool = True
+    takes_bytes: bool = True
     joins: bool = True
     cost: Cost = _COST
     lanes: int = 16

@@ -34,6 +34,7 @@ _INTERLEAVE_COST = 8  # shuffles of four vectors, in dot products of which as ma
 _MOST_ROWS = 4
 _MOST_CONSTANT_BYTES = 1 << 14  # of weights: phases of odd channel counts must not push activations out of the cache
 _TOGETHER = 2  # vectors of one phase that use each loaded weight
+_SHORT_LANES = 4  # of NEON
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def runs_along_rows(isa: Isa, step: Step) -> bool:
     if any(operator.pads) and (x.halo is None or not x.halo.covers(operator.pads, operator.x_zero_point)):
         return False
     w, bias = stored_bias(step, operator)
-    dot = byte_dot(isa, w)
+    dot = byte_dot(isa, w, any_offset=True)
     if dot is None or y.storage.element != "uint8" or operator.strides[-1] > 1:
         return False
     return product_fits(dot, w, bias, stored_range(step, operator.x))
@@ -173,7 +174,7 @@ class _Flat:
         self.phases = shape.phases(self._width)
         self._x, self._y = build.view(operator.x), build.view(step.output)
         w, bias = stored_bias(step, operator)
-        dot = byte_dot(build.isa, w)
+        dot = byte_dot(build.isa, w, any_offset=True)
         assert dot is not None
         self.dot = dot
         order = np.array(interleaved_order(self._lanes))
@@ -182,6 +183,7 @@ class _Flat:
         taps = w[:, 0].reshape(len(w), *shape.kernel)
         packed = np.stack([self._packed(taps[channels], output) for output in range(along)], 1)
         self._weights = build.constant(f"{step.output}/weights", packed.astype(np.int8))
+        bias = bias + dot.offset * w.reshape(len(w), -1).sum(1)
         starts = (bias[channels] & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
         self._bias = build.constant(f"{step.output}/bias", starts)
         self._finish = LaneFinish(build, step, channels.reshape(-1, self._lanes), "requant")
@@ -207,7 +209,7 @@ class _Flat:
         source = bind(shape.x_first + row * shape.stride * shape.x_row)
         target = bind(self._y.layout.base + row * shape.y_row)
         whole, rest = divmod(shape.row_elements, width)
-        together = _TOGETHER if whole // phases >= _TOGETHER else 1
+        together = _TOGETHER if whole // phases >= _TOGETHER and self._fits_registers() else 1
         if whole:
             with self._build.loop(min(phases, whole)) as phase:
                 count = self._count(phase, whole)
@@ -218,6 +220,11 @@ class _Flat:
                     self._tile(phase, source + at, target + at, together, width)
         if rest:
             self._tile(whole % phases, source + whole * width, target + whole * width, 1, rest)
+
+    def _fits_registers(self) -> bool:
+        """Whether sums of `_TOGETHER` vectors stay in registers; with long vectors reloading some costs less."""
+        sums = _TOGETHER * self.along * _GROUP
+        return self._lanes > _SHORT_LANES or sums <= self._build.isa.accumulators
 
     def _count(self, phase: Expr, whole: int) -> Expr:
         """Whole vectors of a phase in a row."""
@@ -271,7 +278,8 @@ class _Flat:
         for offset in group.offsets:
             if offset not in loaded:
                 loaded[offset] = bind(self._x.vload(source + offset, self._width))
-        return interleaved([loaded[offset] for offset in group.offsets], self._lanes)
+        vectors = interleaved([loaded[offset] for offset in group.offsets], self._lanes)
+        return [self.dot.from_bytes(vector) for vector in vectors]
 
     def _weights_at(self, phase: Expr, output: int, group: int, vector: int) -> Expr:
         place = ((phase * self.along + output) * len(self.groups) + group) * _GROUP + vector

@@ -86,10 +86,14 @@ def choose_dot(isa: Isa, stored: str, weights: NDArray[np.int64], *, dense: bool
     return isa.dot(stored, lo, hi) or isa.dot("int16", lo, hi)
 
 
-def byte_dot(isa: Isa, weights: NDArray[np.int64]) -> Dot | None:
-    """The dot product for vectors of stored bytes that differ from lane to lane; None where there is none."""
+def byte_dot(isa: Isa, weights: NDArray[np.int64], *, any_offset: bool = False) -> Dot | None:
+    """The dot product for vectors of stored bytes that differ from lane to lane; None where there is none.
+
+    Args:
+        any_offset: the caller uses `Dot.from_bytes` and makes good what `Dot.offset` takes off the activations.
+    """
     dot = choose_dot(isa, "uint8", weights)
-    return dot if dot is not None and dot.activation == "uint8" and dot.span == 1 and dot.offset == 0 else None
+    return dot if dot is not None and dot.takes_bytes and (any_offset or dot.offset == 0) else None
 
 
 def product_fits(dot: Dot, weights: NDArray[np.int64], bias: NDArray[np.int64], stored: tuple[int, int]) -> bool:
