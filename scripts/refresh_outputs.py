@@ -4,6 +4,7 @@
 
 A block that begins with ```console holds lines `$ command`, each followed by its output. The commands of a page run one
 after the other in one empty folder (or in FOLDER, to see what they left); a line `$ … # not run` keeps what is written.
+A block behind a line that ends with "as `NAME`:" is saved there under that name.
 Output beyond 60 lines is shortened with a line "…". The page is rewritten in place.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,21 +21,29 @@ from pathlib import Path
 
 LONGEST = 60
 FENCE = "```console"
+SAVED = re.compile(r"(?:^|\s)`([\w.-]+)`:$")
 
 
 def refreshed(page: str, folder: Path) -> Iterator[str]:
     """The lines of a page with the outputs of its commands made anew."""
     lines = iter(page.splitlines())
+    before = ""
     for line in lines:
         yield line
-        if line.strip() == FENCE:
+        if line.startswith("```"):
             block = []
             for inner in lines:
                 if inner.strip() == "```":
                     break
                 block.append(inner)
-            yield from run_block(block, folder)
+            if line.strip() == FENCE:
+                yield from run_block(block, folder)
+            else:
+                if name := SAVED.search(before):
+                    (folder / name[1]).write_text("\n".join(block) + "\n", encoding="utf-8")
+                yield from block
             yield "```"
+        before = line or before
 
 
 def run_block(block: list[str], folder: Path) -> Iterator[str]:
