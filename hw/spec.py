@@ -141,7 +141,7 @@ PARAMETER: tuple[Field, ...] = (
     Field("addend", 62, "added to accumulator times multiplier: bias, rounding half, zero point", True),
     Field("shift", 6, "right shift, rounding down"),
     Field("even", 1, "of two equally near integers take the even one"),
-    Field("multiplier", 27, "factor of the accumulator", True),
+    Field("multiplier", 32, "factor of the accumulator", True),
 )
 """Requantization constants of one channel, least significant field first."""
 PARAMETER_BITS = sum(field.bits for field in PARAMETER)

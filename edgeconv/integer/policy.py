@@ -33,8 +33,8 @@ FMA = Policy(
     ("add_fma_f32", "add_mul_shift", "ratio"),
     max_fixes=2,
 )
-ARRAY = Policy("array", ("mul_shift",), ("add_mul_shift",), multiplier_bits=26, narrow=True, sum_bits=33)
-"""The accelerator: multipliers of 27 bits with sign, accumulators of 35 (hw/spec.py)."""
+ARRAY = Policy("array", ("mul_shift",), ("add_mul_shift",), multiplier_bits=31, narrow=True, sum_bits=33)
+"""The accelerator: multipliers of 32 bits with sign, accumulators of 35 (hw/spec.py)."""
 POLICIES = {policy.name: policy for policy in (GENERIC, FMA, ARRAY)}
 POLICY_OF_ISA = {
     "generic": GENERIC,

@@ -55,6 +55,6 @@
     X(addend, 0, 62, 1) \
     X(shift, 62, 6, 0) \
     X(even, 68, 1, 0) \
-    X(multiplier, 69, 27, 1)
+    X(multiplier, 69, 32, 1)
 
 #endif

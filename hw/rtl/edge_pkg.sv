@@ -14,7 +14,7 @@ package edge_pkg;
   localparam int ADDRESS_BITS = 20;
   localparam int WORD_BITS = 64;
   localparam int DESCRIPTOR_WORDS = 8;
-  localparam int PARAMETER_BITS = 96;
+  localparam int PARAMETER_BITS = 101;
   localparam int DRAIN = 36;
   localparam logic [3:0] BUS_CONTROL = 4'd0;
   localparam logic [3:0] BUS_ACTIVATIONS = 4'd1;
@@ -67,7 +67,7 @@ package edge_pkg;
     logic signed [19:0] x_base;  // address of the first run of the first position
   } descriptor_t;
   typedef struct packed {
-    logic signed [26:0] multiplier;  // factor of the accumulator
+    logic signed [31:0] multiplier;  // factor of the accumulator
     logic even;  // of two equally near integers take the even one
     logic [5:0] shift;  // right shift, rounding down
     logic signed [61:0] addend;  // added to accumulator times multiplier: bias, rounding half, zero point

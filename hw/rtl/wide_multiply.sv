@@ -1,4 +1,4 @@
-// acc·multiplier + addend, exactly.
+// acc·multiplier + addend, exactly where that fits 64 bits: sums wrap around on the way and come back.
 //
 // Timing: operands in cycle t give `total` in cycle t + 5, one a cycle; `step` bit i is set in cycle t + i + 1 for
 // operands that count, `valid` in cycle t. Registers rest where nothing is on its way through them.
@@ -8,7 +8,7 @@ module wide_multiply
   import edge_pkg::*;
 #(
   localparam int WIDE = 64,
-  localparam int MULTIPLIER_BITS = 27
+  localparam int MULTIPLIER_BITS = 32
 ) (
   input  logic                              clk,
   input  logic                              valid,
@@ -26,14 +26,19 @@ module wide_multiply
   localparam int ACC_HIGH = ACC_BITS - LOW;
   localparam int MUL_HIGH = MULTIPLIER_BITS - LOW;
 
-  // The smallest of the four products is made in logic, since multiplier blocks are scarce.
+  // The smallest of the four products is made in logic, in two parts, since multiplier blocks are scarce.
+  localparam int PART = 7;
   wire signed [LOW:0] acc_low = {1'b0, acc[LOW-1:0]};
   wire signed [LOW:0] mul_low = {1'b0, multiplier[LOW-1:0]};
   wire signed [ACC_HIGH-1:0] acc_high = acc[ACC_BITS-1:LOW];
   wire signed [MUL_HIGH-1:0] mul_high = multiplier[MULTIPLIER_BITS-1:LOW];
   logic signed [2*LOW+1:0] low_low, high_low;
   logic signed [LOW+MUL_HIGH:0] low_high;
-  logic signed [ACC_HIGH+MUL_HIGH-1:0] high_high, high_high_1, high_high_2;
+  wire signed [PART:0] mul_high_low = {1'b0, mul_high[PART-1:0]};
+  wire signed [MUL_HIGH-PART-1:0] mul_high_high = mul_high[MUL_HIGH-1:PART];
+  logic signed [ACC_HIGH+PART:0] part_low;
+  logic signed [ACC_HIGH+MUL_HIGH-PART-1:0] part_high;
+  logic signed [ACC_HIGH+MUL_HIGH-1:0] high_high, high_high_1;
   logic signed [61:0] addend_q [3];
   logic signed [WIDE-1:0] outer;
   logic signed [2*LOW+2:0] middle;
@@ -43,24 +48,25 @@ module wide_multiply
   mul_dsp #(.A_WIDTH(LOW + 1), .B_WIDTH(MUL_HIGH)) multiply_lh (.clk, .a(acc_low), .b(mul_high), .p(low_high));
   always_ff @(posedge clk) begin
     if (valid) begin
-      high_high_1 <= acc_high * mul_high;
+      part_low  <= acc_high * mul_high_low;
+      part_high <= acc_high * mul_high_high;
       addend_q[0] <= addend;
     end
     if (step[0]) begin
-      high_high_2 <= high_high_1;
+      high_high_1 <= (ACC_HIGH+MUL_HIGH)'(part_low) + ((ACC_HIGH+MUL_HIGH)'(part_high) <<< PART);
       addend_q[1] <= addend_q[0];
     end
     if (step[1]) begin
-      high_high <= high_high_2;
+      high_high <= high_high_1;
       addend_q[2] <= addend_q[1];
     end
     if (step[2]) begin
-      outer  <= {2'(signed'(high_high[ACC_HIGH+MUL_HIGH-1])), high_high, low_low[2*LOW-1:0]} + WIDE'(addend_q[2]);
+      outer  <= {high_high[WIDE-2*LOW-1:0], low_low[2*LOW-1:0]} + WIDE'(addend_q[2]);
       middle <= (2*LOW+3)'(high_low) + (2*LOW+3)'(low_high);
     end
     if (step[3]) total <= outer + (WIDE'(middle) <<< LOW);
   end
-  wire unused = &low_low[2*LOW+1:2*LOW];
+  wire unused = &{low_low[2*LOW+1:2*LOW], high_high[ACC_HIGH+MUL_HIGH-1:WIDE-2*LOW]};
 `else
   typedef struct packed {
     logic signed [ACC_BITS-1:0] acc;
