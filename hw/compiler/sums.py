@@ -51,8 +51,8 @@ def sum_passes(
     if not all(isinstance(form, AddMulShift) for form in chosen):
         rescaled(name, chosen, count, [0] * count, operator.grid, offset)  # raises with the form's name
     factors = np.array([f.multipliers for f in chosen if isinstance(f, AddMulShift)], np.int64)
-    # One zero point serves both runs: where offsets are equal it makes bytes count as what they mean.
-    zero = views[0].offset if views[0].offset == views[1].offset else 0
+    # One zero point serves both runs: between the two offsets, which keeps the bytes that count small.
+    zero = (views[0].offset + views[1].offset) // 2
     extra = [view.offset - zero for view in views]
     biases = [-int(sum(f * e for f, e in zip(row, extra, strict=True))) for row in factors.tolist()]
     largest = [max(abs(v + e) for both in each for v in both) for each, e in zip(proved.ranges, extra, strict=True)]

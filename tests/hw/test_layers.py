@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgeconv.errors import UnsupportedModelError
+from edgeconv.hw.spec import ArrayConfig
 from edgeconv.ir import Program
 from tests.hw.networks import LAYERS, Network, random_network
 from tests.hw.running import check, compile_for_array
@@ -27,14 +28,16 @@ def test_random_networks_equal_the_reference_in_the_cycles_of_the_model(seed: in
     check_or_too_large(network, program)
 
 
-def check_or_too_large(network: Network, program: Program) -> None:
+def check_or_too_large(
+    network: Network, program: Program, config: ArrayConfig | None = None, units: bool = False
+) -> None:
     """A network that does not fit must be refused with the name of a limit; every other one must be right."""
     inputs = network.values(program, 3)
     try:
-        compile_for_array(program)
+        compile_for_array(program, config)
     except UnsupportedModelError as error:
         found = error.problem
     else:
-        check(program, inputs)
+        check(program, inputs, config, units)
         return
     assert "the network needs" in found or "sums up to" in found, found
