@@ -32,15 +32,16 @@ say "benchmark networks"
 $PYTHON scripts/bench_networks.py "$OUT" || failed+=("benchmark networks")
 for name in pulse ecg wave depth; do
   check "compile $name" $PYTHON -m edgeconv compile "$OUT/$name.u8s8.onnx" --target "$OUT/here.toml" -o "$OUT/$name.edge" -q
-  samples=$([ "$name" = pulse ] && echo 20000 || echo 24)
+  # The reference takes about a second for 100 million multiply-accumulates.
+  samples=$([ "$name" = pulse ] && echo 5000 || echo 6)
   check "verify $name" $PYTHON -m edgeconv verify "$OUT/$name.edge" --samples "$samples"
 done
 
-check "random graphs" $PYTHON -m scripts.gpu.random_graphs --graphs 1000 --seconds 200
+check "random graphs" $PYTHON -m scripts.gpu.random_graphs --graphs 1000 --seconds 120
 
 if command -v compute-sanitizer >/dev/null; then
-  for tool in memcheck racecheck synccheck; do
-    check "compute-sanitizer $tool" timeout 60 compute-sanitizer --tool "$tool" --error-exitcode 9 --require-cuda-init no \
+  for tool in memcheck racecheck; do
+    check "compute-sanitizer $tool" timeout 40 compute-sanitizer --tool "$tool" --error-exitcode 9 --require-cuda-init no \
       $PYTHON "$OUT/pulse.edge/edge_runtime.py"
   done
 else
@@ -48,7 +49,7 @@ else
 fi
 
 if $PYTHON -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
-  check "times" timeout 150 $PYTHON -m scripts.gpu.bench "$OUT" -o "$OUT/results.md"
+  check "times" timeout 120 $PYTHON -m scripts.gpu.bench "$OUT" -o "$OUT/results.md"
 else
   skipped+=("torch with CUDA is not installed: no times")
 fi
