@@ -51,7 +51,7 @@ class QuantScan(ScanParameters):
             return self._real(xv, dtv, bv, cv, torch.exp(self.a_log))
         operands = [_checked(name, each) for name, each in (("x", x), ("dt", dt), ("b", b), ("c", c))]
         values = [each.value for each in operands]
-        scales = [float(each.scale) for each in operands]
+        scales = [float(each.scale.detach()) for each in operands]
         constants = self.constants(*scales).to(values[0].device)
         if torch.onnx.is_in_onnx_export():
             return exported_scan(values, scales, constants)
@@ -80,16 +80,17 @@ class QuantScan(ScanParameters):
     def _rounded_a(self, constants: ScanConstants) -> Tensor:
         """a on its grid, the gradient passed straight through."""
         a = torch.exp(self.a_log)
-        grid = constants.a.to(a.dtype) * torch.exp2(-self._a_exponent().to(a))[:, None]
+        grid = constants.a.to(a.dtype) * torch.exp2(-self.a_exponent().to(a))[:, None]
         return a + (grid - a).detach()
 
-    def _a_exponent(self) -> Tensor:
+    def a_exponent(self) -> Tensor:
+        """e of each channel: a is an integer times 2^-e."""
         return torch.from_numpy(_exponents(_LARGEST_A, np.exp(_numbers(self.a_log)).max(1)).clip(0, MOST_SHIFT))
 
     def constants(self, x: float, dt: float, b: float, c: float) -> ScanConstants:
         """The constants of the operator for operands of these scales (docs/arithmetic.md, "What it means")."""
         half = 1 << (self.state_bits - 1)
-        real_a, exponent = np.exp(_numbers(self.a_log)), self._a_exponent().numpy()
+        real_a, exponent = np.exp(_numbers(self.a_log)), self.a_exponent().numpy()
         levels = np.arange(-128, 128) * dt + _numbers(self.dt_bias)[:, None]
         steps = np.logaddexp(0, levels)
         # The exponent is in units of 2^-exp_bits after a shift of at least 1.

@@ -1,18 +1,20 @@
-"""Records as they are printed: twelve leads in three rows of four, a rhythm strip below, on millimetre paper."""
+"""Records as they are printed: twelve leads in three rows of four, a rhythm strip below; and bars of scores."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeconv.errors import ToolError
+from edgeconv.models.ecg_mamba.labels import SCORED, ClassSet
 from edgeconv.models.ecg_mamba.leads import LEADS
 from edgeconv.models.ecg_mamba.record import Record
 
-__all__ = ["plot_record", "plot_sheet"]
+__all__ = ["plot_record", "plot_scores", "plot_sheet"]
 
 # 25 mm/s and 10 mm/mV, the usual speed and gain.
 _MM_PER_S, _MM_PER_MV = 25, 10
@@ -23,6 +25,41 @@ _STRIP_LEADS = ("II", "V1")
 _INK, _PAPER = "#1a1a2e", "#fffafa"
 _FINE, _COARSE = "#f6cfcf", "#e79a9a"
 _MM_PER_INCH = 25.4
+
+
+def _figure(**options: Any) -> Any:
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ToolError(
+            "the Python package 'matplotlib' is not installed", advice="pip install 'edgeconv[report]'"
+        ) from None
+    figure = Figure(**options)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def plot_scores(scores: Mapping[str, NDArray[np.float64]], path: str | Path, classes: ClassSet = SCORED) -> Path:
+    """Bars for the classes that have a value, one for each estimator.
+
+    Args:
+        scores: by estimator, one value from 0 to 1 for each class, or NaN.
+
+    Raises:
+        ToolError: matplotlib is not installed.
+    """
+    figure = _figure(figsize=(9, 4), layout="constrained")
+    known = [k for k in range(len(classes)) if all(np.isfinite(values[k]) for values in scores.values())]
+    axes, width = figure.add_subplot(), 0.8 / len(scores)
+    for index, (name, values) in enumerate(scores.items()):
+        axes.bar(np.arange(len(known)) + index * width, values[known], width, label=name)
+    axes.set_xticks(np.arange(len(known)) + 0.4 - width / 2, [classes.short_names[k] for k in known], rotation=60)
+    axes.set_ylabel("area under the precision-recall curve")
+    axes.set_ylim(0, 1)
+    axes.legend()
+    figure.savefig(path)
+    return Path(path)
 
 
 def plot_record(record: Record, path: str | Path, *, title: str = "", start_s: float = 0.0, dpi: int = 110) -> Path:
@@ -36,17 +73,9 @@ def plot_record(record: Record, path: str | Path, *, title: str = "", start_s: f
     Raises:
         ToolError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ToolError(
-            "the Python package 'matplotlib' is not installed", advice="pip install 'edgeconv[report]'"
-        ) from None
     rows = len(_ROWS) + len(_STRIP_LEADS)
     width, height = _STRIP_S * _MM_PER_S + 2 * _MARGIN_MM, rows * _ROW_MM + 2 * _MARGIN_MM
-    figure = Figure(figsize=(width / _MM_PER_INCH, height / _MM_PER_INCH), dpi=dpi, facecolor=_PAPER)
-    FigureCanvasAgg(figure)
+    figure = _figure(figsize=(width / _MM_PER_INCH, height / _MM_PER_INCH), dpi=dpi, facecolor=_PAPER)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_xlim(0, width)
     axes.set_ylim(0, height)

@@ -139,7 +139,7 @@ def test_integers_are_within_55_decibels_of_the_real_scan(slow_waves: bool) -> N
     layer = _layer(channels, states)
     constants = layer.constants(*SCALES)
     with torch.no_grad():  # a is a constant operand, on its grid in both
-        layer.a_log.copy_(torch.log(constants.a * torch.exp2(-layer._a_exponent().double())[:, None]))
+        layer.a_log.copy_(torch.log(constants.a * torch.exp2(-layer.a_exponent().double())[:, None]))
     real = _observed(layer, operands)
     constants = layer.constants(*SCALES)
     found = integer_scan(*operands, constants) * constants.sum_step[:, None].double()

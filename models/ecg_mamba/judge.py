@@ -1,0 +1,36 @@
+"""Generated records for a training, and others of patients that it never meets, on which estimators are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from edgeconv.models.ecg_mamba.config import TrainConfig
+from edgeconv.models.ecg_mamba.dataset import EcgDataset
+from edgeconv.models.ecg_mamba.metrics import Scores, evaluate
+from edgeconv.models.ecg_mamba.population import simulate_records
+from edgeconv.quantize.family import Estimator
+
+__all__ = ["generated", "judge", "unseen"]
+
+# Generated patients follow from seed and number, so those of a seed that no training has are others. It is one word of
+# 32 bits: numpy reads a longer seed as several words, (0, 1) for 2³², which is patient 1 of seed 0.
+_UNSEEN = 1 << 31
+
+
+def generated(config: TrainConfig, records: int, seed: int) -> EcgDataset:
+    """Generated records, prepared as a configuration says."""
+    return EcgDataset.build((simulated.record for simulated in simulate_records(records, seed)), config.signal)
+
+
+def unseen(config: TrainConfig) -> EcgDataset:
+    """The records that estimators are judged on."""
+    return generated(config, config.judged, _UNSEEN + config.seed)
+
+
+def judge(estimators: Mapping[str, Estimator], config: TrainConfig) -> dict[str, Scores]:
+    """Measures of logits, averaged over the windows of a record."""
+    data = unseen(config)
+    logits = {name: np.reshape(estimator(data.inputs), (len(data), -1)) for name, estimator in estimators.items()}
+    return {name: evaluate(data.labels, data.by_record(values), 0.0) for name, values in logits.items()}
