@@ -62,8 +62,8 @@ class WaveTraining:
     batch: int = 6
     unroll: int = 4
     noise: float = 2e-4
-    float_stage: Stage = field(default_factory=lambda: Stage("float", 1000, 5e-3))
-    twin_stage: Stage = field(default_factory=lambda: Stage("quantization-aware", 200, 1e-3))
+    float_stage: Stage = field(default_factory=lambda: Stage("float", 3000, 8e-3))
+    twin_stage: Stage = field(default_factory=lambda: Stage("quantization-aware", 800, 1e-3))
     seed: int = 0
     threads: int = 1
 
