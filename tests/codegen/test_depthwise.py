@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgeconv.codegen.kernels import load_all
 from edgeconv.ir import Grid, Linear, dtype
 from edgeconv.ir import operators as ops
+from tests.mutation.mutate import mutated
 
 from .agreement import Parts, assert_agrees
 
@@ -60,3 +62,20 @@ def test_depthwise(any_isa: str, fused: bool, tmp_path: Path) -> None:
     lanes = {"conv.depthwise_lanes"}
     dotprod = lanes | {"conv.depthwise_flat"} if fused else lanes
     assert taken == {"generic": {"conv.scalar"}, "neon": lanes, "neon+dotprod": dotprod}.get(any_isa, vectors)
+
+
+@pytest.mark.needs_qemu
+def test_a_seeded_bug_in_the_offset_of_signed_bytes_is_seen(tmp_path: Path) -> None:
+    parts = Parts(seed=9)
+    x = parts.input("u8", 1, 24, 6, 9)
+    w = parts.constant("i8", parts.rng.integers(-127, 127, (24, 1, 3, 3), endpoint=True))
+    bias = parts.constant("i32", np.zeros(24, np.int64))
+    acc = parts.add(ops.Conv(parts.fresh, x, w, bias, dtype("i32"), (1, 1), (1, 1), (1, 1, 1, 1), 24, 0))
+    factors = tuple(parts.factor(1 / 400) for _ in range(24))
+    parts.add(ops.Requant(parts.fresh, acc, Linear((factors,)), Grid.full(dtype("u8"), 90)))
+    load_all()
+    with (
+        mutated("codegen.kernels.depthwise_flat", "_Flat", "bias + dot.offset *", "bias + 0 *"),
+        pytest.raises(AssertionError, match="'requant t1': "),
+    ):
+        assert_agrees(parts, "neon+dotprod", tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,13 @@ import pytest
 
 from edgeconv.codegen.isa.base import Dot
 from edgeconv.codegen.isa.table import ISAS
-from edgeconv.codegen.kernels import long_products
+from edgeconv.codegen.kernels import load_all, long_products
 from edgeconv.codegen.kernels.long_products import split_panels, sums_fit
 from edgeconv.codegen.kernels.panels import Panel
 from edgeconv.ir import Grid, Linear, dtype
 from edgeconv.ir import operators as ops
 from tests.generate import Choices, random_case
+from tests.mutation.mutate import mutated
 from tests.random_graphs.compare import Graph, compare_graphs
 from tests.random_graphs.machines import ARM
 
@@ -65,10 +67,8 @@ def test_short_runs_and_few_outputs_keep_the_short_groups() -> None:
     assert split_panels(NEON, SHORT, few, np.ones((4, 1, 64), np.int64), ALL_BYTES) == [(SHORT, few)]
 
 
-@pytest.mark.needs_qemu
-@pytest.mark.parametrize("total", [255, 256])
-def test_sums_of_extremes_at_the_edge(total: int, tmp_path: Path) -> None:
-    """Every lane's four products have one sign and the largest size; at 256 such a sum would wrap."""
+def extremes(total: int) -> Parts:
+    """A convolution in which every lane's four products have one sign and the largest size, Σ|w| = `total`."""
     parts = Parts(seed=total)
     outputs, channels = 16, 64
     w = np.zeros((outputs, channels, 1), np.int64)
@@ -82,9 +82,33 @@ def test_sums_of_extremes_at_the_edge(total: int, tmp_path: Path) -> None:
     name = parts.input("u8", 1, channels, 2 * outputs, values=np.stack([values, values[:, ::-1]])[:, None])
     bias = parts.constant("i32", np.zeros(outputs, np.int64))
     parts.add(ops.Conv(parts.fresh, name, parts.constant("i8", w), bias, dtype("i32"), (1,), (1,), (0, 0), 1, 0))
-    code = assert_agrees(parts, "neon", tmp_path)
+    return parts
+
+
+@pytest.mark.needs_qemu
+@pytest.mark.parametrize("total", [255, 256])
+def test_sums_of_extremes_at_the_edge(total: int, tmp_path: Path) -> None:
+    code = assert_agrees(extremes(total), "neon", tmp_path)
     (detail,) = [entry.detail for entry in code.report if entry.kernel == "conv.panels"]
     assert (LONG.name in detail) == (total == 255)
+
+
+@pytest.mark.needs_qemu
+@pytest.mark.parametrize(
+    ("total", "function", "old", "new"),
+    [
+        (256, "sums_fit", "<= _WORD", "<= _WORD + 1"),  # the bound one too large: 2¹⁵ wraps
+        (255, "made_signed", "const(128,", "const(0,"),
+    ],
+)
+def test_seeded_bugs_are_seen(total: int, function: str, old: str, new: str, tmp_path: Path) -> None:
+    importlib.import_module("edgeconv.codegen.emit")
+    load_all()
+    with (
+        mutated("codegen.kernels.long_products", function, old, new),
+        pytest.raises(AssertionError, match=r"'conv t0': '\d+ of 1024'"),
+    ):
+        assert_agrees(extremes(total), "neon", tmp_path)
 
 
 CASES = (
