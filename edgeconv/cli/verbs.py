@@ -15,6 +15,8 @@ VERBS: dict[str, str] = {
     "train": "Train a family's network and its quantized twin.",
     "inspect": "Show what an artifact or a model holds.",
     "quantize": "Quantize a float ONNX model after training.",
+    "search": "Search architectures and bit widths of a family by real costs.",
+    "sweep": "Quantize a model by every combination of a grid of settings.",
     "compile": "Compile a quantized ONNX model into an artifact.",
     "run": "Run an artifact on the samples of a file.",
     "verify": "Check an artifact against the reference, onnxruntime and its certificates.",

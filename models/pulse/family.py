@@ -23,6 +23,7 @@ from edgeconv.quantize.family import (
 )
 
 if TYPE_CHECKING:
+    from edgeconv.models.pulse.searching import PulseSearch
     from edgeconv.quantize.checkpoint import Checkpoints
 
 __all__ = ["FAMILY", "PulseFamily"]
@@ -56,6 +57,12 @@ class PulseFamily:
         from edgeconv.models.pulse.recipe import train
 
         return train(config or self.config, progress=progress, checkpoints=checkpoints)
+
+    def searchable(self) -> PulseSearch:
+        """What `edgeconv search` needs: an `edgeconv.search.task.Searchable`."""
+        from edgeconv.models.pulse.searching import PulseSearch
+
+        return PulseSearch(self.config.pulses)
 
     def heldout(self, n: int, seed: int) -> HeldOut:
         """n pulses apart from every training; the input is "samples"."""

@@ -28,7 +28,7 @@ from edgeconv.quantize.checkpoint import Checkpoints
 from edgeconv.quantize.family import Progress
 from edgeconv.quantize.loop import fit, pinned_threads
 
-__all__ = ["train"]
+__all__ = ["normalization", "train", "training_batch"]
 
 # Beyond three standard deviations of the bound errors count linearly: early steps are then no explosion.
 _HUBER = 3.0
@@ -52,7 +52,7 @@ def train(
     total = config.float_stage.steps + config.twin_stage.steps
     exponent = -config.pulses.adc_bits
     with pinned_threads(config.threads):
-        first = _batch(config, step_generator(config.seed, 0, 0))[0]
+        first = training_batch(config, step_generator(config.seed, 0, 0))[0]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             real = PulseNet()
@@ -70,7 +70,7 @@ def train(
                     total=total, checkpoints=checkpoints,
                 )  # fmt: skip
             done += stage.steps
-        mean, spread = _units(config.pulses)
+        mean, spread = normalization(config.pulses)
         pulses = simulate(config.pulses, config.rounding_pulses, step_generator(config.seed, 3, 0))
         round_network(twin, quantized, pulses, mean, spread)
         trained = TrainedPulse(config.pulses, real, quantized)
@@ -78,17 +78,17 @@ def train(
     return trained
 
 
-def _units(pulses: PulseConfig) -> tuple[tuple[float, float], tuple[float, float]]:
+def normalization(pulses: PulseConfig) -> tuple[tuple[float, float], tuple[float, float]]:
     """Mean and spread of time in ns and of energy, which the networks learn as numbers of order one."""
     middle = (1 + pulses.min_energy) / 2
     return (pulses.arrival_ns, middle), (pulses.jitter_ns / 12**0.5, (1 - pulses.min_energy) / 12**0.5)
 
 
-def _batch(config: TrainConfig, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+def training_batch(config: TrainConfig, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
     """Samples as real numbers, normalized targets, and weights: 1 / bound in the targets' units."""
     pulses = simulate(config.pulses, config.batch, rng)
     time, energy, bound = efficient_estimate(pulses)
-    mean, spread = (np.array(values) for values in _units(config.pulses))
+    mean, spread = (np.array(values) for values in normalization(config.pulses))
     target = (np.stack([time, energy], 1) - mean) / spread
     weight = spread / np.stack([bound.time_ns, bound.energy], 1)
     return (
@@ -99,7 +99,7 @@ def _batch(config: TrainConfig, rng: np.random.Generator) -> tuple[Tensor, Tenso
 
 
 def _numbered_batch(config: TrainConfig, stage: int, step: int) -> tuple[Tensor, Tensor, Tensor]:
-    return _batch(config, step_generator(config.seed, stage, step))
+    return training_batch(config, step_generator(config.seed, stage, step))
 
 
 def _loss(

@@ -1,0 +1,235 @@
+"""`edgeconv search`: architecture and bit widths together, by real costs; studies that can be resumed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgeconv.cli.console import Console, format_table
+from edgeconv.cli.formatting import readable_time
+from edgeconv.cli.options import common_options
+
+if TYPE_CHECKING:
+    from edgeconv.search.loop import Report
+    from edgeconv.search.session import Session
+
+
+class _BeginOrContinue(click.Group):
+    """`search NAME …` begins a study; `search show|resume|export STUDY` work on one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            return "begin", self.commands["begin"], args
+        return super().resolve_command(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return ["begin", "show", "resume", "export"]
+
+
+@click.group(cls=_BeginOrContinue, subcommand_metavar="NAME|show|resume|export [ARGS]...")
+def command() -> None:
+    """Search a family of models for the networks of the best trade-offs: `edgeconv search NAME ...`.
+
+    `search NAME` is short for `search begin NAME`.
+    """
+
+
+def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--evals", type=click.IntRange(1), default=300, show_default=True, help="Evaluations in all."),
+        click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes here."),
+        click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler, in place of processes here."),
+        click.option("--deadline", type=float, default=600.0, show_default=True, help="Seconds for an evaluation."),
+    ):
+        function = option(function)
+    return function
+
+
+@command.command()
+@click.argument("name")
+@click.option("-t", "--target", default="cpu", show_default=True, help="Target that costs are for.")
+@click.option("--objective", "objectives", multiple=True, required=True, metavar="METRIC", help="Repeat for each.")
+@click.option("--constraint", "constraints", multiple=True, metavar="METRIC<BOUND", help='Such as "latency<5us".')
+@click.option("--strategy", default="predictors", show_default=True, help="predictors, nsga2, random or grid.")
+@click.option("--supernet", type=click.Path(path_type=Path), help="Weights of a supernet trained before.")
+@click.option("--supernet-steps", type=click.IntRange(1), default=2000, show_default=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the study; NAME.search if not given.")
+@_worker_options
+@common_options
+def begin(
+    console: Console,
+    name: str,
+    target: str,
+    objectives: tuple[str, ...],
+    constraints: tuple[str, ...],
+    strategy: str,
+    supernet: Path | None,
+    supernet_steps: int,
+    output: Path | None,
+    **workers: Any,
+) -> None:
+    """Search the family NAME; a study that is there and was begun with the same settings is continued."""
+    from edgeconv.search.session import Settings
+
+    settings = Settings(
+        name, target, objectives, constraints, strategy, seed=console.seed, supernet_steps=supernet_steps
+    )
+    _run(console, output or Path(f"{name}.search"), settings, supernet, **workers)
+
+
+@command.command()
+@click.argument("study", type=click.Path(path_type=Path))
+@_worker_options
+@common_options
+def resume(console: Console, study: Path, **workers: Any) -> None:
+    """Continue the search in the folder STUDY as if it had never stopped."""
+    _run(console, study, None, None, **workers)
+
+
+@command.command()
+@click.argument("study", type=click.Path(path_type=Path))
+@common_options
+def show(console: Console, study: Path) -> None:
+    """Show the front of the study in the folder STUDY, and write its reports again."""
+    from edgeconv.search.session import read_session
+
+    _finish(console, read_session(study))
+
+
+@command.command()
+@click.argument("study", type=click.Path(path_type=Path))
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option("--point", type=click.IntRange(0), default=0, show_default=True, help="Of the front, for .onnx.")
+@click.option("--steps", type=click.IntRange(0), default=0, show_default=True, help="Of fine-tuning, for .onnx.")
+@common_options
+def export(console: Console, study: Path, output: Path, point: int, steps: int) -> None:
+    """Write every evaluation of STUDY to OUTPUT (.csv, .parquet), or a network of its front (.onnx)."""
+    if output.suffix == ".onnx":
+        _export_winner(console, study, output, point, steps)
+        return
+    from edgeconv.search.export import export as write
+    from edgeconv.search.session import STUDY
+    from edgeconv.search.study import Study
+
+    with Study(study / STUDY) as opened:
+        records = opened.records()
+    write(records, output)
+    console.result({"file": output, "evaluations": len(records)}, text=f"{output}: {len(records)} evaluations")
+
+
+def _export_winner(console: Console, study: Path, output: Path, point: int, steps: int) -> None:
+    from edgeconv.search.problem import readable
+    from edgeconv.search.session import read_session
+    from edgeconv.search.task import find_family
+    from edgeconv.search.winners import export_winner
+
+    live = _Live(console)
+    session = read_session(study)
+    try:
+        winner = export_winner(
+            session,
+            point,
+            output,
+            steps=steps,
+            progress=lambda p: live.show(f"fine-tuning: step {p.step} of {p.steps}, loss {p.loss:.3g}"),
+        )
+    finally:
+        live.end()
+    units = {name: metric.unit for name, metric in find_family(session.settings.family).metrics.items()}
+    lines = [f"{output}: {winner.text}"]
+    for name, value in winner.metrics.items():
+        before = f", {readable(winner.inherited[name], units[name])} before {steps} steps" if steps else ""
+        lines.append(f"{name}: {readable(value, units[name])}{before}")
+    console.result(winner, text="\n".join(lines))
+
+
+def _run(
+    console: Console,
+    folder: Path,
+    settings: Any,
+    supernet: Path | None,
+    evals: int,
+    workers: int,
+    scheduler: str | None,
+    deadline: float,
+) -> None:
+    from edgeconv.search.engines import Supervision
+    from edgeconv.search.session import Workers, search
+
+    live = _Live(console)
+    try:
+        session = search(
+            folder,
+            settings,
+            evaluations=evals,
+            workers=Workers(workers, scheduler, Supervision(deadline)),
+            supernet=supernet,
+            training=lambda p: live.show(f"supernet: step {p.step} of {p.steps}, loss {p.loss:.3g}"),
+            progress=live.report,
+            say=live.say,
+        )
+    finally:
+        live.end()
+    _finish(console, session)
+
+
+class _Live:
+    """One line on a terminal that is written over; without one a line for each round, and none with -q."""
+
+    def __init__(self, console: Console) -> None:
+        self._quiet = console.verbosity < 0
+        self._terminal = sys.stderr.isatty()
+        self._round = -1
+
+    def say(self, text: str) -> None:
+        if not self._quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    def show(self, text: str) -> None:
+        if not self._quiet and self._terminal:
+            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+    def report(self, report: Report) -> None:
+        left = "" if report.left is None else f", {readable_time(report.left)} left"
+        failed = f", {report.failed} failed" if report.failed else ""
+        text = (
+            f"{report.done} of {report.total}{failed}, round {report.round}: {len(report.front)} on the front, "
+            f"hypervolume {report.hypervolume:.4f}{left}"
+        )
+        if self._terminal:
+            self.show(text)
+        elif report.round != self._round or report.done == report.total:
+            self._round = report.round
+            self.say(text)
+
+    def end(self) -> None:
+        if self._terminal and not self._quiet:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def _finish(console: Console, session: Session) -> None:
+    from edgeconv.search.problem import readable
+    from edgeconv.search.reports import front_document, write_reports
+
+    written = write_reports(session)
+    document = front_document(session)
+    metrics = session.problem.metrics
+    rows = [
+        (str(point["point"]), *(readable(point["metrics"][m.name], m.unit) for m in metrics), point["text"])
+        for point in document["front"]
+    ]
+    table = format_table(rows, header=("point", *(m.name for m in metrics), "network"))
+    failed = f", {document['failed']} failed" if document["failed"] else ""
+    took = f" in {readable_time(session.seconds)}" if session.seconds else ""
+    files = ", ".join(path.name for path in written if path.parent == session.folder)
+    text = (
+        f"{table}\n\n{document['evaluations']} evaluations{failed}{took}, hypervolume {document['hypervolume']:.4f}\n"
+        f"written to {session.folder}: {files}, policies/"
+    )
+    console.result(document | {"files": written}, text=text)

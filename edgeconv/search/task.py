@@ -1,0 +1,149 @@
+"""What a family of models offers to a search, and the evaluator made of it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from edgeconv.errors import UsageError
+from edgeconv.search.costs import COSTS, costs_of
+from edgeconv.search.elastic import ElasticConvNet
+from edgeconv.search.problem import Metric
+from edgeconv.search.space import Space, Values
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from edgeconv.quantize.export import IntegerInput
+    from edgeconv.search.supernet_training import Batch
+
+__all__ = ["FamilyEvaluator", "Searchable", "calibration_inputs", "find_family", "metrics_of"]
+
+_CALIBRATION_STREAM = 15_485_863
+_CALIBRATION = (4, 256)
+"""Batches and samples that statistics and ranges of each network are taken from: always the same."""
+
+
+@runtime_checkable
+class Searchable(Protocol):
+    """A family of models whose networks are elastic; it is what `family.searchable()` returns."""
+
+    @property
+    def space(self) -> Space:
+        """What is searched."""
+        ...
+
+    @property
+    def elastic(self) -> ElasticConvNet:
+        """Shapes of the networks."""
+        ...
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """The figures of `judge`."""
+        ...
+
+    @property
+    def integers(self) -> IntegerInput:
+        """What the integers of the input mean."""
+        ...
+
+    @property
+    def units(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and spread of each output, by which `batch` normalizes its targets."""
+        ...
+
+    def batch(self, rng: np.random.Generator, size: int) -> Batch:
+        """Real inputs, normalized targets and weights of errors for training."""
+        ...
+
+    def judge(self, network: nn.Module) -> dict[str, float]:
+        """Quality of a network whose outputs have units, on validation data that is always the same."""
+        ...
+
+    def export(self, network: nn.Module, path: Path) -> Path:
+        """Write the network as QONNX."""
+        ...
+
+
+def find_family(name: str) -> Searchable:
+    """The elastic family of that name.
+
+    Raises:
+        UsageError: no family of that name, or one that cannot be searched.
+    """
+    found = entry_points(group="edgeconv.models")
+    if name not in found.names:
+        raise UsageError(f"no family of models '{name}'", expected=", ".join(sorted(found.names)))
+    family = found[name].load()
+    if not hasattr(family, "searchable"):
+        raise UsageError(f"family '{name}' has no search space", advice="see docs/search.md for what it has to offer")
+    task: Searchable = family.searchable()
+    return task
+
+
+def metrics_of(task: Searchable) -> dict[str, Metric]:
+    """All metrics by name: those of the family, then costs."""
+    return {**task.metrics, **COSTS}
+
+
+@dataclass
+class FamilyEvaluator:
+    """Takes a network out of the supernet, judges it, and asks for its costs; an `Evaluator`.
+
+    Attributes:
+        family: name of the entry point.
+        supernet: file of its weights; every worker must be able to read it.
+        target: for costs.
+        wanted: names of metrics.
+        cache: folder for costs.
+    """
+
+    family: str
+    supernet: Path
+    target: str
+    wanted: tuple[str, ...]
+    cache: Path | None = None
+    _loaded: Any = field(default=None, repr=False)
+
+    def prepare(self) -> None:
+        """As `Evaluator.prepare`."""
+        import torch
+
+        from edgeconv.search.supernet_training import load_supernet
+
+        torch.set_num_threads(1)
+        task = find_family(self.family)
+        self._loaded = task, load_supernet(task.elastic, self.supernet), calibration_inputs(task)
+
+    def network(self, values: Values) -> tuple[Searchable, nn.Module]:
+        """The family and the quantized network of these values, its outputs in units."""
+        from edgeconv.search.extract import extract
+
+        task, supernet, calibration = self._loaded
+        # The accelerator multiplies by integers; not every ratio of free scales has one that is exact.
+        scales = "power-of-two" if "cycles" in self.wanted else "float"
+        return task, extract(supernet, values, task.integers, calibration, task.units, scales)
+
+    def __call__(self, values: Values, seed: int) -> Mapping[str, float]:
+        """As `Evaluator.__call__`; the supernet, its data and so the result do not depend on the seed."""
+        task, network = self.network(values)
+        found: dict[str, float] = task.judge(network) if set(self.wanted) & set(task.metrics) else {}
+        costs = [name for name in self.wanted if name in COSTS]
+        if costs:
+            with tempfile.TemporaryDirectory(prefix="edgeconv-") as folder:
+                model = task.export(network, Path(folder) / "network.onnx")
+                found |= costs_of(model, self.target, costs, self.cache)
+        return {name: found[name] for name in self.wanted}
+
+
+def calibration_inputs(task: Searchable) -> list[Tensor]:
+    """What statistics and ranges are taken from."""
+    batches, size = _CALIBRATION
+    return [task.batch(np.random.default_rng([_CALIBRATION_STREAM, n]), size)[0] for n in range(batches)]
