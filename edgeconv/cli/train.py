@@ -26,7 +26,11 @@ Examples:
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("name")
-@click.option("--policy", type=click.Path(path_type=Path), help="TOML file: bits of layers, kinds of scales.")
+@click.option(
+    "--policy",
+    type=click.Path(path_type=Path),
+    help="TOML file: bits of layers, kinds of scales; the rest is the recipe's.",
+)
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file: settings of the recipe.")
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="One setting; dots lead into tables.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder to write; the family's name.")
@@ -51,6 +55,9 @@ def command(
     from edgeconv.quantize.settings import read_assignments, read_settings
 
     settings = _merged(read_settings(config) if config else {}, read_assignments(assignments))
+    if policy:
+        QuantPolicy.from_toml(policy)  # for messages that name the file
+        settings = _merged(settings, {"policy": read_settings(policy)})
     given = click.get_current_context().get_parameter_source("seed")
     with console.progress(f"training {name}", 1000) as advance:
         shown = 0
@@ -65,7 +72,6 @@ def command(
             name,
             out or Path(name),
             settings=settings,
-            policy=QuantPolicy.from_toml(policy) if policy else None,
             seed=None if given is click.core.ParameterSource.DEFAULT else console.seed,
             resume=resume,
             progress=progress,

@@ -67,7 +67,7 @@ class QuantPulseNet(nn.Module):
             raise UsageError(
                 f"a policy with scales = {policy.scales}, learn_scales = {policy.learn_scales}, per_channel = "
                 f"{policy.per_channel}",
-                expected="power-of-two, False and True: this family's activations lie on fixed grids",
+                expected="power-of-two, false and true: activations of this family lie on fixed grids",
             )
         count = len(CHANNELS) + 1
         weighted, rounded = [f"layers.{i}" for i in range(count)], [f"activations.{i}" for i in range(count - 1)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,6 +75,20 @@ def test_what_cannot_be_trained_is_refused(
     assert main(["train", *arguments, "--out", str(tmp_path / "out")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.needs_torch
+def test_a_policy_file_changes_only_what_it_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pulse recipe refuses scales that are not powers of two; a file about bits leaves them alone."""
+    given: list[Any] = []
+    monkeypatch.setattr(
+        "edgeconv.models.pulse.family.PulseFamily.train", lambda self, config, **_: given.append(config) or 1 / 0
+    )
+    (tmp_path / "p.toml").write_text('[layers]\n"layers.1" = { weight_bits = 4 }\n')
+    assert main(["train", "pulse", "--policy", str(tmp_path / "p.toml"), "--out", str(tmp_path / "out")]) == 70
+    (config,) = given
+    assert config.policy.bits_of("layers.1").weight_bits == 4
+    assert config.policy.power_of_two
 
 
 def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
