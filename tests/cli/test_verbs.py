@@ -67,7 +67,8 @@ def test_targets_are_listed_with_their_state(capsys: pytest.CaptureFixture[str])
     assert "works" in lines["x86-64"]
     assert "works" in lines["rpi5"]
     assert "works" in lines["ulx3s-85f"]
-    assert "not available yet" in lines["cuda"]
+    assert "works" in lines["cuda"]
+    assert "works" in lines["hls"]
 
 
 def test_one_target_is_shown_as_json(capsys: pytest.CaptureFixture[str]) -> None:
