@@ -208,8 +208,8 @@ KERNEL_BUGS = (
         "no lower saturation bound",
         f"{_K}.requantizer",
         "Requantizer",
-        "tirx.max(tirx.min(rounded, hi), lo)",
-        "tirx.min(rounded, hi)",
+        "tirx.max(tirx.min(rounded.astype(element), hi), lo)",
+        "tirx.min(rounded.astype(element), hi)",
         "cast",
     ),
     Bug(

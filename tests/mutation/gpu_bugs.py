@@ -35,11 +35,11 @@ GPU_BUGS = (
         'acc.store(lane, FRAGMENT_WORDS["c"] * block + 2 * half + word, start if half else const(0))',
     ),
     _bug(
-        "rows of a tile stored without asking whether there is such a sample",
+        "rows of a tile stored without asking whether there are so many",
         _PRODUCTS,
         "_TensorCores",
-        "inside = tirx.min(build.team.active * rows.count, const(total))",
-        "inside = const(total)",
+        "with _when(row < inside), build.of_sample(sample):",
+        "with build.of_sample(sample):",
     ),
     _bug(
         "activations that lie across two words, shifted half as far",
