@@ -38,6 +38,14 @@ def prepare(path: Path) -> onnx.ModelProto:
     """
     model = load(path)
     quantized = [node for node in model.graph.node if node.op_type.startswith(_QUANTIZERS)]
+    inputs = {value.name for value in model.graph.input}
+    if quantized and all(node.op_type == "DequantizeLinear" and node.input[0] in inputs for node in quantized):
+        node = quantized[0]
+        raise QuantizationError(
+            f"{path} takes integers: node '{label(node)}' says what those of input '{node.input[0]}' mean",
+            expected="a model whose inputs are floats",
+            advice="export the network behind that node; quantization-aware training keeps integer inputs",
+        )
     if quantized:
         raise QuantizationError(
             f"{path} is quantized already: {len(quantized)} quantizers, such as node '{label(quantized[0])}'",

@@ -202,6 +202,20 @@ def test_a_quantized_model_is_refused(tmp_path: Path) -> None:
         quantize_onnx(report.path, tmp_path / "again.onnx", calibration=DATA)
 
 
+def test_a_float_model_that_takes_integers_is_told_apart(tmp_path: Path) -> None:
+    model = onnx.parser.parse_model(
+        """<ir_version: 10, opset_import: ["" : 21]>
+        g (uint8[n, 4] samples) => (float[n, 4] y) <float s = {0.5}> {
+            x = DequantizeLinear(samples, s)
+            y = Relu(x)
+        }"""
+    )
+    onnx.save(model, tmp_path / "adc.onnx")
+    with pytest.raises(QuantizationError, match="takes integers: node ") as caught:
+        quantize_onnx(tmp_path / "adc.onnx", tmp_path / "q.onnx")
+    assert "behind that node" in str(caught.value)
+
+
 def test_every_unsupported_node_is_listed_with_advice(tmp_path: Path) -> None:
     nodes = CONV + "l = LpNormalization(c)\nk = LogSoftmax(l)\ny = Conv(k, w1)"
     with pytest.raises(UnsupportedModelError) as caught:
