@@ -39,7 +39,7 @@ def test_make_runs_the_self_test_without_a_warning(artifact: Path, tmp_path: Pat
     command = ["make", "self-test", "CXXFLAGS=-O1 -Werror -fsanitize=undefined,address -fno-sanitize-recover=all"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].startswith("self-test: 16 samples, 0 elements differ")
+    assert "self-test: 16 samples, 0 elements differ" in done.stdout
 
 
 def test_the_runner_gives_the_references_bits(artifact: Path) -> None:
