@@ -34,6 +34,7 @@ def steps_in_log(folder: Path) -> list[tuple[str, int]]:
     return [(record["stage"], record["step"]) for record in records]
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_is_bit_identical_to_uninterrupted(tmp_path: Path) -> None:
     """SIGKILL in the middle of each stage, twice, at moments nobody chose."""
     whole, broken = tmp_path / "whole", tmp_path / "broken"

@@ -76,6 +76,7 @@ def client(*, whole: bool) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whole", [True, False])
 def test_every_way_to_call_gives_the_references_bits(whole: bool) -> None:
     report = client(whole=whole)

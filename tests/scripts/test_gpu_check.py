@@ -15,6 +15,7 @@ from tests.cuda_machine import build_driver
 _ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.needs_nvcc
 @pytest.mark.needs_gcc
 def test_random_graphs_are_compiled_run_and_compared(tmp_path: Path) -> None:
