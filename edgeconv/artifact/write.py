@@ -34,7 +34,7 @@ from edgeconv.ir import ARITHMETIC_VERSION, Program
 from edgeconv.ir.storage import save_program
 from edgeconv.runtime.cpu_features import INSTRUCTION_SETS
 
-__all__ = ["Contents", "make_manifest", "model_source", "write", "write_common"]
+__all__ = ["Contents", "make_manifest", "model_source", "seal", "write", "write_common"]
 
 SCRATCH_ALIGNMENT = 64
 _DEVICE_RUNTIME = Path(__file__).parent / "edge_runtime.py"
@@ -105,10 +105,19 @@ def write(contents: Contents, output: Path, check: Callable[[Artifact], None] | 
             scratch=(model.scratch_bytes, model.scratch_alignment),
             isas=tuple(map(_compiled_isa, contents.kernels)),
         )
-        (folder / MANIFEST_NAME).write_text(render_manifest(manifest), encoding="utf-8")
-        if check is not None:
-            check(Artifact(folder, manifest))
+        seal(folder, manifest, check)
     return Artifact(output, manifest)
+
+
+def seal(folder: Path, manifest: Manifest, check: Callable[[Artifact], None] | None) -> None:
+    """End an artifact that is being written: its manifest, then the caller's check of it.
+
+    Args:
+        folder: where everything else is in place.
+    """
+    (folder / MANIFEST_NAME).write_text(render_manifest(manifest), encoding="utf-8")
+    if check is not None:
+        check(Artifact(folder, manifest))
 
 
 def write_common(folder: Path, contents: Contents) -> None:

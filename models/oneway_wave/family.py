@@ -40,12 +40,12 @@ class WaveFamily:
         checkpoints: Checkpoints | None = None,
     ) -> TrainedModel:
         """Train on simulated waves, which are kept in a cache; the first time needs scikit-fem."""
-        from edgeconv.models.oneway_wave.judge import STEPS, test_data
+        from edgeconv.models.oneway_wave.judge import STEPS, unseen_data
         from edgeconv.models.oneway_wave.recipe import train
 
         config = config or self.config
         # Before hours of training rather than after: can it be judged?
-        test_data(config).starts(config.network.frames + STEPS)
+        unseen_data(config).starts(config.network.frames + STEPS)
         return train(config, progress=progress, checkpoints=checkpoints)
 
     def judge(self, estimators: Mapping[str, Estimator], config: WaveTraining | None = None) -> Comparison:

@@ -15,7 +15,7 @@ from edgeconv.models.oneway_wave.config import WaveTraining
 from edgeconv.models.oneway_wave.network import FIELDS, roll_out
 from edgeconv.models.oneway_wave.windows import WaveData, load_data
 
-__all__ = ["RollOut", "going_on", "judge", "test_data"]
+__all__ = ["RollOut", "going_on", "judge", "unseen_data"]
 
 Estimator = Callable[[NDArray[Any]], NDArray[Any]]
 STEPS = 24
@@ -44,7 +44,7 @@ class RollOut:
         return self.by_step[0]
 
 
-def test_data(config: WaveTraining) -> WaveData:
+def unseen_data(config: WaveTraining) -> WaveData:
     """Scenes that no training has seen."""
     return load_data(config.waves, config.test_records, config.data_seed + 1_000_003)
 
@@ -60,9 +60,9 @@ def judge(estimator: Estimator, config: WaveTraining, data: WaveData | None = No
     Args:
         estimator: int16 (N, frames + 2, H, W) to changes (N, 1, H, W): a network, an onnxruntime session, or the
             runner of an artifact.
-        data: `test_data(config)` when None.
+        data: `unseen_data(config)` when None.
     """
-    data = data or test_data(config)
+    data = data or unseen_data(config)
     frames = config.network.frames
     starts = data.starts(frames + steps)
     chosen = [starts[i] for i in np.linspace(0, len(starts) - 1, min(_WINDOWS, len(starts))).astype(int)]

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeconv.artifact.backend import CodeOptions, Difference
-from edgeconv.artifact.manifest import MANIFEST_NAME, CompiledIsa, render_manifest
+from edgeconv.artifact.manifest import CompiledIsa
 from edgeconv.artifact.sources import identifier
 from edgeconv.artifact.store import Artifact, publish
-from edgeconv.artifact.write import Contents, make_manifest, write_common
+from edgeconv.artifact.write import Contents, make_manifest, seal, write_common
 from edgeconv.hw.compiler import CompiledNetwork, NetworkImage, compile_network, image_from_bytes
 from edgeconv.integer import POLICY_OF_ISA, Certificate
 from edgeconv.ir import Program
@@ -80,9 +80,7 @@ class ArrayBackend:
                 scratch=(code.image.memory["activations"][0], 8),
                 isas=(isa,),
             )
-            (folder / MANIFEST_NAME).write_text(render_manifest(manifest), encoding="utf-8")
-            if check is not None:
-                check(Artifact(folder, manifest))
+            seal(folder, manifest, check)
         return Artifact(output, manifest)
 
     def differences(

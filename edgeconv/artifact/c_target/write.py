@@ -14,10 +14,10 @@ from edgeconv.artifact import layers
 from edgeconv.artifact.backend import CodeOptions, Difference, first_difference
 from edgeconv.artifact.c_target import extras, text
 from edgeconv.artifact.c_target.host import compile_object
-from edgeconv.artifact.manifest import MANIFEST_NAME, CompiledIsa, render_manifest
+from edgeconv.artifact.manifest import CompiledIsa
 from edgeconv.artifact.sources import identifier
 from edgeconv.artifact.store import Artifact, publish
-from edgeconv.artifact.write import Contents, make_manifest, write_common
+from edgeconv.artifact.write import Contents, make_manifest, seal, write_common
 from edgeconv.integer import POLICY_OF_ISA, Certificate
 from edgeconv.ir import ARITHMETIC_VERSION, Program
 
@@ -79,9 +79,7 @@ def write_sources(
             scratch=(source.scratch_bytes, _SCRATCH_ALIGNMENT),
             isas=(isa,),
         )
-        (folder / MANIFEST_NAME).write_text(render_manifest(manifest), encoding="utf-8")
-        if check is not None:
-            check(Artifact(folder, manifest))
+        seal(folder, manifest, check)
     return Artifact(output, manifest)
 
 

@@ -19,10 +19,10 @@ from edgeconv.artifact import layers
 from edgeconv.artifact.backend import CodeOptions, Difference
 from edgeconv.artifact.cuda_target.link import CudaCode, link_cuda
 from edgeconv.artifact.link import CompiledKernel, link
-from edgeconv.artifact.manifest import MANIFEST_NAME, CompiledIsa, render_manifest
+from edgeconv.artifact.manifest import CompiledIsa
 from edgeconv.artifact.sources import C_FOLDER, example_text, header_text
 from edgeconv.artifact.store import Artifact, publish
-from edgeconv.artifact.write import Contents, make_manifest, model_source, write_common
+from edgeconv.artifact.write import Contents, make_manifest, model_source, seal, write_common
 from edgeconv.integer import POLICY_OF_ISA, Certificate
 from edgeconv.ir import ARITHMETIC_VERSION, Program
 from edgeconv.runtime.cpu_features import INSTRUCTION_SETS
@@ -117,9 +117,7 @@ class CudaBackend:
                 scratch=(0, 1),
                 isas=_compiled_isas(code),
             )
-            (folder / MANIFEST_NAME).write_text(render_manifest(manifest), encoding="utf-8")
-            if check is not None:
-                check(Artifact(folder, manifest))
+            seal(folder, manifest, check)
         return Artifact(output, manifest)
 
     def differences(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -12,10 +13,10 @@ from numpy.typing import NDArray
 
 from edgeconv import reference
 from edgeconv.artifact.backend import CodeOptions, Difference, first_difference
-from edgeconv.artifact.manifest import MANIFEST_NAME, CompiledIsa, render_manifest
+from edgeconv.artifact.manifest import CompiledIsa
 from edgeconv.artifact.sources import identifier
 from edgeconv.artifact.store import Artifact, publish
-from edgeconv.artifact.write import Contents, make_manifest, write_common
+from edgeconv.artifact.write import Contents, make_manifest, seal, write_common
 from edgeconv.hw.ends import split_ends
 from edgeconv.hw.hls.project import Project, make_project
 from edgeconv.integer import POLICY_OF_ISA, Certificate
@@ -64,8 +65,8 @@ class HlsBackend:
         self, contents: Contents, code: Project, output: Path, check: Callable[[Artifact], None] | None = None
     ) -> Artifact:
         """Write the project with golden data for its test bench."""
-        (certificate,) = contents.certificates.values()
-        project = _project(contents.name, contents.program, certificate, contents.settings)
+        # Nothing but its files' names depends on the name, which was not known before.
+        project = dataclasses.replace(code, name=identifier(contents.name))
         files = project.files()
         with publish(output) as folder:
             files["test/golden.h"] = _golden(project, contents.program, contents.golden_inputs)
@@ -92,9 +93,7 @@ class HlsBackend:
                 scratch=(0, 1),
                 isas=(isa,),
             )
-            (folder / MANIFEST_NAME).write_text(render_manifest(manifest), encoding="utf-8")
-            if check is not None:
-                check(Artifact(folder, manifest))
+            seal(folder, manifest, check)
         return Artifact(output, manifest)
 
     def differences(
