@@ -79,8 +79,10 @@ def generate_all(
     shared = large and not one_thread
     for isa in isas:
         forms = certificates[POLICY_OF_ISA[isa].name].forms
-        machine = {"architecture": architecture, "cpu": cpus.get(isa) or None}
-        codes.append(generate(program, forms, isa, fuse=fuse, blob=blob, shared=shared, **machine))
+        cpu = cpus.get(isa) or None
+        codes.append(
+            generate(program, forms, isa, fuse=fuse, blob=blob, architecture=architecture, cpu=cpu, shared=shared)
+        )
     # One blob for all: it only grew, so the offsets of the first ones hold in the last one.
     whole = codes[-1].blob
     return Generated(

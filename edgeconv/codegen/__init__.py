@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgeconv.codegen.blob import Blob
+    from edgeconv.codegen.choices import Choices
     from edgeconv.codegen.emit import KernelReport
     from edgeconv.ir import Program
     from edgeconv.ir.forms import ProvedForms
@@ -55,6 +56,7 @@ def generate(
     architecture: str | None = None,
     cpu: str | None = None,
     shared: bool = False,
+    choices: Choices | None = None,
 ) -> GeneratedCode:
     """Generate code for a program.
 
@@ -66,6 +68,7 @@ def generate(
             the blob holds at last serves all of them.
         architecture, cpu: as for `edgeconv.codegen.isa.table.find_isa`.
         shared: several threads can run the code together, see `phases`.
+        choices: answers the kernels' questions about their blockings; the cycle models' picks when None.
 
     Raises:
         TargetError: unknown instruction set.
@@ -84,7 +87,7 @@ def generate(
     load_all()
     plan = make_plan(program, forms, machine, fuse=fuse, bands=not shared)
     blob, symbol = NewBlob() if blob is None else blob, f"edge_main_{isa.replace('+', '_')}"
-    emitted = emit_function(plan, blob, machine, symbol, shared=shared)
+    emitted = emit_function(plan, blob, machine, symbol, shared=shared, choices=choices)
     code = compile_function(emitted.function, symbol, machine)
     sections = dict(blob.sections)
     return GeneratedCode(

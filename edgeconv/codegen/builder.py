@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeconv.codegen.blob import Blob
+from edgeconv.codegen.choices import Blocking, Choices, Question
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.layout import Layout, Storage, container_of, row_major
 from edgeconv.codegen.phases import Phases
-from edgeconv.codegen.plan import SLACK, Plan
+from edgeconv.codegen.plan import SLACK, Plan, Step
 from edgeconv.codegen.tir import Expr, PointerType, PrimType, T, tirx
 
 __all__ = ["PRIVATE_BYTES", "Builder", "Loop", "Memory", "View", "bind", "const", "reinterpret"]
@@ -146,8 +147,9 @@ class Builder:
         parameters: Sequence[Expr],
         sample: Expr,
         phases: Phases | None = None,
+        choices: Choices | None = None,
     ) -> None:
-        self._begin(isa, plan, blob, sample, phases)
+        self._begin(isa, plan, blob, sample, phases, choices)
         inputs, outputs, weights, scratch = parameters
         self.weights, self.scratch = Memory.at(weights, _ELEMENTS), Memory.at(scratch, _ELEMENTS)
         self.private = self._private()
@@ -166,9 +168,12 @@ class Builder:
         )
         return View(Memory({"uint8": buffer}), row_major((PRIVATE_BYTES,), Storage("uint8")), start)
 
-    def _begin(self, isa: Isa, plan: Plan, blob: Blob, sample: Expr, phases: Phases | None) -> None:
+    def _begin(
+        self, isa: Isa, plan: Plan, blob: Blob, sample: Expr, phases: Phases | None, choices: Choices | None = None
+    ) -> None:
         """Everything but the memories, which are not the same for every kind of code."""
         self.isa, self.plan, self.blob = isa, plan, blob
+        self._choices = choices or Choices()
         self._sample, self._phases = sample, phases
         self._constant_views: dict[str, View] = {}
         self._rows: dict[str, View] = {}
@@ -249,6 +254,16 @@ class Builder:
         self._used += -(-(layout.bytes + SLACK) // 64) * 64
         self.temporary_bytes = max(self.temporary_bytes, self._used)
         return View(self.scratch, layout, at // layout.storage.bytes)
+
+    def choose(self, step: Step, part: str, axes: Sequence[str], candidates: Sequence[Blocking]) -> Blocking:
+        """One of several ways to block a step: the first, unless another is picked (edgeconv.codegen.choices).
+
+        Args:
+            part: the kernel's name, and which of its loops it is about.
+            axes: what the numbers of a blocking count.
+            candidates: the cycle model's pick first, then by its costs; one that occurs twice counts once.
+        """
+        return self._choices.answer(Question(step.output, part, tuple(axes), tuple(dict.fromkeys(candidates))))
 
     def open_phase(self, *, parallel: bool) -> None:
         """In shared code begin a phase, for all threads or (a kernel that is not parallel) for the first."""

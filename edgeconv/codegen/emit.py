@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from edgeconv.codegen.bands import Chain
 from edgeconv.codegen.blob import Blob
 from edgeconv.codegen.builder import Builder, const
+from edgeconv.codegen.choices import Choices
 from edgeconv.codegen.emit_bands import emit_chain
 from edgeconv.codegen.halo import fill_halo
 from edgeconv.codegen.isa.base import Isa
@@ -33,13 +35,22 @@ class Emitted:
 
 
 def emit_function(
-    plan: Plan, blob: Blob, isa: Isa, symbol: str, only: Step | None = None, *, shared: bool = False
+    plan: Plan,
+    blob: Blob,
+    isa: Isa,
+    symbol: str,
+    only: Step | Chain | None = None,
+    *,
+    shared: bool = False,
+    choices: Choices | None = None,
 ) -> Emitted:
     """void symbol(const void *const *in, void *const *out, const uint8_t *weights, uint8_t *scratch, int64_t n).
 
     Args:
-        only: the one step that the function is to hold, run n times on the first sample, for measurements.
+        only: the one step, or chain of steps, that the function is to hold, run n times on the first sample, for
+            measurements.
         shared: several threads can run it together; the last parameter is `const edge_part *` (edge_model.h) then.
+        choices: answers the kernels' questions; the cycle models' picks when None.
     """
     report: list[KernelReport] = []
     with IRBuilder() as ir, T.prim_func(s_tir=False):
@@ -49,10 +60,10 @@ def emit_function(
         parameters += [T.arg(name, T.ptr("uint8")) for name in ("weights", "scratch")]
         last = T.arg("part", T.ptr("int64")) if shared else T.arg("n", T.int64())
         phases = Phases(last) if shared else None
-        build = Builder(isa, plan, blob, parameters, const(0, "int64"), phases)
+        build = Builder(isa, plan, blob, parameters, const(0, "int64"), phases, choices)
         with _samples(phases, last) as sample:
             build.set_sample(const(0, "int64") if only else sample)
-            report += [emit_step(build, only)] if only else _emit_steps(build, plan)
+            report += _emit_only(build, only) if only else _emit_steps(build, plan)
     scratch_bytes = plan.arena_bytes + build.temporary_bytes
     return Emitted(ir.get(), scratch_bytes, phases.count if phases else 0, tuple(report))
 
@@ -65,6 +76,10 @@ def _samples(phases: Phases | None, last: Expr) -> Iterator[Expr]:
         return
     with T.serial(0, phases.end_sample - phases.first_sample) as index:
         yield T.Bind(phases.first_sample + index)
+
+
+def _emit_only(build: Builder, only: Step | Chain) -> list[KernelReport]:
+    return emit_chain(build, only) if isinstance(only, Chain) else [emit_step(build, only)]
 
 
 def _emit_steps(build: Builder, plan: Plan) -> list[KernelReport]:

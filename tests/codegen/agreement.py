@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeconv.codegen import GeneratedCode, generate
+from edgeconv.codegen.choices import Choices
 from edgeconv.integer import POLICY_OF_ISA, prove
 from edgeconv.ir import Constant, Program, TensorType, dtype
 from edgeconv.ir.operators import Operator
@@ -77,10 +78,10 @@ class Parts:
         return Program(self.inputs, outputs, tuple(self.operators), self.constants)
 
 
-def assert_agrees(parts: Parts, isa: str, folder: Path) -> GeneratedCode:
+def assert_agrees(parts: Parts, isa: str, folder: Path, choices: Choices | None = None) -> GeneratedCode:
     """Compile for `isa` and compare every output with the reference, bit for bit, with guard pages on either side."""
     program = parts.program()
-    code = generate(program, prove(program, POLICY_OF_ISA[isa]).forms, isa)
+    code = generate(program, prove(program, POLICY_OF_ISA[isa]).forms, isa, choices=choices)
     expected = run(program, parts.arrays)
     for found in _results(code, program, parts.arrays, folder):
         wrong = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgeconv.codegen.isa.table import ISAS
-from edgeconv.codegen.kernels.tiles import choose_rows, pairs_rows
+from edgeconv.codegen.kernels.tiles import pairs_rows, rank_rows
 
 VNNI = ISAS["avx512vnni"]
 
@@ -20,7 +20,7 @@ VNNI = ISAS["avx512vnni"]
     ],
 )
 def test_tiles_of_measured_layers(blocks: int, groups: int, positions: int, least: int, most: int) -> None:
-    assert least <= choose_rows(VNNI, VNNI.dots[0], blocks, False, groups, positions) <= most
+    assert least <= rank_rows(VNNI, VNNI.dots[0], blocks, False, groups, positions)[0] <= most
 
 
 @pytest.mark.parametrize("name", [name for name, isa in ISAS.items() if isa.lanes > 1])
@@ -30,11 +30,11 @@ def test_tiles_fit_registers_and_rows(name: str, positions: int) -> None:
     for dot in isa.dots:
         for blocks in (1, 2, 3, 4, 6):
             for groups in (1, 6, 300):
-                rows = choose_rows(isa, dot, blocks, False, groups, positions)
+                rows = rank_rows(isa, dot, blocks, False, groups, positions)[0]
                 assert 1 <= rows <= positions
                 assert rows == 1 or rows * blocks <= isa.accumulators
                 if positions > 1:
-                    paired = choose_rows(isa, dot, blocks, True, groups, positions)
+                    paired = rank_rows(isa, dot, blocks, True, groups, positions)[0]
                     assert paired % 2 == 0
                     assert 2 <= paired <= positions
                     assert paired == 2 or paired * (2 * blocks - 1) <= 2 * isa.accumulators

@@ -31,6 +31,7 @@ __all__ = ["MOST_OUTPUTS", "reads_few", "store_positions", "window_steps"]
 MOST_OUTPUTS = 4  # vectors of one packed store
 _GROUP = 4
 _ACCUMULATORS = 16
+_LEAST_TOGETHER = 4  # positions whose lanes the first shuffles add
 _REDUCTION = 3  # shuffles and additions per output, in dot products
 
 
@@ -77,8 +78,12 @@ def _emit(build: Builder, step: Step) -> str:
     y = step.layout(step.output)
     w, bias = stored_bias(step, operator)
     geometry = conv_geometry(step, operator, step.layout(operator.x), y, w.shape[1])
-    rows = max(1, min(MOST_OUTPUTS // len(w), geometry.rows))
-    few = _Few.make(build, step, operator, geometry, rows, w, bias)
+    most = max(1, min(MOST_OUTPUTS // len(w), geometry.rows))
+    candidates = [(rows, _together(lanes, rows * len(w))) for rows in range(most, 0, -1)]
+    candidates += [(rows, count) for rows, _ in candidates for count in (_LEAST_TOGETHER << i for i in range(3))]
+    offered = [(rows, count) for rows, count in candidates if count <= lanes]
+    rows, together = build.choose(step, "conv.few", ("rows", "positions at a time"), offered)
+    few = _Few.make(build, step, operator, geometry, rows, together, w, bias)
     counts = -(-geometry.rows // rows), -(-geometry.row_length // lanes)
     each_row, each_part = build.sharing(counts)
     with each_row(counts[0]) as index:
@@ -88,11 +93,17 @@ def _emit(build: Builder, step: Step) -> str:
     return f"{few.dot.name} along the window, {rows} rows of {lanes} positions, {few.vectors} vectors a run"
 
 
+def _together(lanes: int, sums: int) -> int:
+    """Positions whose `sums` accumulators each are in registers together."""
+    return min(lanes, max(_LEAST_TOGETHER, 1 << (_ACCUMULATORS // sums).bit_length() - 1))
+
+
 @dataclass(frozen=True)
 class _Few:
     """Emits tiles of `rows` output rows and one vector of positions.
 
     Attributes:
+        together: positions whose sums are in registers together.
         weights: packed as (output, run, vector, element).
         bias: accumulators' start, by output, in all lanes.
         vectors: vectors that cover a run.
@@ -102,6 +113,7 @@ class _Few:
     operator: ops.Conv
     geometry: Geometry
     rows: int
+    together: int
     outputs: int
     x: View
     y: View
@@ -118,6 +130,7 @@ class _Few:
         operator: ops.Conv,
         geometry: Geometry,
         rows: int,
+        together: int,
         w: NDArray[np.int64],
         bias: NDArray[np.int64],
     ) -> _Few:
@@ -134,6 +147,7 @@ class _Few:
             operator,
             geometry,
             rows,
+            together,
             len(w),
             build.view(operator.x),
             build.view(step.output),
@@ -148,7 +162,7 @@ class _Few:
         """Output rows row …, positions start … of all channels."""
         lanes, geometry = self.build.isa.lanes, self.geometry
         first = bind(geometry.x_first + row * geometry.x_row + start * geometry.x_position)
-        together = min(lanes, max(4, 1 << (_ACCUMULATORS // (self.rows * self.outputs)).bit_length() - 1))
+        together = self.together
         parts: list[list[list[Expr]]] = [[[] for _ in range(self.outputs)] for _ in range(self.rows)]
         for at in range(0, lanes, together):
             sums = self._window_sums(first + at * geometry.x_position, together)

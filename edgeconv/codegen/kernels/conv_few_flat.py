@@ -101,7 +101,8 @@ class _Flat:
     ) -> None:
         self._build, self._geometry, self._lanes = build, geometry, build.isa.lanes
         self.outputs, self._channels = w.shape[:2]
-        self.rows, self.shared = _rows(self.outputs, geometry.rows), _lanes_of(self._channels, self._lanes)
+        most, self.shared = _rows(self.outputs, geometry.rows), _lanes_of(self._channels, self._lanes)
+        (self.rows,) = build.choose(step, "conv.few_flat", ("rows",), [(rows,) for rows in range(most, 0, -1)])
         self._columns = w.shape[-1]
         self._x, self._y = build.view(operator.x), build.view(step.output)
         dot = byte_dot(build.isa, w)

@@ -11,19 +11,20 @@ from numpy.typing import NDArray
 from edgeconv.codegen.builder import Builder, Loop, View, bind
 from edgeconv.codegen.isa.base import Dot, Isa
 from edgeconv.codegen.kernels.conv import conv_constants, panel_blocks
+from edgeconv.codegen.kernels.dense_blocking import choose_panel, choose_tile
 from edgeconv.codegen.kernels.long_products import made_signed, split_panels
 from edgeconv.codegen.kernels.panels import Bucket, Panel, can_finish, make_buckets
 from edgeconv.codegen.kernels.product import (
     Product,
     Runs,
-    choose_chains,
     choose_dot,
     cut_panels,
+    may_split,
     product_fits,
     widened,
 )
 from edgeconv.codegen.kernels.registry import kernel
-from edgeconv.codegen.kernels.tiles import choose_rows, pairs_rows
+from edgeconv.codegen.kernels.tiles import pairs_rows
 from edgeconv.codegen.layout import Layout
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
@@ -68,13 +69,13 @@ def stored_range(step: Step, name: str) -> tuple[int, int]:
     return type_.lo + bias, type_.hi + bias
 
 
-def _panels(operator: ops.Conv, outputs: int, isa: Isa) -> list[Panel]:
-    per_group, lanes = outputs // operator.groups, isa.lanes
-    together = min(isa.panel_blocks, panel_blocks(per_group, lanes))
-    panels: list[Panel] = []
-    for group in range(operator.groups):
-        panels += cut_panels(group * per_group, per_group, lanes, together)
-    return panels
+def _together(per_group: int, isa: Isa) -> int:
+    """Vectors of a panel of a group's output channels."""
+    return min(isa.panel_blocks, panel_blocks(per_group, isa.lanes))
+
+
+def _panels(groups: int, per_group: int, isa: Isa, together: int) -> list[Panel]:
+    return [panel for group in range(groups) for panel in cut_panels(group * per_group, per_group, isa.lanes, together)]
 
 
 def _dot(isa: Isa, stored: str, w: NDArray[np.int64]) -> Dot | None:
@@ -117,7 +118,9 @@ def _can_handle(isa: Isa, step: Step) -> bool:
     if dot is None or not product_fits(dot, w, bias, stored_range(step, operator.x)):
         return False
     axis_fits = step.requant is None or step.requant.linear.channels == 1 or step.requant.linear.axis == 1
-    blocks = [p.first + b * isa.lanes for p in _panels(operator, len(w), isa) for b in range(p.blocks)]
+    per_group = len(w) // operator.groups
+    panels = _panels(operator.groups, per_group, isa, _together(per_group, isa))
+    blocks = [panel.first + block * isa.lanes for panel in panels for block in range(panel.blocks)]
     return axis_fits and can_finish(isa, step, blocks)
 
 
@@ -160,17 +163,22 @@ def _emit(build: Builder, step: Step) -> str:
     geometry = conv_geometry(step, operator, x.layout, y, w.shape[1])
     # (O, run, element of the run): taps outermost first, channels innermost.
     rows = np.moveaxis(w, 1, -1).reshape(len(w), geometry.runs.number, -1)
-    stored, panels = stored_range(step, operator.x), _panels(operator, len(w), isa)
-    split = split_panels(isa, dot, panels, rows, stored)
+    stored, per_group = stored_range(step, operator.x), len(w) // operator.groups
+    window = geometry.runs.number * geometry.runs.groups(dot.group)
+    together = _together(per_group, isa)
+    together = choose_panel(build, step, "conv.panels", dot, per_group, together, window, geometry.row_length)
+    split = split_panels(isa, dot, _panels(operator.groups, per_group, isa, together), rows, stored)
     targets: list[_Target] = []
     for dot, panels in split:
         source = x if dot.activation == x.layout.storage.element else made_signed(build, x)
-        groups = geometry.runs.groups(dot.group)
+        groups, splits = geometry.runs.groups(dot.group), may_split(dot, w, bias, stored)
         for bucket, packs in _bucketed(step, panels, dot, isa.lanes, geometry.row_length):
-            steps, label = groups * geometry.runs.number, f".{len(targets)}"
-            height = choose_rows(isa, dot, bucket.blocks, bucket.paired, steps, geometry.row_length)
+            label, counts = f".{len(targets)}", (groups, groups * geometry.runs.number)
+            height, chains = choose_tile(
+                *(build, step, f"conv.panels{label}", dot, bucket.blocks, bucket.paired, counts, geometry.row_length),
+                splits=splits,
+            )
             product = Product(build, step, bucket, dot, geometry.runs, source, rows, bias, label, packs)
-            chains = choose_chains(dot, height * bucket.blocks, groups, w, bias, stored)
             targets.append(_Target(build, step, bucket, product, operator, geometry, y, w.shape[1], height, chains))
     tiles = {target.rows for target in targets}
     each_row, each_tile = build.sharing([geometry.rows, geometry.row_length // max(tiles)])

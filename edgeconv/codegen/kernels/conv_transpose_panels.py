@@ -25,17 +25,18 @@ from edgeconv.codegen.kernels.conv_transpose_phases import (
     stored_bias,
     stored_range,
 )
+from edgeconv.codegen.kernels.dense_blocking import choose_tile
 from edgeconv.codegen.kernels.panels import Bucket, Panel, can_finish, make_buckets
 from edgeconv.codegen.kernels.product import (
     Product,
-    choose_chains,
     choose_dot,
     cut_panels,
+    may_split,
     product_fits,
     widened,
 )
 from edgeconv.codegen.kernels.registry import kernel
-from edgeconv.codegen.kernels.tiles import choose_rows, pairs_rows
+from edgeconv.codegen.kernels.tiles import pairs_rows
 from edgeconv.codegen.layout import Layout
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
@@ -88,10 +89,9 @@ def _emit(build: Builder, step: Step) -> str:
         for index, bucket in enumerate(buckets):
             paired = dot.joins and pairs_rows(bucket.panels[0].count, build.isa.lanes, phase.counts[1])
             bucket = replace(bucket, paired=paired)
-            product = Product(
-                build, step, bucket, dot, phase.runs, x, phase.rows, phase.bias, f".phase{number}.{index}"
-            )
-            _Target(build, step, operator, bucket, product, phase, dot, x).emit()
+            label = f".phase{number}.{index}"
+            product = Product(build, step, bucket, dot, phase.runs, x, phase.rows, phase.bias, label)
+            _Target(build, step, operator, bucket, product, phase, dot, x).emit(f"conv_transpose.panels{label}")
     most = max(phase.runs.number * phase.runs.groups(dot.group) for phase in phases)
     return f"{dot.name}, {len(phases)} phases of at most {most} groups, panels of {buckets[0].blocks} vectors"
 
@@ -109,13 +109,15 @@ class _Target:
     dot: Dot
     x: View
 
-    def emit(self) -> None:
-        """All outputs of the phase in the channels of the bucket."""
+    def emit(self, part: str) -> None:
+        """All outputs of the phase in the channels of the bucket; `part` names them."""
         build, (rows, length) = self.build, self.phase.counts
         stored, groups = stored_range(self.step, self.operator.x), self.phase.runs.groups(self.dot.group)
-        steps = groups * self.phase.runs.number
-        height = choose_rows(build.isa, self.dot, self.bucket.blocks, self.bucket.paired, steps, length)
-        chains = choose_chains(self.dot, height * self.bucket.blocks, groups, self.phase.rows, self.phase.bias, stored)
+        counts = groups, groups * self.phase.runs.number
+        height, chains = choose_tile(
+            *(build, self.step, part, self.dot, self.bucket.blocks, self.bucket.paired, counts, length),
+            splits=may_split(self.dot, self.phase.rows, self.phase.bias, stored),
+        )
         # The last tile is moved back inside the row: computing a few positions twice is cheaper than a second tile.
         each_row, each_tile = build.sharing([rows, length // height])
         with each_row(rows) as row, each_tile(-(-length // height)) as tile:

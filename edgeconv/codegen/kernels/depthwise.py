@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeconv.codegen.builder import Builder, bind, const, reinterpret
+from edgeconv.codegen.choices import Blocking
 from edgeconv.codegen.isa.base import Dot, Isa
 from edgeconv.codegen.kernels.conv_panels import stored_bias, stored_range
 from edgeconv.codegen.kernels.loops import moved_back
@@ -76,8 +77,9 @@ def _uses(axis: _Axis, output: int, group: int, size: int) -> bool:
     return first < (group + 1) * size and first + axis.kernel > group * size
 
 
-def _choose_tile(grouped: _Axis, sweep: _Axis, size: int) -> _Tile:
-    best: tuple[float, _Tile] | None = None
+def _rank_tiles(grouped: _Axis, sweep: _Axis, size: int) -> list[_Tile]:
+    """Tiles, the cheapest first."""
+    costs: dict[_Tile, float] = {}
     for along in range(1, min(_LONGEST_TILE, grouped.outputs) + 1):
         groups = -(-grouped.inputs(along) // size)
         across = min(max(1, _ACCUMULATORS // along), sweep.outputs)
@@ -85,10 +87,8 @@ def _choose_tile(grouped: _Axis, sweep: _Axis, size: int) -> _Tile:
             across -= 1
         dots = sum(_uses(grouped, output, group, size) for output in range(along) for group in range(groups))
         cost = (dots * sweep.kernel + groups * _INTERLEAVE_COST * sweep.inputs(across) / across) / along
-        if best is None or cost < best[0]:
-            best = cost, _Tile(along, across, groups)
-    assert best is not None
-    return best[1]
+        costs[_Tile(along, across, groups)] = cost
+    return sorted(costs, key=costs.__getitem__)
 
 
 def _can_handle(isa: Isa, step: Step) -> bool:
@@ -119,7 +119,8 @@ def _emit(build: Builder, step: Step) -> str:
     dot = choose_dot(build.isa, step.layout(operator.x).storage.element, w)
     assert dot is not None
     grouped, sweep = _axes(step, operator)
-    tile = _choose_tile(grouped, sweep, dot.group)
+    tiles: dict[Blocking, _Tile] = {(t.along, t.across): t for t in _rank_tiles(grouped, sweep, dot.group)}
+    tile = tiles[build.choose(step, "conv.depthwise", ("outputs along", "across"), list(tiles))]
     buckets = make_buckets(step, cut_panels(0, len(w), build.isa.lanes, 1), build.isa.lanes)
     targets = [
         _Depthwise(build, step, operator, bucket, dot, tile, w, bias, f".{number}")

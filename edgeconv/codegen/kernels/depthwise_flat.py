@@ -107,15 +107,27 @@ def flat_shape(step: Step, operator: ops.Conv) -> FlatShape:
     return FlatShape(y.shape[2], length, channels, kernel_, window.strides[0], x.stride(2), y.stride(2), first)
 
 
-def _choose_along(shape: FlatShape) -> int:
-    """Output rows of a tile."""
+def _rank_along(shape: FlatShape) -> list[int]:
+    """Output rows of a tile, the cheapest first."""
 
     def cost(along: int) -> float:
         groups = shape.groups(along)
         dots = sum(_GROUP * shape.uses(group, output) for group in groups for output in range(along))
         return (len(groups) * _INTERLEAVE_COST + dots) / along
 
-    return min(range(1, min(_MOST_ROWS, shape.rows) + 1), key=cost)
+    return sorted(range(1, min(_MOST_ROWS, shape.rows) + 1), key=cost)
+
+
+def _together(isa: Isa, shape: FlatShape, along: int) -> tuple[int, ...]:
+    """How many vectors of one phase may use each loaded weight, best first.
+
+    Their sums are to stay in registers; with long vectors reloading some of them costs less.
+    """
+    width = _GROUP * isa.lanes
+    if shape.row_elements // width // shape.phases(width) < _TOGETHER:
+        return (1,)
+    fits = isa.lanes > _SHORT_LANES or _TOGETHER * along * _GROUP <= isa.accumulators
+    return (_TOGETHER, 1) if fits else (1, _TOGETHER)
 
 
 def runs_along_rows(isa: Isa, step: Step) -> bool:
@@ -143,7 +155,7 @@ def _can_handle(isa: Isa, step: Step) -> bool:
     if not runs_along_rows(isa, step) or not isinstance(operator, ops.Conv):
         return False
     shape, width = flat_shape(step, operator), _GROUP * isa.lanes
-    constants = shape.phases(width) * width * _GROUP * len(shape.groups(_choose_along(shape)))
+    constants = shape.phases(width) * width * _GROUP * len(shape.groups(_rank_along(shape)[0]))
     return constants <= _MOST_CONSTANT_BYTES and can_finish_lanes(isa, step)
 
 
@@ -152,7 +164,9 @@ def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Conv)
     shape = flat_shape(step, operator)
-    flat = _Flat(build, step, operator, shape, _choose_along(shape))
+    candidates = [(along, count) for along in _rank_along(shape) for count in _together(build.isa, shape, along)]
+    along, together = build.choose(step, "conv.depthwise_flat", ("rows", "vectors together"), candidates)
+    flat = _Flat(build, step, operator, shape, along, together)
     with build.parallel(-(-shape.rows // flat.along)) as index:
         flat.rows(moved_back(index, flat.along, shape.rows))
     detail = f"{flat.dot.name}, {flat.along} rows of flat vectors, {len(flat.groups)} groups of {_GROUP} taps"
@@ -164,11 +178,14 @@ class _Flat:
 
     Attributes:
         along: output rows of a tile.
+        together: vectors of one phase that use each loaded weight.
         phases: vectors after which the channels of the lanes repeat.
     """
 
-    def __init__(self, build: Builder, step: Step, operator: ops.Conv, shape: FlatShape, along: int) -> None:
-        self.along, self.groups = along, shape.groups(along)
+    def __init__(
+        self, build: Builder, step: Step, operator: ops.Conv, shape: FlatShape, along: int, together: int
+    ) -> None:
+        self.along, self.together, self.groups = along, together, shape.groups(along)
         self._build, self._shape, self._lanes = build, shape, build.isa.lanes
         self._width = _GROUP * self._lanes
         self.phases = shape.phases(self._width)
@@ -209,7 +226,7 @@ class _Flat:
         source = bind(shape.x_first + row * shape.stride * shape.x_row)
         target = bind(self._y.layout.base + row * shape.y_row)
         whole, rest = divmod(shape.row_elements, width)
-        together = _TOGETHER if whole // phases >= _TOGETHER and self._fits_registers() else 1
+        together = self.together
         if whole:
             with self._build.loop(min(phases, whole)) as phase:
                 count = self._count(phase, whole)
@@ -220,11 +237,6 @@ class _Flat:
                     self._tile(phase, source + at, target + at, together, width)
         if rest:
             self._tile(whole % phases, source + whole * width, target + whole * width, 1, rest)
-
-    def _fits_registers(self) -> bool:
-        """Whether sums of `_TOGETHER` vectors stay in registers; with long vectors reloading some costs less."""
-        sums = _TOGETHER * self.along * _GROUP
-        return self._lanes > _SHORT_LANES or sums <= self._build.isa.accumulators
 
     def _count(self, phase: Expr, whole: int) -> Expr:
         """Whole vectors of a phase in a row."""

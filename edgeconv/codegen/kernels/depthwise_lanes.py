@@ -108,7 +108,9 @@ class _Target:
         self._taps = window.kernel if window.rank == 2 else (1, *window.kernel)
         self._steps = window.strides[-1], window.dilations[-1]
         self.outputs = (y.shape[2], y.shape[3]) if window.rank == 2 else (1, y.shape[2])
-        self.positions = min(build.isa.accumulators // bucket.blocks, self.outputs[1])
+        most = min(build.isa.accumulators // bucket.blocks, self.outputs[1])
+        candidates = [(count,) for count in range(most, 0, -1)]
+        (self.positions,) = build.choose(step, f"conv.depthwise_lanes{label}", ("positions",), candidates)
         x_strides = [x.stride(2 + axis) for axis in range(window.rank)]
         along = x_strides[-1]
         if window.rank == 2:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeconv.codegen.builder import PRIVATE_BYTES, Builder, Memory, bind
+from edgeconv.codegen.choices import Blocking
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.isa.vectors import interleaved, shuffle
 from edgeconv.codegen.kernels.conv_panels import stored_bias
@@ -64,15 +65,20 @@ def _uses(shape: FlatShape, output: int, group: int) -> bool:
     return first < (group + 1) * _GROUP and first + shape.kernel[0] > group * _GROUP
 
 
-def _cut(shape: FlatShape, lanes: int) -> _Pieces | None:
-    """The cheapest way to cut, or None where a row is too short or the buffer too small."""
+def _rank_cuts(shape: FlatShape, lanes: int) -> list[_Pieces]:
+    """Ways to cut, the cheapest first; none where a row is too short or the buffer too small for that one."""
 
     def cost(along: int) -> float:
         groups = _groups(shape, along)
         dots = sum(_uses(shape, output, group) for output in range(along) for group in range(groups))
         return (groups * _STACK_COST + _GROUP * shape.kernel[1] * dots) / along
 
-    along = min(range(1, min(_MOST_ROWS, shape.rows) + 1), key=cost)
+    ranked = sorted(range(1, min(_MOST_ROWS, shape.rows) + 1), key=cost)
+    cuts = [_cut(shape, lanes, along) for along in ranked]
+    return [cut for cut in cuts if cut is not None] if cuts[0] is not None else []
+
+
+def _cut(shape: FlatShape, lanes: int, along: int) -> _Pieces | None:
     groups, unit, width = _groups(shape, along), lcm(shape.channels, lanes), _GROUP * lanes
     border = (shape.kernel[1] - 1) * shape.channels
     room = PRIVATE_BYTES // (_GROUP * groups) - border - width
@@ -89,7 +95,7 @@ def _can_handle(isa: Isa, step: Step) -> bool:
     if isa.lanes < _LEAST_LANES or not runs_along_rows(isa, step) or not isinstance(operator, ops.Conv):
         return False
     shape = flat_shape(step, operator)
-    return shape.kernel[0] >= _LEAST_HEIGHT and _cut(shape, isa.lanes) is not None and can_finish_lanes(isa, step)
+    return shape.kernel[0] >= _LEAST_HEIGHT and bool(_rank_cuts(shape, isa.lanes)) and can_finish_lanes(isa, step)
 
 
 @kernel(
@@ -99,8 +105,8 @@ def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Conv)
     shape = flat_shape(step, operator)
-    pieces = _cut(shape, build.isa.lanes)
-    assert pieces is not None
+    cuts: dict[Blocking, _Pieces] = {(pieces.along,): pieces for pieces in _rank_cuts(shape, build.isa.lanes)}
+    pieces = cuts[build.choose(step, "conv.depthwise_stacked", ("rows",), list(cuts))]
     stacked = _Stacked(build, step, operator, shape, pieces)
     with build.parallel(-(-shape.rows // pieces.along)) as index:
         row = moved_back(index, pieces.along, shape.rows)

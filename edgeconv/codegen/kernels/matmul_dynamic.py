@@ -107,7 +107,8 @@ def _emit(build: Builder, step: Step) -> str:
     packed = build.temporary("int8", shape.blocks * shape.groups * shape.lanes * _GROUP)
     starts = build.temporary("int32", shape.blocks * shape.lanes)
     blocks = min(_BLOCKS, shape.blocks)
-    height = min(rows, max(1, build.isa.accumulators // blocks))
+    most = min(rows, max(1, build.isa.accumulators // blocks))
+    (height,) = build.choose(step, "matmul.dynamic", ("rows",), [(count,) for count in range(most, 0, -1)])
     buckets = make_buckets(step, cut_panels(0, columns, shape.lanes, blocks), shape.lanes)
     tiles = [_Tiles(build, step, operator, bucket, f".{number}", dot, shape) for number, bucket in enumerate(buckets)]
     with build.nest(leading) as outer:

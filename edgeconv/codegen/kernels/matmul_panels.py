@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from edgeconv.codegen.builder import Builder, bind
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.kernels.conv import conv_constants
+from edgeconv.codegen.kernels.dense_blocking import choose_panel, choose_tile
 from edgeconv.codegen.kernels.panels import can_finish, make_buckets
 from edgeconv.codegen.kernels.product import (
     Product,
     Runs,
-    choose_chains,
     choose_dot,
     cut_panels,
+    may_split,
     product_fits,
     widened,
 )
 from edgeconv.codegen.kernels.registry import kernel
-from edgeconv.codegen.kernels.tiles import choose_rows
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir import operators as ops
@@ -97,10 +97,13 @@ def _emit(build: Builder, step: Step) -> str:
     if dot.activation != x.layout.storage.element:
         x = widened(build, x)
     rows, columns = _rows(step, operator), len(stored)
-    blocks = min(isa.panel_blocks, panel_blocks(rows, columns, isa.lanes))
     runs = Runs((), (), stored.shape[1])
-    height = choose_rows(isa, dot, blocks, False, runs.groups(dot.group), rows)
-    chains = choose_chains(dot, blocks * height, runs.groups(dot.group), stored, bias, _stored_range(step, operator))
+    groups, blocks = runs.groups(dot.group), min(isa.panel_blocks, panel_blocks(rows, columns, isa.lanes))
+    blocks = choose_panel(build, step, "matmul.panels", dot, columns, blocks, groups, rows)
+    height, chains = choose_tile(
+        *(build, step, "matmul.panels tile", dot, blocks, False, (groups, groups), rows),
+        splits=may_split(dot, stored, bias, _stored_range(step, operator)),
+    )
     buckets = make_buckets(step, cut_panels(0, columns, isa.lanes, blocks), isa.lanes)
     weights = stored[:, None, :]
     inner = step.type(operator.x).shape[-1]
@@ -122,7 +125,7 @@ def _emit(build: Builder, step: Step) -> str:
             dense = columns == bucket.blocks * isa.lanes
             y_start = y.base + start * columns + column
             product.tile(panel, windows, _offsets(y_start, columns), chains, dense)
-    return f"{dot.name}, tile {height}×{blocks}, {chains} chains, {runs.groups(dot.group)} groups"
+    return f"{dot.name}, tile {height}×{blocks}, {chains} chains, {groups} groups"
 
 
 def _offsets(first: Expr, stride: int) -> Callable[[int], Expr]:

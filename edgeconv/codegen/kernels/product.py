@@ -30,6 +30,7 @@ __all__ = [
     "choose_chains",
     "choose_dot",
     "cut_panels",
+    "may_split",
     "product_fits",
     "stays_inside",
     "widened",
@@ -122,23 +123,20 @@ def stays_inside(weights: NDArray[np.int64], bias: NDArray[np.int64], stored: tu
     return bool(largest.max(initial=0) < 1 << 31)
 
 
-def choose_chains(
-    dot: Dot,
-    accumulators: int,
-    groups: int,
-    weights: NDArray[np.int64],
-    bias: NDArray[np.int64],
-    stored: tuple[int, int],
-) -> int:
-    """How many independent sums each accumulator of a tile is split into.
+def may_split(dot: Dot, weights: NDArray[np.int64], bias: NDArray[np.int64], stored: tuple[int, int]) -> bool:
+    """Whether sums may be split: the final additions, which unlike dot products must not overflow, cannot."""
+    return stays_inside(weights, *_offset_sums(dot, weights, bias, stored))
 
-    More than one only where the tile has few accumulators and long runs, and where the final additions, which unlike
-    dot products must not overflow, cannot.
+
+def choose_chains(dot: Dot, accumulators: int, groups: int) -> int:
+    """How many independent sums each accumulator of a tile is split into, where that is allowed (`may_split`).
+
+    More than one only where the tile has few accumulators and long runs.
     """
     chains = max(1, _HIDING // (accumulators * dot.parts))
     while chains > 1 and groups < 4 * chains:
         chains //= 2
-    return chains if stays_inside(weights, *_offset_sums(dot, weights, bias, stored)) else 1
+    return chains
 
 
 def cut_panels(first: int, count: int, lanes: int, blocks: int) -> list[Panel]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from edgeconv.codegen.isa.base import Dot, Isa
 
-__all__ = ["UNROLLED_STEPS", "choose_rows", "pairs_rows", "tile_cycles"]
+__all__ = ["UNROLLED_STEPS", "pairs_rows", "rank_rows", "row_cycles"]
 
 UNROLLED_STEPS = 24
 """Dot products of a tile that are written out instead of looped over: one tile then overlaps with the next."""
@@ -23,7 +23,7 @@ _PACK, _PACK_CYCLES = 4, 1.6  # accumulators that are narrowed and stored togeth
 _NEGLIGIBLE = 1.02  # of tiles so close to the best one the smallest is taken
 
 
-def tile_cycles(dot: Dot, rows: int, blocks: int, paired: bool, groups: int) -> float:
+def _tile_cycles(dot: Dot, rows: int, blocks: int, paired: bool, groups: int) -> float:
     """Estimated cycles of one tile.
 
     Args:
@@ -52,16 +52,28 @@ def pairs_rows(members: int, lanes: int, positions: int) -> bool:
     return 0 < members % lanes <= lanes // 2 and positions > 1
 
 
-def choose_rows(isa: Isa, dot: Dot, blocks: int, paired: bool, groups: int, positions: int) -> int:
-    """Positions of a tile: the fewest among those that cost hardly more than the best, for a row of `positions`."""
+def rank_rows(isa: Isa, dot: Dot, blocks: int, paired: bool, groups: int, positions: int) -> list[int]:
+    """Positions of a tile, for a row of `positions`, best first.
+
+    The first is the fewest among those that cost hardly more than the best; the others follow by their costs, or, where
+    the dot product says nothing about its cost, from the most that registers hold down.
+    """
+    least = 1 + paired
     if dot.cost is None:
-        rows = max(1 + paired, (dot.accumulators or isa.accumulators) // (blocks * dot.parts))
-        return min(rows - rows % (1 + paired), positions - positions % (1 + paired))
+        most = min(max(least, (dot.accumulators or isa.accumulators) // (blocks * dot.parts)), positions)
+        return list(range(most - most % least, 0, -least))
     most = isa.accumulators // dot.parts
-    candidates = range(2 if paired else 1, min(positions, 2 * most) + 1, 2 if paired else 1)
     costs: dict[int, float] = {}
-    for rows in candidates:
+    for rows in range(least, min(positions, 2 * most) + 1, least):
         if _accumulators(rows, blocks, paired) <= most or not costs:
-            costs[rows] = -(-positions // rows) * tile_cycles(dot, rows, blocks, paired, groups)
+            costs[rows] = -(-positions // rows) * _tile_cycles(dot, rows, blocks, paired, groups)
     best = min(costs.values())
-    return next(rows for rows, cost in costs.items() if cost <= best * _NEGLIGIBLE)
+    pick = next(rows for rows, cost in costs.items() if cost <= best * _NEGLIGIBLE)
+    return [pick, *sorted((rows for rows in costs if rows != pick), key=costs.__getitem__)]
+
+
+def row_cycles(isa: Isa, dot: Dot, blocks: int, groups: int, positions: int) -> float:
+    """Estimated cycles of a row of one panel by its best tile; of dot products without costs, their proportions."""
+    rows = rank_rows(isa, dot, blocks, False, groups, positions)[0]
+    tiles = -(-positions // rows)
+    return tiles * (_tile_cycles(dot, rows, blocks, False, groups) if dot.cost else groups * (rows * blocks + blocks))
