@@ -1,0 +1,52 @@
+"""The firmware: C for the system's processor, compiled once and kept by the content of its sources."""
+
+from __future__ import annotations
+
+import shutil
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from edgeconv.cache import cached, digest
+from edgeconv.hw.export import FOLDER
+from edgeconv.hw.sim.verilate import checked
+
+__all__ = ["COMPILER", "SOURCES", "firmware_words"]
+
+COMPILER = "riscv64-unknown-elf-gcc"
+_PLACE = FOLDER / "soc" / "firmware"
+_INCLUDE = FOLDER / "include"
+SOURCES = tuple(_PLACE / name for name in ("frame.c", "network.c", "commands.c", "main.c"))
+_START, _SCRIPT = _PLACE / "start.S", _PLACE / "link.ld"
+_OPTIONS = (
+    *("-march=rv32i_zicsr", "-mabi=ilp32", "-ffreestanding", "-nostdlib", "-std=c11", "-O2"),
+    # Loops must not become calls of a library that is not there.
+    "-fno-tree-loop-distribute-patterns",
+    *("-Wall", "-Wextra", "-Werror"),
+)
+_ADVICE = "apt-get install gcc-riscv64-unknown-elf"
+
+
+@cache
+def firmware_words(ram_bytes: int = 16384) -> Path:
+    """A file of the memory's words in hexadecimal, as `$readmemh` takes them; made when it is not in the cache yet.
+
+    Raises:
+        ToolError: the compiler for RISC-V is missing or fails.
+    """
+    sources = [*SOURCES, _START, _SCRIPT, *sorted(_PLACE.glob("*.h")), *sorted(_INCLUDE.glob("*.h"))]
+    compiler = checked([COMPILER, "--version"], _ADVICE)
+    key = digest([str(ram_bytes), compiler, *_OPTIONS, *(path.read_bytes() for path in sources)])
+    return cached("firmware", key, lambda folder: _build(ram_bytes, folder)) / "firmware.hex"
+
+
+def _build(ram_bytes: int, folder: Path) -> None:
+    program, image = folder / "firmware.elf", folder / "firmware.bin"
+    command = [COMPILER, *_OPTIONS, f"-I{_INCLUDE}", f"-Wl,-T,{_SCRIPT}", f"-Wl,--defsym=_memory={ram_bytes}"]
+    checked([*command, str(_START), *map(str, SOURCES), "-o", str(program)], _ADVICE)
+    objcopy = shutil.which(COMPILER.replace("gcc", "objcopy")) or "riscv64-unknown-elf-objcopy"
+    checked([objcopy, "-O", "binary", str(program), str(image)], _ADVICE)
+    data = image.read_bytes()
+    words = np.frombuffer(data + bytes(-len(data) % 4), "<u4")
+    (folder / "firmware.hex").write_text("".join(f"{word:08x}\n" for word in words), encoding="ascii")

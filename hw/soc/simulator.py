@@ -1,0 +1,117 @@
+"""The Verilated system from Python: its serial line is a transport, its sample port takes what a test bench feeds."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeconv.errors import DeviceError
+from edgeconv.hw.soc.build import SIMULATED_CPU_HZ, SIMULATED_DIVIDER, soc_library
+from edgeconv.hw.soc.firmware import firmware_words
+from edgeconv.hw.spec import ArrayConfig
+
+__all__ = ["Clocks", "SimulatedSoc"]
+
+SAMPLE_VALID, TRIGGER, EVENT_READY, EVENT_LAST = 1 << 16, 1 << 17, 1 << 18, 1 << 32
+_MOST_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """Half periods of the processor's and the array's clock, in one unit.
+
+    The array counts its own cycles, so its clock may be slow beside the processor's, which simulates faster.
+    """
+
+    cpu: int = 1
+    array: int = 8
+
+
+class SimulatedSoc:
+    """A system with its firmware; a `Transport`, whose seconds are those of the simulated processor's timer.
+
+    Raises:
+        ToolError: the simulation or the firmware cannot be built.
+    """
+
+    name = "the simulated system"
+
+    def __init__(self, config: ArrayConfig | None = None, clocks: Clocks | None = None) -> None:
+        self._library = ctypes.CDLL(str(soc_library(config)))
+        pointer, count, long = ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint64
+        for name, result, arguments in (
+            ("new", pointer, (ctypes.c_char_p, *(ctypes.c_uint32,) * 3)),
+            ("delete", None, (pointer,)),
+            ("cycles", long, (pointer, ctypes.c_int)),
+            ("write", None, (pointer, ctypes.c_char_p, count)),
+            ("read", count, (pointer, pointer, count, long)),
+            ("feed", count, (pointer, count, pointer, pointer, count)),
+        ):
+            function = getattr(self._library, f"edge_soc_{name}")
+            function.restype, function.argtypes = result, arguments
+        chosen = clocks or Clocks()
+        firmware = str(firmware_words()).encode()
+        self._handle = self._library.edge_soc_new(firmware, chosen.cpu, chosen.array, SIMULATED_DIVIDER)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the simulation."""
+        if getattr(self, "_handle", None):
+            self._library.edge_soc_delete(self._handle)
+            self._handle = None
+
+    @property
+    def cpu_cycles(self) -> int:
+        """Of the processor's clock since the start."""
+        return int(self._library.edge_soc_cycles(self._handle, 0))
+
+    @property
+    def array_cycles(self) -> int:
+        """Of the array's clock since the start."""
+        return int(self._library.edge_soc_cycles(self._handle, 1))
+
+    def write(self, data: bytes) -> None:
+        """Send bytes to the system."""
+        self._library.edge_soc_write(self._handle, data, len(data))
+
+    def read(self, seconds: float) -> bytes:
+        """Let the system run until it has sent something.
+
+        Raises:
+            DeviceError: an assertion of the RTL failed.
+        """
+        data = ctypes.create_string_buffer(_MOST_BYTES)
+        count = self._library.edge_soc_read(self._handle, data, _MOST_BYTES, int(seconds * SIMULATED_CPU_HZ))
+        self._check(count)
+        return data.raw[:count]
+
+    def feed(self, words: NDArray[np.uint32], most: int = 1 << 16) -> NDArray[np.uint64]:
+        """Feed the sample port, a word for each cycle of the array's clock; the words of the events that came out.
+
+        Args:
+            words: a sample, with SAMPLE_VALID, TRIGGER and EVENT_READY (events are taken) where they hold.
+            most: words of events.
+
+        Returns:
+            words with EVENT_LAST at the last one of each event.
+
+        Raises:
+            DeviceError: an assertion of the RTL failed.
+        """
+        words = np.ascontiguousarray(words, np.uint32)
+        events = np.empty(most, np.uint64)
+        count = self._library.edge_soc_feed(self._handle, len(words), words.ctypes.data, events.ctypes.data, most)
+        self._check(count)
+        return events[:count]
+
+    def _check(self, count: int) -> None:
+        if count < 0:
+            raise DeviceError(
+                "the simulated system stopped at an assertion of its RTL",
+                advice="report it as a fault of edgeconv, with the model",
+            )
