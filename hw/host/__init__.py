@@ -1,6 +1,6 @@
 """The host's end: the protocol, a board behind a serial port or in simulation."""
 
-from edgeconv.hw.host.board import Board, BoardFacts, BoardRun, Event
+from edgeconv.hw.host.board import Board, BoardFacts, BoardRun
 from edgeconv.hw.host.transport import Transport
 
-__all__ = ["Board", "BoardFacts", "BoardRun", "Event", "Transport"]
+__all__ = ["Board", "BoardFacts", "BoardRun", "Transport"]

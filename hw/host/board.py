@@ -1,4 +1,4 @@
-"""A board: networks loaded, samples run and events read through the protocol of docs/soc.md."""
+"""A board: networks loaded and samples run through the protocol of docs/soc.md."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from edgeconv.hw.compiler.image import InputPlace, NetworkImage
 from edgeconv.hw.host.frames import Frame, frame_from_bytes
 from edgeconv.hw.host.transport import Transport
 from edgeconv.hw.soc.spec import (
-    EVENT_HEADER,
     IDENT,
     MOST_PAYLOAD,
     MOST_SEGMENTS,
@@ -29,7 +28,7 @@ from edgeconv.hw.soc.spec import (
 )
 from edgeconv.hw.spec import LANES, ArrayConfig
 
-__all__ = ["Board", "BoardFacts", "BoardRun", "Event"]
+__all__ = ["Board", "BoardFacts", "BoardRun"]
 
 _WORDS = MOST_PAYLOAD // 4
 _BATCH = (MOST_PAYLOAD - 16) // 8
@@ -65,32 +64,6 @@ class BoardRun:
     cycles: NDArray[np.uint32]
 
 
-@dataclass(frozen=True)
-class Event:
-    """What the sample port found around a trigger.
-
-    Attributes:
-        trigger: its number since the port was turned on; lost triggers have numbers, too.
-        time: cycles of the array's clock since reset, at the trigger.
-        cycles: of the network.
-        outputs: arrays (1, *shape) by name.
-    """
-
-    trigger: int
-    time: int
-    cycles: int
-    outputs: dict[str, NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class Counters:
-    """Triggers that the sample port has seen, and those it lost: a window was open, or all slots were full."""
-
-    triggers: int
-    lost_open: int
-    lost_full: int
-
-
 class Board:
     """The far end of a line of bytes.
 
@@ -120,7 +93,9 @@ class Board:
         """
         words = self._words(self.request(Operation.HELLO), 10)
         if words[0] != IDENT:
-            raise DeviceError(f"{self._transport.name}: the system calls itself 0x{words[0]:08x}", expected=f"0x{IDENT:08x}")
+            raise DeviceError(
+                f"{self._transport.name}: the system calls itself 0x{words[0]:08x}", expected=f"0x{IDENT:08x}"
+            )
         config = ArrayConfig(
             elements=words[1] & 0xFF,
             activation_bytes=words[2],
@@ -208,7 +183,9 @@ class Board:
                 values = np.moveaxis(outputs[place.name][sample], place.channel_axis, -1).reshape(-1, channels)
                 rows = (_WORDS - 3) // channels
                 if rows == 0:
-                    raise DeviceError(f"'{place.name}' has {channels} channels", expected=f"{_WORDS - 3} for a self-test")
+                    raise DeviceError(
+                        f"'{place.name}' has {channels} channels", expected=f"{_WORDS - 3} for a self-test"
+                    )
                 for first in range(0, len(values), rows):
                     header = (place.base + first * place.stride, place.stride, channels)
                     data = np.ascontiguousarray(values[first : first + rows], "<i4").tobytes()

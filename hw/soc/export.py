@@ -21,8 +21,8 @@ def package() -> str:
     for block, base, registers in _MAPS:
         lines.append(f"  localparam logic [31:0] {block}_BASE = 32'h{base:08x};")
         lines += [
-            f"  localparam logic [7:0] {block}_{register.name.upper()} = 8'h{register.offset:02x};  // {register.access}"
-            for register in registers
+            f"  localparam logic [7:0] {block}_{each.name.upper()} = 8'h{each.offset:02x};  // {each.access}"
+            for each in registers
         ]
     return "\n".join([*lines, "endpackage", ""])
 

@@ -57,13 +57,20 @@ SYSTEM_REGISTERS: tuple[Register, ...] = (
     Register("ident", 0x00, "r", f"0x{IDENT:08x}"),
     Register("cpu_hz", 0x04, "r", "the processor's clock"),
     Register("timer", 0x08, "r", "cycles of the processor's clock since reset; wraps"),
-    Register("uart_data", 0x0C, "rw", "read: a received byte, which is taken, or bit 31 where there is none; write: send"),
+    Register(
+        "uart_data", 0x0C, "rw", "read: a received byte, which is taken, or bit 31 where there is none; write: send"
+    ),
     Register("uart_status", 0x10, "r", "bit 0: a byte is being sent; bits 31…16: received bytes that wait"),
     Register("uart_divider", 0x14, "rw", "cycles of a bit, less 1"),
     Register("uart_faults", 0x18, "r", "bits 15…0: bytes lost because too many waited; bits 31…16: stop bits missing"),
     Register("leds", 0x1C, "rw", "bits 7…0: lights of the board"),
     Register("restarts", 0x20, "r", "how often the processor trapped and was started again"),
-    Register("watchdog", 0x24, "w", "the processor is started again in so many of its cycles unless this is written; 0: never"),
+    Register(
+        "watchdog",
+        0x24,
+        "w",
+        "the processor is started again in so many of its cycles unless this is written; 0: never",
+    ),
 )
 
 ARRAY_REGISTERS: tuple[Register, ...] = (
@@ -87,7 +94,12 @@ ARRAY_REGISTERS: tuple[Register, ...] = (
     Register("place_low", 0x6C, "rw", "activation memory: first byte of the samples' low bytes"),
     Register("place_high", 0x70, "rw", "the same of their high bytes"),
     Register("event_values", 0x74, "rw", "results of an event, the first of the result memory"),
-    Register("stream", 0x78, "rw", "bit 0: on, clears the counters; bit 1: samples have high bytes; bit 2: events to the processor"),
+    Register(
+        "stream",
+        0x78,
+        "rw",
+        "bit 0: on, clears the counters; bit 1: samples have high bytes; bit 2: events to the processor",
+    ),
     Register("trigger", 0x7C, "w", "any value: a trigger, as if the pin had risen"),
     Register("triggers", 0x80, "r", "seen since the port was turned on"),
     Register("lost_open", 0x84, "r", "of them lost: a window was open, or too few samples were there before it"),
@@ -143,7 +155,11 @@ class Reason(IntEnum):
 
 
 OPERATIONS: dict[Operation, tuple[str, str, str]] = {
-    Operation.HELLO: ("who is there", "", "ident, sizes_0…3, cpu_hz, network id (0: none), restarts, bytes lost, most payload"),
+    Operation.HELLO: (
+        "who is there",
+        "",
+        "ident, sizes_0…3, cpu_hz, network id (0: none), restarts, bytes lost, most payload",
+    ),
     Operation.BEGIN: (
         "a network comes",
         "network id, bus writes, result words, cycles, segments, then base and words of each",
@@ -154,7 +170,11 @@ OPERATIONS: dict[Operation, tuple[str, str, str]] = {
     Operation.INPUT: ("part of a sample", "first word of 8 bytes, then words", ""),
     Operation.RUN: ("the rest of a sample; run", "first word of 8 bytes, then words", "cycles, then the first results"),
     Operation.RESULTS: ("more results", "first result, count", "results"),
-    Operation.COMPARE: ("self-test", "first result, stride of a position, channels, then results expected", "how many differ, first that does, what was found"),
+    Operation.COMPARE: (
+        "self-test",
+        "first result, stride of a position, channels, then results expected",
+        "how many differ, first that does, what was found",
+    ),
     Operation.STREAM: (
         "turn the sample port on",
         "samples, before, offset, low place, high place, values, bits 1 and 2 of stream",
