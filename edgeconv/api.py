@@ -298,27 +298,28 @@ def _check_golden(
     return runnable
 
 
-def load(path: str | Path, isa: str | None = None, threads: int = 1) -> Runner:
+def load(path: str | Path, isa: str | None = None, threads: int = 1, device: str | None = None) -> Runner:
     """Open an artifact and get it ready to run on this machine; numpy in, numpy out.
 
     Args:
         isa: instruction set; the fastest that this machine runs when None.
         threads: that share a call; the results are the same bits for any number.
+        device: of an artifact for the accelerator: "sim", "sim-soc" or "serial:PORT" (docs/soc.md).
 
     Raises:
         ArtifactError: not an artifact, altered, or of a newer version.
-        DeviceError: this machine lacks the CPU features that it needs.
+        DeviceError: this machine lacks the CPU features that it needs, or the device does not answer.
     """
     from edgeconv.runtime.runner import load as load_runner
 
-    return load_runner(path, isa, threads)
+    return load_runner(path, isa, threads, device)
 
 
 def verify(artifact: str | Path, **options: Any) -> VerifyReport:
     """Check an artifact against the reference and everything else at hand; see `edgeconv.verify.verify`.
 
     Args:
-        options: model, float_model, inputs, samples, seed, shapes, peers, progress.
+        options: model, float_model, inputs, samples, seed, shapes, peers, progress, device.
     """
     from edgeconv.verify import verify as run_verification
 

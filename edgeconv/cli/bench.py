@@ -9,10 +9,10 @@ import click
 
 from edgeconv.cli.console import Console, format_table
 from edgeconv.cli.formatting import readable_count, readable_time
-from edgeconv.cli.options import common_options, threads_option
+from edgeconv.cli.options import common_options, device_option, threads_option
 
 if TYPE_CHECKING:
-    from edgeconv.bench import BenchReport, EmulatedBench
+    from edgeconv.bench import ArrayBench, BenchReport, EmulatedBench
 
 
 @click.command()
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.option("--passes", type=click.IntRange(min=1), default=5, show_default=True, help="Turns of each way to run.")
 @click.option("--isa", help="Instruction set; the fastest that this machine runs when left out.")
 @threads_option
+@device_option
 @common_options
 def command(
     console: Console,
@@ -31,6 +32,7 @@ def command(
     passes: int,
     isa: str | None,
     threads: int,
+    device: str | None,
 ) -> None:
     """Measure ARTIFACT from Python and from C, warm; one thread, pinned to one core, unless --threads asks for more.
 
@@ -38,13 +40,20 @@ def command(
     comparison with onnxruntime is made in the same minute on the same core.
 
     An artifact for another architecture runs under emulation, where time means nothing: the instructions of one
-    inference are counted instead.
+    inference are counted instead. One for the accelerator is measured in the array's cycles, on --device.
     """
     from edgeconv.artifact import read
-    from edgeconv.bench import bench, count_instructions
+    from edgeconv.bench import bench, bench_array, count_instructions
     from edgeconv.runtime.cpu_features import host_architecture
+    from edgeconv.runtime.ways import require_device
 
-    if read(artifact).manifest.architecture != host_architecture():
+    manifest = read(artifact).manifest
+    require_device(manifest, device)
+    if manifest.family == "fpga":
+        measured = bench_array(artifact, device, seed=console.seed)
+        console.result(measured, text=_array_text(measured))
+        return
+    if manifest.architecture != host_architecture():
         counted = count_instructions(artifact, isa)
         console.result(counted, text=_counts_text(counted))
         return
@@ -74,6 +83,23 @@ def _counts_text(report: EmulatedBench) -> str:
         f"{table}\n\n{readable_count(report.macs)} MACs a sample; instructions that one inference retires under qemu, "
         "its reading and\nwriting included. Time was not measured: under emulation it says nothing about a board."
     )
+
+
+def _array_text(report: ArrayBench) -> str:
+    counted = f"{report.cycles} cycles a sample, counted by the array on {report.device} for {report.samples} samples"
+    lines = [
+        f"{counted}; {report.use:.0%} of {report.multipliers} multipliers",
+        f"{report.samples_per_second:,.0f} samples/s at {report.clock_mhz:g} MHz, the clock of the target",
+    ]
+    if report.bytes_sent:
+        rates = ", ".join(f"{rate:,.0f} at {baud:,} baud" for baud, rate in report.serial_samples_per_second.items())
+        lines.append(
+            f"over the serial line: {report.bytes_sent:.0f} bytes to the board and {report.bytes_received:.0f} back a "
+            f"sample, so at most {rates}"
+        )
+    if report.measured_samples_per_second is not None:
+        lines.append(f"measured over {report.device}: {report.measured_samples_per_second:,.1f} samples/s")
+    return "\n".join(lines)
 
 
 def _text(report: BenchReport) -> str:

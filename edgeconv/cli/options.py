@@ -22,7 +22,10 @@ threads_option = click.option(
 
 
 device_option = click.option(
-    "--device", metavar="DEVICE", help="Where an artifact for the accelerator runs: sim, its RTL simulated here."
+    "--device",
+    metavar="DEVICE",
+    help="Where an artifact for the accelerator runs: sim, its RTL simulated; sim-soc, with processor and protocol; "
+    "serial:PORT[@BAUD], a board.",
 )
 
 

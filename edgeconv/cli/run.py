@@ -52,10 +52,8 @@ def command(
         raise UsageError("no input", expected="-i FILE")
     from edgeconv.runtime.files import read_inputs, refuse_nan, write_outputs
     from edgeconv.runtime.runner import load
-    from edgeconv.runtime.ways import require_device
 
-    runner = load(artifact, isa, threads)
-    require_device(runner.artifact.manifest, device)
+    runner = load(artifact, isa, threads, device)
     if is_stream or source is None:
         streams.run(console, runner, source or "-", sink or "-", allow_nan, stream)
         return

@@ -51,13 +51,9 @@ def command(
     difference with its cause. Differences to onnxruntime are reported and do not fail the verification; a difference
     between artifact and reference does: exit code 1.
     """
-    from edgeconv.artifact import read
     from edgeconv.cli.arguments import read_samples, read_shapes
-    from edgeconv.runtime.ways import require_device
     from edgeconv.verify import verify
 
-    if device is not None:
-        require_device(read(artifact).manifest, device)
     data = None if inputs is None else read_samples(inputs, artifact)
     with console.progress("verifying") as advance:
         report = verify(
@@ -69,6 +65,7 @@ def command(
             seed=console.seed,
             shapes=read_shapes(shapes),
             progress=lambda _line: advance(1),
+            device=device,
         )
     console.result(report.as_json(), text="\n".join(_text(report)))
     return 0 if report.ok else _DIFFERENT

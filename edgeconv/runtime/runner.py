@@ -21,20 +21,21 @@ __all__ = ["Runner", "load", "never"]
 Array = NDArray[np.generic]
 
 
-def load(path: str | Path, isa: str | None = None, threads: int = 1) -> Runner:
+def load(path: str | Path, isa: str | None = None, threads: int = 1, device: str | None = None) -> Runner:
     """Open an artifact and get it ready to run on this machine, under emulation where it is for another CPU.
 
     Args:
         isa: instruction set; the fastest that this machine runs when None.
         threads: that share a call; the results are the same bits for any number.
+        device: of an artifact for the accelerator: "sim", "sim-soc" or "serial:PORT" (docs/soc.md).
 
     Raises:
         ArtifactError: not an artifact, altered, or of a newer version.
-        DeviceError: this machine lacks the CPU features that it needs.
+        DeviceError: this machine lacks the CPU features that it needs, or the device does not answer.
     """
     from edgeconv.runtime.ways import open_runner
 
-    return open_runner(read(path), isa, threads)
+    return open_runner(read(path), isa, threads, device)
 
 
 class Runner:

@@ -33,8 +33,8 @@ class Way(Protocol):
         """What would make an artifact run here that does not."""
 
 
-SIMULATION = "sim"
-"""Name of the device that is simulated."""
+SIMULATION, SIMULATED_SYSTEM, SERIAL = "sim", "sim-soc", "serial:"
+"""Devices for artifacts of the accelerator: its RTL alone, the whole system simulated, a board's port behind this."""
 _WAYS = {
     "cpu": "edgeconv.runtime.emulated",
     "c": "edgeconv.runtime.emulated",
@@ -51,13 +51,22 @@ def way_of(manifest: Manifest) -> Way:
     return way
 
 
-def open_runner(artifact: Artifact, isa: str | None = None, threads: int = 1) -> Runner:
+def open_runner(artifact: Artifact, isa: str | None = None, threads: int = 1, device: str | None = None) -> Runner:
     """A runner for an artifact of any family.
 
+    Args:
+        device: where it is to run (`require_device`); the family's own way when None.
+
     Raises:
-        DeviceError: this machine lacks what it needs.
+        UsageError: the device is not one for this artifact.
+        DeviceError: this machine lacks what it needs, or there is no way to the device.
     """
-    return way_of(artifact.manifest).open_runner(artifact, isa, threads)
+    require_device(artifact.manifest, device)
+    if device is None or device == SIMULATION:
+        return way_of(artifact.manifest).open_runner(artifact, isa, threads)
+    from edgeconv.runtime.board import BoardRunner
+
+    return BoardRunner(artifact, device, isa, threads)
 
 
 def runnable_isas(manifest: Manifest) -> tuple[str, ...]:
@@ -78,8 +87,9 @@ def require_device(manifest: Manifest, device: str | None) -> None:
         raise UsageError(
             f"device '{device}' for an artifact of target {manifest.target}", expected="an artifact for the accelerator"
         )
-    if device != SIMULATION:
+    if device not in (SIMULATION, SIMULATED_SYSTEM) and not device.startswith(SERIAL):
         raise DeviceError(
             f"there is no way to the device '{device}'",
-            expected=f"{SIMULATION}: the accelerator's RTL, simulated on this machine",
+            expected=f"{SIMULATION} (the accelerator's RTL, simulated), {SIMULATED_SYSTEM} (the whole system, "
+            f"simulated), {SERIAL}PORT[@BAUD] (a board)",
         )

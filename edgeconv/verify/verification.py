@@ -16,7 +16,7 @@ from edgeconv.artifact import Artifact, read
 from edgeconv.errors import ArtifactError, EdgeconvError, ModelError, ToolError, UsageError
 from edgeconv.ir import Program
 from edgeconv.runtime.runner import Runner
-from edgeconv.runtime.ways import open_runner, way_of
+from edgeconv.runtime.ways import SIMULATION, open_runner, require_device, way_of
 from edgeconv.verify.inputs import random_inputs
 from edgeconv.verify.results import (
     Comparison,
@@ -58,6 +58,7 @@ def verify(
     shapes: Mapping[str, int] | None = None,
     peers: Mapping[str, Peer] | None = None,
     progress: Callable[[str], None] = lambda _: None,
+    device: str | None = None,
 ) -> VerifyReport:
     """Check an artifact against the reference and against everything else at hand.
 
@@ -72,6 +73,7 @@ def verify(
         peers: further implementations by name, such as a torch module in evaluation mode: each takes the inputs and
             returns arrays by output name.
         progress: called with a line about what is being done.
+        device: where an artifact for the accelerator is run, as for `edgeconv.load`.
 
     Returns:
         The report; `report.ok` is False on any difference between artifact and reference or any broken promise.
@@ -90,6 +92,7 @@ def verify(
             raise
         problem = Problem(str(artifact), error.problem, error.expected or "")
         return VerifyReport(str(artifact), 0, (), (), (problem,), (), (), 0, 0.0)
+    require_device(opened.manifest, device)
     progress("checking the certificates")
     proved, seconds = _check_certificates(opened, program, findings)
     _check_golden(opened, program, findings)
@@ -99,7 +102,7 @@ def verify(
     if model is None:
         if float_model is not None:
             raise UsageError("a float model was given without the quantized one", advice="add --model MODEL.onnx")
-        _compare_artifact(opened, program, data, peers or {}, findings, progress)
+        _compare_artifact(opened, program, data, peers or {}, findings, progress, device=device)
     else:
         # Only here: these need onnx and onnxruntime, which take a second to import.
         from edgeconv.verify.derivation import check_derivation
@@ -110,7 +113,7 @@ def verify(
         if float_model is not None and inputs is None:
             findings.notes.append("random inputs saturate on purpose; give real samples to judge the float figures")
         onnx_comparison = OnnxComparison(Path(model), float_model, program, graph, findings.notes)
-        _compare_artifact(opened, program, data, peers or {}, findings, progress, onnx_comparison)
+        _compare_artifact(opened, program, data, peers or {}, findings, progress, onnx_comparison, device)
         layers, metrics = onnx_comparison.rows(), onnx_comparison.metrics()
     merged = tuple(merge(parts) for parts in findings.comparisons.values())
     count = len(next(iter(data.values()))) if data else 0
@@ -156,13 +159,14 @@ def _compare_artifact(
     findings: _Findings,
     progress: Callable[[str], None],
     onnx_comparison: OnnxComparison | None = None,
+    device: str | None = None,
 ) -> None:
     manifest = artifact.manifest
     code = (manifest.library, *([manifest.executable] if manifest.executable else ["src/", "include/"]))
     altered = [p for p in findings.problems if p.place.startswith(code)]
     if altered:
         findings.notes.append("the artifact was not run: its machine code is not what the model gives")
-    runners = {} if altered else _runners(artifact, findings.notes)
+    runners = {} if altered else _runners(artifact, device, findings.notes)
     keep = sorted(onnx_comparison.tensors) if onnx_comparison else []
     done = 0
     total = len(next(iter(data.values()))) if data else 0
@@ -185,7 +189,10 @@ def _compare_artifact(
         progress(f"compared {done} of {total} samples")
 
 
-def _runners(artifact: Artifact, notes: list[str]) -> dict[str, Runner]:
+def _runners(artifact: Artifact, device: str | None, notes: list[str]) -> dict[str, Runner]:
+    if device not in (None, SIMULATION):
+        runner = open_runner(artifact, device=device)
+        return {f"{runner.isa}, {device}": runner}
     way = way_of(artifact.manifest)
     here, how = way.runnable_isas(artifact.manifest), way.how(artifact.manifest)
     under = f", under {how}" if how else ""

@@ -70,6 +70,9 @@ class Board:
     A request that is not answered is sent again; the board does each one once. Results are taken only from the answer
     that carries the request's own id and a right checksum.
 
+    Attributes:
+        sent, received: bytes on the line so far.
+
     Args:
         seconds: that an answer may take.
         attempts: how often a request is sent before the board is given up.
@@ -79,6 +82,7 @@ class Board:
         self._transport, self._seconds, self._attempts = transport, seconds, attempts
         self._id = secrets.randbits(32)
         self._buffer = bytearray()
+        self.sent = self.received = 0
         self._image: NetworkImage | None = None
 
     def close(self) -> None:
@@ -202,6 +206,7 @@ class Board:
         frame = Frame(operation, self._id, payload).to_bytes()
         for _ in range(self._attempts):
             self._transport.write(frame)
+            self.sent += len(frame)
             reply = self._await(self._id)
             if reply is None:
                 continue
@@ -233,6 +238,7 @@ class Board:
                 self._buffer.clear()
                 return None
             self._buffer += data
+            self.received += len(data)
         return None
 
     def _run_one(self, row: NDArray[np.uint64], results: int) -> bytes:

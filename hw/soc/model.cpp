@@ -122,6 +122,8 @@ void edge_soc_write(void *handle, const uint8_t *data, int64_t n) {
   line.to_send.insert(line.to_send.end(), data, data + n);
 }
 
+int64_t edge_soc_unsent(void *handle) { return static_cast<Model *>(handle)->line.to_send.size(); }
+
 // Runs until bytes have come and the line has been silent for three bytes, or for `most_cycles` of the processor; the
 // bytes, as many as `capacity` holds, and their number. -1: an assertion of the RTL failed.
 int64_t edge_soc_read(void *handle, uint8_t *data, int64_t capacity, uint64_t most_cycles) {

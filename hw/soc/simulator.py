@@ -46,6 +46,7 @@ class SimulatedSoc:
             ("new", pointer, (ctypes.c_char_p, *(ctypes.c_uint32,) * 3)),
             ("delete", None, (pointer,)),
             ("cycles", long, (pointer, ctypes.c_int)),
+            ("unsent", count, (pointer,)),
             ("write", None, (pointer, ctypes.c_char_p, count)),
             ("read", count, (pointer, pointer, count, long)),
             ("feed", count, (pointer, count, pointer, pointer, count)),
@@ -74,6 +75,11 @@ class SimulatedSoc:
     def array_cycles(self) -> int:
         """Of the array's clock since the start."""
         return int(self._library.edge_soc_cycles(self._handle, 1))
+
+    @property
+    def sending(self) -> bool:
+        """Bytes are still on their way to the system."""
+        return bool(self._library.edge_soc_unsent(self._handle))
 
     def write(self, data: bytes) -> None:
         """Send bytes to the system."""

@@ -76,7 +76,7 @@ def test_inspect_shows_cycles_use_memory_and_rate(pulse: Path, capsys: pytest.Ca
     assert found["array"]["memory"]["weights"] == [405, 2048]
 
 
-@pytest.mark.parametrize(("device", "code"), [("sim", 0), ("serial:/dev/ttyUSB0", 4)])
+@pytest.mark.parametrize(("device", "code"), [("sim", 0), ("fpga", 4)])
 def test_run_on_a_device(pulse: Path, device: str, code: int, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     np.save(tmp_path / "x.npy", np.zeros((2, 1, 1, 128), np.uint16))
     assert main(["run", str(pulse), "-i", str(tmp_path / "x.npy"), "--device", device]) == code

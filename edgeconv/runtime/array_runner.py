@@ -1,0 +1,75 @@
+"""What all ways to the accelerator have in common: integers in and out of the array, float ends on the host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeconv import reference
+from edgeconv.artifact import Artifact
+from edgeconv.artifact.array_target.write import ISA
+from edgeconv.errors import UsageError
+from edgeconv.hw.ends import split_ends
+from edgeconv.runtime.runner import Runner, never
+
+__all__ = ["ArrayRunner"]
+
+
+class ArrayRunner(Runner):
+    """A network on an accelerator; used like any `Runner`.
+
+    Attributes:
+        cycles: of each sample of the last call, from the accelerator's own counter.
+    """
+
+    def __init__(self, artifact: Artifact, isa: str | None = None, threads: int = 1) -> None:
+        if isa not in (None, ISA):
+            raise UsageError(f"{artifact.path} does not carry the instruction set '{isa}'", expected=ISA)
+        if threads != 1:
+            raise UsageError(f"{threads} threads for an accelerator", expected="1")
+        self.artifact = artifact
+        self.inputs, self.outputs = artifact.manifest.inputs, artifact.manifest.outputs
+        self.isa, self.threads = ISA, 1
+        self._fast, self._alive = never, None
+        self._ends = split_ends(artifact.program())
+        self.cycles: NDArray[np.uint32] = np.zeros(0, np.uint32)
+
+    def _execute(self, arrays: Mapping[str, NDArray[Any]]) -> tuple[Mapping[str, NDArray[Any]], NDArray[np.uint32]]:
+        """Run the array on integers (n, *shape) by name: outputs by name, cycles of each sample."""
+        raise NotImplementedError
+
+    def _run(self, arrays: list[NDArray[np.generic]], results: list[NDArray[np.generic]], samples: int) -> None:
+        if samples == 0:
+            return
+        self._check_range(arrays)
+        given = {
+            tensor.name: array.reshape(samples, *tensor.shape)
+            for tensor, array in zip(self.inputs, arrays, strict=True)
+        }
+        outputs, self.cycles = self._execute(self._integers(given))
+        found = dict(outputs)
+        back = self._ends.back
+        if back is not None:
+            found |= reference.run(back, {name: found[name] for name in back.inputs})
+        for tensor, result in zip(self.outputs, results, strict=True):
+            result[...] = found[tensor.name].reshape(result.shape)
+
+    def _integers(self, given: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """What the array reads, of the inputs of the program."""
+        front, core = self._ends.front, self._ends.core
+        known = dict(given)
+        if front is not None:
+            known |= reference.run(front, {name: given[name] for name in front.inputs})
+        return {name: known[name] for name in core.inputs}
+
+    def _check_range(self, arrays: list[NDArray[np.generic]]) -> None:
+        """Integers of a container may lie outside of the type that they stand for."""
+        types = self._ends.core.types
+        for tensor, array in zip(self.inputs, arrays, strict=True):
+            if tensor.type != "f32" and tensor.name in types and array.size:
+                dtype = types[tensor.name].dtype
+                if not dtype.holds(int(array.min()), int(array.max())):
+                    raise self._out_of_range(arrays)
