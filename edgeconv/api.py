@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgeconv.ir import Program
     from edgeconv.quantize.ptq import QuantizeReport
     from edgeconv.runtime.runner import Runner
+    from edgeconv.targets import Target
     from edgeconv.verify import VerifyReport
 
 __all__ = ["CompileReport", "compile_model", "compile_program", "load", "quantize", "verify"]
@@ -29,11 +30,14 @@ GOLDEN_SAMPLES = 16
 GOLDEN_MACS = 100_000_000
 """The reference interpreter takes about a second for so many: larger models get fewer samples, at least one."""
 STAGES = ("read", "lower", "prove", "generate", "golden", "write", "check")
+TUNED_STAGES = ("read", "lower", "prove", "tune", "generate", "golden", "write", "check")
 
 StreamChanges = Mapping[str, str | int | bool | None]
 """Fields of `edgeconv.artifact.StreamSettings` by name."""
 Progress = Callable[[str, int, int], None]
 """Called with the name of the stage that begins, its index, and the number of stages."""
+TuneProgress = Callable[[int, int], None]
+"""Called with the number of steps whose blockings are settled, and that of all steps."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class CompileReport:
             "layers": manifest.layers,
             "kernels": dict(self.kernels),
             "tested_isas": self.tested_isas,
+            "tuning": manifest.tuning,
             "seconds": dict(self.seconds),
         }
 
@@ -82,10 +87,16 @@ class CompileReport:
 class _Clock:
     """Tells progress and keeps the time of each stage."""
 
-    def __init__(self, stages: Sequence[str], progress: Progress | None) -> None:
+    def __init__(self, stages: Sequence[str], progress: Progress | None, tune_progress: TuneProgress | None) -> None:
         self.seconds: dict[str, float] = {}
+        self.tune_progress = tune_progress or (lambda done, total: None)
         self._stages, self._progress = stages, progress
         self._running: tuple[str, float] | None = None
+
+    @property
+    def tunes(self) -> bool:
+        """Whether blockings are to be measured."""
+        return "tune" in self._stages
 
     def enter(self, stage: str) -> None:
         self.finish()
@@ -109,8 +120,10 @@ def compile_model(
     stream: StreamChanges | None = None,
     fuse: bool = True,
     one_thread: bool = False,
+    tune: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
+    tune_progress: TuneProgress | None = None,
 ) -> CompileReport:
     """Compile a quantized ONNX model into an artifact.
 
@@ -124,8 +137,11 @@ def compile_model(
         fuse: fuse requantizations into the operators before them; the results are the same bits either way.
         one_thread: no call is to be shared by threads: then images are computed by bands of rows where that makes the
             arena smaller; the results are the same bits either way.
+        tune: measure on this machine which blockings of the kernels are fastest, instead of taking those of the cycle
+            models; the results are the same bits either way. What was measured before is taken from the cache.
         seed: of the golden samples.
         progress: called as each stage begins.
+        tune_progress: called while blockings are measured.
 
     Returns:
         a report with the artifact, which has been run on its golden samples with every instruction set that this
@@ -134,17 +150,17 @@ def compile_model(
     Raises:
         UsageError: the output exists and is not an artifact, or cannot be written.
         ModelError: the model is missing, malformed or not supported; says why and what to do.
-        TargetError, DeviceError: an unknown target, or one that edgeconv cannot compile for yet.
+        TargetError, DeviceError: an unknown target, one that edgeconv cannot compile for yet, or one that is to be
+            tuned and that this machine does not run.
         ToolError: TVM or the C compiler is missing or fails.
     """
     from edgeconv.artifact.store import require_replaceable
-    from edgeconv.targets import load_target
 
     path = Path(model)
-    load_target(target).require_available()
+    _require_possible(target, tune)
     folder = Path(output) if output is not None else Path(path.stem + ".edge")
     require_replaceable(folder)
-    clock = _Clock(STAGES, progress)
+    clock = _Clock(TUNED_STAGES if tune else STAGES, progress, tune_progress)
 
     clock.enter("read")
     from edgeconv.importer import read_onnx
@@ -168,17 +184,18 @@ def compile_program(
     stream: StreamChanges | None = None,
     fuse: bool = True,
     one_thread: bool = False,
+    tune: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
+    tune_progress: TuneProgress | None = None,
 ) -> CompileReport:
     """Compile an integer program into an artifact; arguments, result and errors are those of `compile_model`."""
     from edgeconv.artifact.store import require_replaceable
-    from edgeconv.targets import load_target
 
-    load_target(target).require_available()
+    _require_possible(target, tune)
     folder = Path(output)
     require_replaceable(folder)
-    clock = _Clock(STAGES, progress)
+    clock = _Clock(TUNED_STAGES if tune else STAGES, progress, tune_progress)
     options = CodeOptions(fuse, one_thread)
     return _compile(program, folder, target, folder.stem, {}, units or {}, stream or {}, options, seed, clock)
 
@@ -205,6 +222,9 @@ def _compile(
     _check_stream(program, stream)
     clock.enter("prove")
     certificates = prove_all(program, chosen.isa_names)
+    if clock.tunes:
+        clock.enter("tune")
+        options = _tuned(program, certificates, chosen, options, seed, clock.tune_progress)
     clock.enter("generate")
     backend = backend_of(chosen.family)
     code = backend.generate(program, certificates, chosen, options)
@@ -225,6 +245,7 @@ def _compile(
         stream=stream,
         fused=options.fuse,
         one_thread=options.one_thread,
+        tuning=options.tuning,
         toolchain=toolchain(chosen.architecture or host_architecture()),
         family=chosen.family,
         settings=chosen.settings,
@@ -238,6 +259,32 @@ def _compile(
     artifact = backend.write(contents, code, folder, check)
     clock.finish()
     return CompileReport(artifact, backend.reports(code), clock.seconds, tuple(tested))
+
+
+def _require_possible(target: str | Path, tune: bool) -> None:
+    from edgeconv.targets import load_target
+
+    chosen = load_target(target)
+    chosen.require_available()
+    if tune:
+        from edgeconv.tune.machine import tunable_isa
+
+        tunable_isa(chosen)
+
+
+def _tuned(
+    program: Program,
+    certificates: Mapping[str, Certificate],
+    target: Target,
+    options: CodeOptions,
+    seed: int,
+    progress: TuneProgress,
+) -> CodeOptions:
+    """The options with measured blockings."""
+    from edgeconv.tune.tuner import tune
+
+    settings = {"fuse": options.fuse, "one_thread": options.one_thread}
+    return replace(options, tuning=tune(program, certificates, target, seed=seed, progress=progress, **settings))
 
 
 def _check_units(program: Program, units: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edgeconv.artifact.manifest import Tuning
     from edgeconv.artifact.store import Artifact
     from edgeconv.artifact.write import Contents
     from edgeconv.codegen.emit import KernelReport
@@ -30,10 +31,12 @@ class CodeOptions:
     Attributes:
         fuse: requantizations are fused into the operators before them.
         one_thread: no call is to be shared by threads.
+        tuning: blockings that were measured; those of the cycle models when None.
     """
 
     fuse: bool = True
     one_thread: bool = False
+    tuning: Tuning | None = None
 
 
 class Backend(Protocol):

@@ -15,6 +15,7 @@ from edgeconv.artifact.backend import CodeOptions, Difference
 from edgeconv.artifact.compilers import find_compiler
 from edgeconv.artifact.layers import macs_of
 from edgeconv.artifact.link import CompiledKernel, link
+from edgeconv.artifact.manifest import Tuning
 from edgeconv.artifact.store import Artifact
 from edgeconv.artifact.write import Contents, model_source, write
 from edgeconv.integer import POLICY_OF_ISA, Certificate
@@ -22,10 +23,11 @@ from edgeconv.ir import Program
 
 if TYPE_CHECKING:
     from edgeconv.codegen import GeneratedCode
+    from edgeconv.codegen.choices import Choices
     from edgeconv.codegen.emit import KernelReport
     from edgeconv.targets import Target
 
-__all__ = ["BACKEND", "Generated", "check_library", "generate_all", "toolchain"]
+__all__ = ["BACKEND", "Generated", "check_library", "generate_all", "is_shared", "toolchain"]
 
 SHARED_MACS = 2_000_000
 """Multiply-accumulates of a sample from which threads share it, some 10 µs of work: below, they take samples in turn,
@@ -47,6 +49,11 @@ class Generated:
     sections: dict[str, Mapping[str, tuple[int, int]]]
 
 
+def is_shared(program: Program, one_thread: bool) -> bool:
+    """Whether threads are to share a sample of a program; `one_thread` says that no call is to be shared."""
+    return not one_thread and sum(macs_of(program, operator) for operator in program.operators) >= SHARED_MACS
+
+
 def generate_all(
     program: Program,
     certificates: Mapping[str, Certificate],
@@ -54,6 +61,7 @@ def generate_all(
     *,
     fuse: bool = True,
     one_thread: bool = False,
+    tuning: Tuning | None = None,
     architecture: str | None = None,
     cpus: Mapping[str, str] | None = None,
 ) -> Generated:
@@ -62,6 +70,7 @@ def generate_all(
     Args:
         certificates: by policy.
         one_thread: no call is to be shared by threads.
+        tuning: blockings that were measured.
         architecture: of the CPU that runs it; decides what `generic` is.
         cpus: LLVM's name of the processor to schedule for, by instruction set.
 
@@ -75,13 +84,19 @@ def generate_all(
     blob = Blob()
     codes: list[GeneratedCode] = []
     cpus = cpus or {}
-    large = sum(macs_of(program, operator) for operator in program.operators) >= SHARED_MACS
-    shared = large and not one_thread
+    shared = is_shared(program, one_thread)
     for isa in isas:
-        forms = certificates[POLICY_OF_ISA[isa].name].forms
-        cpu = cpus.get(isa) or None
+        forms, choices = certificates[POLICY_OF_ISA[isa].name].forms, _choices(tuning, isa)
         codes.append(
-            generate(program, forms, isa, fuse=fuse, blob=blob, architecture=architecture, cpu=cpu, shared=shared)
+            generate(
+                *(program, forms, isa),
+                fuse=fuse,
+                blob=blob,
+                architecture=architecture,
+                cpu=cpus.get(isa) or None,
+                shared=shared,
+                choices=choices,
+            )
         )
     # One blob for all: it only grew, so the offsets of the first ones hold in the last one.
     whole = codes[-1].blob
@@ -93,6 +108,14 @@ def generate_all(
         {code.isa: code.report for code in codes},
         {code.isa: code.sections for code in codes},
     )
+
+
+def _choices(tuning: Tuning | None, isa: str) -> Choices:
+    """The blockings that were measured for an instruction set; without them the cycle models'."""
+    from edgeconv.codegen.choices import Choices
+
+    changed = tuning.changed if tuning is not None and tuning.isa == isa else ()
+    return Choices.of({(blocking.output, blocking.part): blocking.chosen for blocking in changed})
 
 
 class CpuBackend:
@@ -108,6 +131,7 @@ class CpuBackend:
             target.isa_names,
             fuse=options.fuse,
             one_thread=options.one_thread,
+            tuning=options.tuning,
             architecture=target.architecture,
             cpus={isa.name: isa.cpu for isa in target.isas},
         )
@@ -167,6 +191,7 @@ def check_library(
         [isa.name for isa in manifest.isas],
         fuse=manifest.fused,
         one_thread=manifest.one_thread,
+        tuning=manifest.tuning,
         architecture=manifest.architecture,
         cpus={isa.name: isa.cpu for isa in manifest.isas},
     )

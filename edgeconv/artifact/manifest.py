@@ -23,6 +23,8 @@ __all__ = [
     "Manifest",
     "StreamSettings",
     "TensorInfo",
+    "TunedBlocking",
+    "Tuning",
     "parse_manifest",
     "render_manifest",
 ]
@@ -132,6 +134,43 @@ class StreamSettings:
 
 
 @dataclass(frozen=True)
+class TunedBlocking:
+    """A blocking that was measured to be faster than the cycle model's.
+
+    Attributes:
+        output: tensor that the step writes.
+        part: of the step: the kernel's name, and which of its loops it is about.
+        axes: what the numbers of a blocking count.
+        modelled, chosen: the cycle model's blocking, and the one that the code has.
+        seconds: of the step alone, with the one and with the other.
+    """
+
+    output: str
+    part: str
+    axes: tuple[str, ...]
+    modelled: tuple[int, ...]
+    chosen: tuple[int, ...]
+    seconds: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What `compile --tune` measured: docs/performance.md.
+
+    Attributes:
+        isa: instruction set that was tuned; the others have the cycle models' blockings.
+        processor: that measured.
+        steps: that had several blockings to choose from.
+        changed: where another one was faster than the cycle model's.
+    """
+
+    isa: str
+    processor: str
+    steps: int
+    changed: tuple[TunedBlocking, ...] = ()
+
+
+@dataclass(frozen=True)
 class FileEntry:
     """Size and SHA-256 of one file."""
 
@@ -161,6 +200,7 @@ class Manifest:
         toolchain: names and versions of what made the code: the same give the same library, byte by byte.
         stream: defaults of `run --stream`, or None where the model has several inputs.
         settings: fields of the target file that shape the code beyond instruction sets (part, clock_mhz, …).
+        tuning: blockings that were measured, or None: then all are those of the cycle models.
         timings: figures a benchmark recorded, or None.
         files: every file of the folder but the manifest.
     """
@@ -190,6 +230,7 @@ class Manifest:
     one_thread: bool = False
     stream: StreamSettings | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    tuning: Tuning | None = None
     timings: dict[str, Any] | None = None
     files: dict[str, FileEntry] = field(default_factory=dict)
 

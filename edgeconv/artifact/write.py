@@ -24,6 +24,7 @@ from edgeconv.artifact.manifest import (
     CompiledIsa,
     Manifest,
     StreamSettings,
+    Tuning,
     render_manifest,
 )
 from edgeconv.artifact.sources import C_FOLDER, ModelSource, example_text, header_text, identifier
@@ -56,6 +57,7 @@ class Contents:
         units: of real values, by tensor name.
         fused: whether requantizations were fused into the operators before them.
         one_thread: whether no call can be shared by threads.
+        tuning: blockings that were measured, or None.
         toolchain: names and versions of what made the code.
         stream: defaults of `run --stream`, by field, where they are not those of `default_settings`.
     """
@@ -72,6 +74,7 @@ class Contents:
     units: Mapping[str, str] = field(default_factory=dict)
     fused: bool = True
     one_thread: bool = False
+    tuning: Tuning | None = None
     toolchain: Mapping[str, str] = field(default_factory=dict)
     family: str = "cpu"
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -245,6 +248,7 @@ def make_manifest(
         source=dict(contents.source),
         fused=contents.fused,
         one_thread=contents.one_thread,
+        tuning=contents.tuning,
         toolchain=dict(contents.toolchain),
         family=contents.family,
         settings=dict(contents.settings),

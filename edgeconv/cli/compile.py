@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,17 +12,18 @@ import click
 
 from edgeconv.cli.arguments import read_shapes, split_pair
 from edgeconv.cli.console import Console, format_table
-from edgeconv.cli.formatting import layer_rows, readable_bytes, readable_count
+from edgeconv.cli.formatting import layer_rows, readable_bytes, readable_count, tuning_text
 from edgeconv.cli.options import common_options
 from edgeconv.cli.streams import read_stream_settings
 
 if TYPE_CHECKING:
-    from edgeconv.api import CompileReport, Progress
+    from edgeconv.api import CompileReport, Progress, TuneProgress
 
 _STAGE_TEXTS = {
     "read": "reading the model",
     "lower": "lowering to integers",
     "prove": "proving every rounding",
+    "tune": "measuring blockings",
     "generate": "generating code",
     "golden": "running the reference on golden samples",
     "write": "linking and writing",
@@ -49,6 +52,9 @@ _STAGE_TEXTS = {
 @click.option(
     "--one-thread", is_flag=True, help="No call is shared by threads; large images by bands of rows, in less memory."
 )
+@click.option(
+    "--tune", is_flag=True, help="Measure on this machine which blockings of the kernels are fastest: same bits."
+)
 @common_options
 def command(
     console: Console,
@@ -60,6 +66,7 @@ def command(
     stream: tuple[str, ...],
     no_fuse: bool,
     one_thread: bool,
+    tune: bool,
 ) -> None:
     """Compile MODEL, a quantized ONNX file, into an artifact.
 
@@ -68,18 +75,21 @@ def command(
     """
     from edgeconv.api import compile_model
 
-    report = compile_model(
-        model,
-        target,
-        output,
-        shapes=read_shapes(shapes),
-        units=dict(split_pair(item, "--unit") for item in units),
-        stream=read_stream_settings(stream),
-        fuse=not no_fuse,
-        one_thread=one_thread,
-        seed=console.seed,
-        progress=_progress(console),
-    )
+    with _tune_progress(console) as tuned:
+        report = compile_model(
+            model,
+            target,
+            output,
+            shapes=read_shapes(shapes),
+            units=dict(split_pair(item, "--unit") for item in units),
+            stream=read_stream_settings(stream),
+            fuse=not no_fuse,
+            one_thread=one_thread,
+            tune=tune,
+            seed=console.seed,
+            progress=_progress(console),
+            tune_progress=tuned,
+        )
     console.result(report, text=_text(report))
 
 
@@ -94,6 +104,22 @@ def _progress(console: Console) -> Progress | None:
     return show
 
 
+@contextmanager
+def _tune_progress(console: Console) -> Iterator[TuneProgress]:
+    """A bar while blockings are measured, from the first of their steps to the last."""
+    with ExitStack() as bar:
+        advances: list[Callable[[int], None]] = []
+
+        def show(done: int, total: int) -> None:
+            if not advances:
+                advances.append(bar.enter_context(console.progress("measuring blockings", total)))
+            advances[0](1)
+            if done == total:
+                bar.close()
+
+        yield show
+
+
 def _text(report: CompileReport) -> str:
     manifest = report.artifact.manifest
     table = format_table(
@@ -105,10 +131,11 @@ def _text(report: CompileReport) -> str:
          for isa in manifest.isas],
         header=("instruction set", "code", "weights", "arena"),
     )  # fmt: skip
+    tuning = f"{tuning_text(manifest.tuning)}\n\n" if manifest.tuning else ""
     tested = ", ".join(report.tested_isas) or "none that this machine runs"
     seconds = sum(report.seconds.values())
     return (
-        f"{table}\n\n{isas}\n\n"
+        f"{table}\n\n{isas}\n\n{tuning}"
         f"{report.path}: {readable_bytes(report.artifact.size)}, {readable_count(manifest.macs)} MACs a sample, "
         f"target {manifest.target}, {seconds:.1f} s\n"
         f"equal to the reference on {_golden_count(report)} golden samples: {tested}"

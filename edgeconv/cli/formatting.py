@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from edgeconv.cli.console import format_table
+
 if TYPE_CHECKING:
     from edgeconv.artifact import LayerInfo
+    from edgeconv.artifact.manifest import Tuning
 
-__all__ = ["layer_rows", "readable_bytes", "readable_count", "readable_time", "shorten"]
+__all__ = ["layer_rows", "readable_bytes", "readable_count", "readable_time", "shorten", "tuning_text"]
 
 
 def readable_bytes(count: int) -> str:
@@ -57,3 +60,22 @@ def layer_rows(layers: Iterable[LayerInfo], kernels: Mapping[str, str] | None = 
         row.append(", ".join(f"{count} {kind}" for kind, count in forms.items()))
         rows.append(tuple(row))
     return rows
+
+
+def tuning_text(tuning: Tuning) -> str:
+    """What was measured, and which blockings differ from those of the cycle models."""
+    found = f"{len(tuning.changed)} other blockings" if tuning.changed else "those of the cycle models are the fastest"
+    head = f"blockings of {tuning.isa} measured on {tuning.processor}, {tuning.steps} steps: {found}"
+    rows = [
+        (
+            shorten(blocking.output, 48),
+            blocking.part,
+            " × ".join(blocking.axes),
+            " × ".join(map(str, blocking.modelled)),
+            " × ".join(map(str, blocking.chosen)),
+            *map(readable_time, blocking.seconds),
+        )
+        for blocking in tuning.changed
+    ]
+    header = ("output", "part of the step", "blocking", "model", "chosen", "step before", "after")
+    return f"{head}\n\n{format_table(rows, header=header)}" if rows else head

@@ -11,7 +11,7 @@ import click
 
 from edgeconv.cli.arguments import read_shapes
 from edgeconv.cli.console import Console, format_table
-from edgeconv.cli.formatting import layer_rows, readable_bytes, readable_count
+from edgeconv.cli.formatting import layer_rows, readable_bytes, readable_count, tuning_text
 from edgeconv.cli.options import common_options
 
 
@@ -99,6 +99,7 @@ def _artifact_text(artifact: Any) -> str:
             _tensor_table(manifest.inputs, manifest.outputs),
             format_table(layer_rows(manifest.layers), header=_LAYER_HEADER),
             format_table(isas, header=("instruction set", "code", "weights", "arena")),
+            *([tuning_text(manifest.tuning)] if manifest.tuning else []),
         ]
     )
 

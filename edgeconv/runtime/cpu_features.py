@@ -19,6 +19,7 @@ __all__ = [
     "host_architecture",
     "host_features",
     "missing_features",
+    "processors",
     "supported_isas",
 ]
 
@@ -107,6 +108,37 @@ def missing_features(
     if needed.architecture not in ("any", architecture):
         return (needed.architecture,)
     return tuple(sorted(needed.features - features))
+
+
+_PROCESSOR_FIELDS = {
+    "model name": "",
+    "cpu family": "family ",
+    "model": "model ",
+    "stepping": "stepping ",
+    "CPU implementer": "implementer ",
+    "CPU variant": "variant ",
+    "CPU part": "part ",
+    "CPU revision": "revision ",
+}
+"""Lines of /proc/cpuinfo that tell processors apart, on x86 and on Arm, with what is written before their values.
+
+A model name alone does not: a hypervisor calls processors of several generations by one name."""
+
+
+def processors() -> str:
+    """The kinds of processors of this machine, such as "AMD EPYC, family 26, model 2, stepping 1"."""
+    try:
+        text = CPUINFO.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return platform.processor() or platform.machine()
+    kinds: dict[str, None] = {}
+    for block in text.split("\n\n"):
+        lines = [line.partition(":") for line in block.splitlines()]
+        fields = {key.strip(): value.strip() for key, _, value in lines}
+        words = [f"{before}{fields[name]}" for name, before in _PROCESSOR_FIELDS.items() if name in fields]
+        if words:
+            kinds[", ".join(words)] = None
+    return "; ".join(kinds) or platform.machine()
 
 
 def _parse_cpuinfo(text: str) -> frozenset[str]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edgeconv.codegen import fusion
 from edgeconv.codegen.choices import Blocking, Choices, Question
 from edgeconv.ir import Grid, Linear, dtype
 from edgeconv.ir import operators as ops
+from edgeconv.runtime.cpu_features import supported_isas
 
 from .agreement import Parts, assert_agrees
+from .test_bands import EVERY_CHAIN, chain_of
 
 # channels, extents, outputs, groups, kernel, strides, pads: convolutions of every kind of kernel
 CONVOLUTIONS = (
@@ -32,6 +36,19 @@ ASKING = {
     "neon+dotprod": DENSE | {"matmul.dynamic", "conv.depthwise_lanes", "conv.depthwise_flat"},
 }
 """The kernels that have a choice, by instruction set."""
+
+
+def _another(seed: int, picks: dict[str, Blocking]) -> Callable[[Question], Blocking]:
+    """Picks any candidate but the cycle model's, and notes it."""
+    rng = np.random.default_rng(seed)
+
+    def pick(question: Question) -> Blocking:
+        first = min(1, len(question.candidates) - 1)
+        picked = question.candidates[int(rng.integers(first, len(question.candidates)))]
+        picks[f"{question.output} {question.part}"] = picked
+        return picked
+
+    return pick
 
 
 def _requantize(parts: Parts, acc: str, terms: int) -> None:
@@ -64,20 +81,26 @@ def _network() -> Parts:
     "name", [*list(ASKING)[:2], *(pytest.param(name, marks=pytest.mark.needs_qemu) for name in list(ASKING)[2:])]
 )
 def test_no_pick_changes_a_result(name: str, tmp_path: Path) -> None:
-    rng = np.random.default_rng(5)
+    if name.startswith("avx") and name not in supported_isas():
+        pytest.skip(f"this CPU does not run {name}")
     picks: dict[str, Blocking] = {}
-
-    def another(question: Question) -> Blocking:
-        """Any candidate but the cycle model's."""
-        picked = question.candidates[int(rng.integers(min(1, len(question.candidates) - 1), len(question.candidates)))]
-        picks[f"{question.output} {question.part}"] = picked
-        return picked
-
-    choices = Choices(another)
+    choices = Choices(_another(5, picks))
     code = assert_agrees(_network(), name, tmp_path, choices)
     asking = {entry.output: entry.kernel for entry in code.report if entry.operators[-1] == "requant"}
     assert {asking[question.output] for question in choices.asked} == ASKING[name], picks
     assert all(picks[f"{question.output} {question.part}"] != question.candidates[0] for question in choices.asked)
+
+
+@pytest.mark.needs_gcc
+@pytest.mark.parametrize("seed", [0, 1])
+def test_no_pick_changes_a_result_by_bands(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "avx2" not in supported_isas():
+        pytest.skip("this CPU does not run avx2")
+    monkeypatch.setattr(fusion, "LIMITS", EVERY_CHAIN)
+    picks: dict[str, Blocking] = {}
+    code = assert_agrees(chain_of(seed), "avx2", tmp_path, Choices(_another(seed, picks)))
+    assert any("in bands of" in entry.detail for entry in code.report)
+    assert len(picks) > 2
 
 
 def test_what_is_no_candidate_is_not_taken() -> None:
