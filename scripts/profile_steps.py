@@ -9,32 +9,29 @@ depend on values. The activations are those of one sample and stay in the cache,
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 
 from edgeconv.artifact import read
 from edgeconv.artifact.layers import macs_of
 from edgeconv.bench.peak import measured_peak
-from edgeconv.codegen.blob import Blob
-from edgeconv.codegen.compile_tir import compile_function
-from edgeconv.codegen.emit import KernelReport, emit_function
+from edgeconv.codegen.emit import KernelReport
+from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.isa.table import ISAS
 from edgeconv.codegen.kernels import load_all
 from edgeconv.codegen.plan import Plan, Step, make_plan
 from edgeconv.integer import POLICY_OF_ISA
 from edgeconv.ir.operators import Operator
+from edgeconv.tune.rivals import Rivals
+from edgeconv.tune.units import Picks, Unit, emit
 
 _READING_SECONDS = 4e-4
-_MOST_REPEATS = 1 << 20
+_READINGS = 20
 
 
 @dataclass(frozen=True)
@@ -63,11 +60,12 @@ def main() -> int:
     plan = make_plan(artifact.program(), forms, isa, fuse=artifact.manifest.fused, bands=False)
     peak = measured_peak(isa.name)
     with tempfile.TemporaryDirectory(prefix="edgeconv-") as folder:
-        calls = [_compiled(plan, step, index, options.isa, Path(folder)) for index, step in enumerate(plan.steps)]
-        readings: list[list[float]] = [[] for _ in calls]
+        picks = artifact.manifest.tuning.picks(isa.name) if artifact.manifest.tuning else {}
+        codes = [_compiled(plan, step, isa, picks, Path(folder) / str(index)) for index, step in enumerate(plan.steps)]
+        readings: list[list[float]] = [[] for _ in codes]
         for _ in range(options.passes):
-            for (call, _), found in zip(calls, readings, strict=True):
-                found += _readings(call)
+            for (code, _), found in zip(codes, readings, strict=True):
+                found += _readings(code)
     times = [
         StepTime(
             step.output,
@@ -77,7 +75,7 @@ def main() -> int:
             float(np.median(found)),
             float(np.percentile(found, 5)),
         )
-        for step, (_, report), found in zip(plan.steps, calls, readings, strict=True)
+        for step, (_, report), found in zip(plan.steps, codes, readings, strict=True)
     ]
     if options.json:
         json.dump({"isa": isa.name, "peak": peak, "steps": [asdict(time) for time in times]}, sys.stdout, indent=1)
@@ -90,51 +88,17 @@ def _macs(plan: Plan, step: Step) -> int:
     return macs_of(plan.program, step.operator) if isinstance(step.operator, Operator) else 0
 
 
-def _compiled(
-    plan: Plan, step: Step, index: int, isa_name: str, folder: Path
-) -> tuple[Callable[[int], None], KernelReport]:
-    isa, blob, symbol = ISAS[isa_name], Blob(), f"step_{index}"
-    emitted = emit_function(plan, blob, isa, symbol, only=step)
-    (folder / f"{symbol}.o").write_bytes(compile_function(emitted.function, symbol, isa))
-    subprocess.run(["gcc", "-shared", "-o", folder / f"{symbol}.so", folder / f"{symbol}.o"], check=True)
-    function = getattr(ctypes.CDLL(str(folder / f"{symbol}.so")), symbol)
-    function.restype = None
-    memories = [_aligned(np.frombuffer(blob.bytes(), np.uint8)), _aligned(np.zeros(emitted.scratch_bytes, np.uint8))]
-    users = []
-    for names in (plan.program.inputs, plan.program.outputs):
-        types = [plan.program.types[name] for name in names]
-        arrays = [np.zeros(type_.size + 64, type_.dtype.container) for type_ in types]
-        users.append((arrays, (ctypes.c_void_p * len(arrays))(*[array.ctypes.data for array in arrays])))
-    pointers = [ctypes.c_void_p(memory.ctypes.data) for memory in memories]
-
-    def call(repeats: int) -> None:
-        assert memories
-        function(users[0][1], users[1][1], *pointers, ctypes.c_int64(repeats))
-
-    return call, emitted.report[0]
+def _compiled(plan: Plan, step: Step, isa: Isa, picks: Picks, folder: Path) -> tuple[Rivals, KernelReport]:
+    folder.mkdir()
+    emission = emit(plan, Unit(step), isa, "step", picks)
+    return Rivals(plan, [emission], isa, folder), emission.report[0]
 
 
-def _aligned(data: np.ndarray) -> np.ndarray:
-    room = np.zeros(len(data) + 192, np.uint8)
-    start = -room.ctypes.data % 64
-    room[start : start + len(data)] = data
-    return room[start : start + len(data) + 64]
-
-
-def _readings(call: Callable[[int], None]) -> list[float]:
-    repeats = 1
-    while repeats < _MOST_REPEATS:  # of a step whose repetitions LLVM finds equal, only one is left
-        begin = perf_counter()
-        call(repeats)
-        if perf_counter() - begin >= _READING_SECONDS:
-            break
-        repeats *= 2
-    found = []
-    for _ in range(20):
-        begin = perf_counter()
-        call(repeats)
-        found.append((perf_counter() - begin) / repeats)
-    return found
+def _readings(code: Rivals) -> list[float]:
+    calls = 1
+    while code.seconds(0, calls) * calls < _READING_SECONDS:
+        calls *= 2
+    return [code.seconds(0, calls) for _ in range(_READINGS)]
 
 
 def _print(times: list[StepTime], peak: float | None) -> None:

@@ -23,7 +23,6 @@ from edgeconv.ir import Program
 
 if TYPE_CHECKING:
     from edgeconv.codegen import GeneratedCode
-    from edgeconv.codegen.choices import Choices
     from edgeconv.codegen.emit import KernelReport
     from edgeconv.targets import Target
 
@@ -80,13 +79,15 @@ def generate_all(
     """
     from edgeconv.codegen import generate
     from edgeconv.codegen.blob import Blob
+    from edgeconv.codegen.choices import Choices
 
     blob = Blob()
     codes: list[GeneratedCode] = []
     cpus = cpus or {}
     shared = is_shared(program, one_thread)
     for isa in isas:
-        forms, choices = certificates[POLICY_OF_ISA[isa].name].forms, _choices(tuning, isa)
+        forms = certificates[POLICY_OF_ISA[isa].name].forms
+        choices = Choices.of(tuning.picks(isa) if tuning else {})
         codes.append(
             generate(
                 *(program, forms, isa),
@@ -108,14 +109,6 @@ def generate_all(
         {code.isa: code.report for code in codes},
         {code.isa: code.sections for code in codes},
     )
-
-
-def _choices(tuning: Tuning | None, isa: str) -> Choices:
-    """The blockings that were measured for an instruction set; without them the cycle models'."""
-    from edgeconv.codegen.choices import Choices
-
-    changed = tuning.changed if tuning is not None and tuning.isa == isa else ()
-    return Choices.of({(blocking.output, blocking.part): blocking.chosen for blocking in changed})
 
 
 class CpuBackend:

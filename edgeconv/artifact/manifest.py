@@ -169,6 +169,10 @@ class Tuning:
     steps: int
     changed: tuple[TunedBlocking, ...] = ()
 
+    def picks(self, isa: str) -> dict[tuple[str, str], tuple[int, ...]]:
+        """The blockings by output and part, for the instruction set that was tuned; for others none."""
+        return {(found.output, found.part): found.chosen for found in self.changed} if isa == self.isa else {}
+
 
 @dataclass(frozen=True)
 class FileEntry:

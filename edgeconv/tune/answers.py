@@ -77,7 +77,13 @@ def _read(folder: Path) -> list[Answer] | None:
 
 
 def _answer(value: Mapping[str, Any]) -> Answer:
-    seconds = float(value["seconds"][0]), float(value["seconds"][1])
-    blockings = [tuple(int(number) for number in value[name]) for name in ("modelled", "chosen")]
-    axes = tuple(str(axis) for axis in value["axes"])
-    return Answer(int(value["step"]), str(value["part"]), axes, *blockings, seconds, float(value["noise"]))
+    before, after = value["seconds"]
+    return Answer(
+        int(value["step"]),
+        str(value["part"]),
+        tuple(map(str, value["axes"])),
+        tuple(map(int, value["modelled"])),
+        tuple(map(int, value["chosen"])),
+        (float(before), float(after)),
+        float(value["noise"]),
+    )

@@ -25,7 +25,7 @@ from edgeconv.tune.answers import Answer, answered
 from edgeconv.tune.machine import tunable_isa
 from edgeconv.tune.race import race
 from edgeconv.tune.rivals import Rivals
-from edgeconv.tune.units import Emission, Unit, emit, facts_of, units_of
+from edgeconv.tune.units import Emission, Picks, Unit, emit, facts_of, units_of
 
 __all__ = ["tune"]
 
@@ -103,7 +103,7 @@ def _measured(plan: Plan, unit: Unit, isa: Isa, first: Emission, rng: np.random.
 
 
 def _settled(
-    plan: Plan, unit: Unit, isa: Isa, question: Question, picks: dict, rng: np.random.Generator
+    plan: Plan, unit: Unit, isa: Isa, question: Question, picks: Picks, rng: np.random.Generator
 ) -> tuple[Answer, Emission]:
     """The answer to one question, and the unit's code with it."""
     place, offered = (question.output, question.part), question.candidates[:_CANDIDATES]
