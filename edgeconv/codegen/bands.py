@@ -107,6 +107,8 @@ def reads_by_rows(step: Step, plan: Plan) -> bool:
         return False
     if step.requant is not None and not _by_channel(step.requant):
         return False
+    if not all(_by_channel(later.operator) for later in step.sequel):
+        return False
     if isinstance(operator, ops.Conv):
         return True
     if isinstance(operator, ops.Resize):
@@ -126,9 +128,9 @@ def _images(step: Step, plan: Plan) -> list[str]:
     return [name for name in dict.fromkeys(step.operands) if name not in plan.program.constants]
 
 
-def _rows_read(step: Step, made: Interval) -> Interval:
+def _rows_read(step: Step, image: str, made: Interval) -> Interval:
     operator, (lo, hi) = step.operator, made
-    if isinstance(operator, ops.Conv):
+    if isinstance(operator, ops.Conv) and image == operator.x:
         window = operator.window(step.type(operator.w))
         start = lo * window.strides[0] - window.begin(0)
         return start, start + (hi - 1 - lo) * window.strides[0] + (window.kernel[0] - 1) * window.dilations[0] + 1
@@ -228,7 +230,7 @@ def _rows_made(
         lo = done[name] if whole else max(done[name], lo)
         if hi <= lo:
             continue
-        read = tuple((image, _rows_read(steps[index], (lo, hi))) for image in _images(steps[index], plan))
+        read = tuple((image, _rows_read(steps[index], image, (lo, hi))) for image in _images(steps[index], plan))
         found.append(_Made(index, name, (lo, hi), read))
         for image, interval in read:
             before = wanted.get(image, interval)

@@ -71,7 +71,7 @@ def band_step(chain: Chain, part: Part) -> BandStep | None:
     layouts = {part.made.name: _rows_of(step, part.made)}
     for window in part.read:
         pads = (0, 0)
-        if isinstance(step.operator, ops.Conv):
+        if isinstance(step.operator, ops.Conv) and window.name == step.operator.x:
             geometry = step.operator.window(step.type(step.operator.w))
             pads = geometry.begin(0), geometry.end(0)
         if window.count - sum(pads) < 1:
@@ -79,7 +79,7 @@ def band_step(chain: Chain, part: Part) -> BandStep | None:
         layouts[window.name] = _rows_of(step, window, pads)
     shapes = {name: replace(step.type(name), shape=layout.shape) for name, layout in layouts.items()}
     operator = banded_operator(step.operator, part)
-    return BandStep(operator, step.requant, step.output, step.forms, step.plan, shapes, layouts)
+    return BandStep(operator, step.requant, step.output, step.forms, step.plan, shapes, layouts, sequel=step.sequel)
 
 
 def _rows_of(step: Step, window: Window, pads: tuple[int, int] = (0, 0)) -> Layout:

@@ -1,7 +1,7 @@
 """The plan of the generated code: fused steps, layouts, and the place of every tensor in memory.
 
 Nothing here needs TVM. Order: fuse requants into the operator before them; choose aliases (reshapes that move nothing)
-and layouts; place the tensors that stay in the arena by their lifetimes.
+and layouts; fuse additions and tables behind requants; place the tensors that stay in the arena by their lifetimes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from edgeconv.codegen.kernels import registry
 from edgeconv.codegen.layout import Halo, Layout, channels_last, container_of, row_major, storage_of
 from edgeconv.codegen.tables import fold_dequantized_tables
 from edgeconv.codegen.upsampling import find_upsamplings, of_small_image
-from edgeconv.ir import DType, Program, TensorType
+from edgeconv.ir import Program, TensorType
 from edgeconv.ir import operators as ops
 from edgeconv.ir.forms import ProvedForms
 from edgeconv.ir.operators import Operator
@@ -27,7 +27,6 @@ __all__ = ["SLACK", "Load", "Place", "Plan", "Step", "Store", "make_plan"]
 
 SLACK = 64
 """Bytes that may be read past the end of an arena tensor: one vector."""
-_ALIGNMENT = 64
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,8 @@ class Step:
         output: name of the tensor written.
         forms: how the requant (or an operator that rounds, such as add) is computed, or None.
         upsamples: the operator is a convolution of its operand upsampled by two (edgeconv.codegen.upsampling).
+        sequel: additions and tables that the kernel computes on the requantized values, one after the other, before it
+            stores them (edgeconv.codegen.sequels); `output` is that of the last.
     """
 
     operator: Operator | Load | Store
@@ -70,11 +71,32 @@ class Step:
     forms: ProvedForms | None
     plan: Plan
     upsamples: bool = field(default=False, kw_only=True)
+    sequel: tuple[Step, ...] = field(default=(), kw_only=True)
 
     @property
     def operands(self) -> tuple[str, ...]:
         """Names of the tensors read."""
-        return self.operator.operands if isinstance(self.operator, Operator) else (self.operator.output,)
+        own = self.operator.operands if isinstance(self.operator, Operator) else (self.operator.output,)
+        inside = {self.rounded, *(step.output for step in self.sequel)}
+        return (*own, *(name for step in self.sequel for name in step.operands if name not in inside))
+
+    @property
+    def rounded(self) -> str:
+        """What the requantization gives: `output`, or what the sequel begins with."""
+        return self.requant.output if self.requant is not None else self.output
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The tensors that the sequel adds, each once."""
+        inside = {self.rounded, *(step.output for step in self.sequel)}
+        added = [name for step in self.sequel if isinstance(step.operator, ops.Add) for name in step.operands]
+        return tuple(dict.fromkeys(name for name in added if name not in inside))
+
+    @property
+    def works_in_place(self) -> bool:
+        """Whether the output lies where a tensor lies that the sequel adds."""
+        places = self.plan.places
+        return self.output in places and any(places.get(name) == places[self.output] for name in self.others)
 
     def type(self, name: str) -> TensorType:
         """Logical type of a tensor."""
@@ -109,7 +131,7 @@ def make_plan(program: Program, forms: Mapping[str, ProvedForms], isa: Isa, *, f
 
     Args:
         forms: proved forms by output name of each requant and add.
-        fuse: fuse requants into the operators before them, and dequantizations into tables.
+        fuse: fuse requants, additions and tables into the operators before them, and dequantizations into tables.
         bands: with `fuse`, compute chains of steps over images by bands of rows (edgeconv.codegen.bands).
     """
     if fuse and isa.lanes > 1:
@@ -126,6 +148,8 @@ def make_plan(program: Program, forms: Mapping[str, ProvedForms], isa: Isa, *, f
         if not without:
             break
         upsamplings = {x: conv for x, conv in upsamplings.items() if _written(conv, fused) not in without}
+    if fuse and not isa.gpu:
+        _fuse_sequels(plan, isa)
     _insert_ends(plan)
     if fuse and bands:
         _fuse_rows(plan, isa)
@@ -133,9 +157,21 @@ def make_plan(program: Program, forms: Mapping[str, ProvedForms], isa: Isa, *, f
     return plan
 
 
+def _place(plan: Plan, isa: Isa) -> None:
+    from edgeconv.codegen.memory import place_tensors  # which builds on the classes of this module
+
+    place_tensors(plan, isa)
+
+
 def _written(operator: Operator, fused: Mapping[str, ops.Requant]) -> str:
     """The tensor that the step of an operator writes."""
     return fused[operator.output].output if operator.output in fused else operator.output
+
+
+def _fuse_sequels(plan: Plan, isa: Isa) -> None:
+    from edgeconv.codegen.sequels import fuse_sequels  # which builds on the classes of this module
+
+    fuse_sequels(plan, isa)
 
 
 def _fuse_rows(plan: Plan, isa: Isa) -> None:
@@ -338,72 +374,3 @@ def _insert_ends(plan: Plan) -> None:
 def _direct(plan: Plan, name: str) -> bool:
     """Whether the step that computes an output writes it straight into the user's array."""
     return plan.program.types[name].dtype.is_float and name in plan.program.producers
-
-
-def _place(plan: Plan, isa: Isa) -> None:
-    """Give every arena tensor an offset: largest first, at the lowest address that is free during its whole life."""
-    lives: dict[str, tuple[int, int]] = {}
-    # All tensors of a chain of bands live from its first step to its last.
-    chains = {index: chain for chain in plan.chains for index in range(chain.first, chain.last + 1)}
-    for index, step in enumerate(plan.steps):
-        for name in {step.output, *step.operands}:
-            root = plan.root(name)
-            if root in plan.program.constants or root in plan.places:
-                continue
-            chain = chains.get(index)
-            start, end = (chain.first, chain.last) if chain else (index, index)
-            first, last = lives.get(root, (start, end))
-            lives[root] = (min(first, start), max(last, end))
-    merged = _merge_in_place(plan, isa, lives)
-    placed: list[tuple[int, int, int, int]] = []  # start, end, first, last
-    for name in sorted(lives, key=lambda name: (-plan.layouts[name].bytes, lives[name])):
-        first, last = lives[name]
-        need = -(-(plan.layouts[name].bytes + SLACK) // _ALIGNMENT) * _ALIGNMENT
-        start = 0
-        for other_start, other_end, other_first, other_last in sorted(placed):
-            overlaps = first <= other_last and other_first <= last
-            if overlaps and start < other_end and other_start < start + need:
-                start = other_end
-        placed.append((start, start + need, first, last))
-        plan.places[name] = Place("arena", start)
-    for name, owner in merged.items():
-        while owner in merged:
-            owner = merged[owner]
-        plan.places[name] = plan.places[owner]
-    for name in plan.aliases:
-        root = plan.root(name)
-        if root in plan.places:
-            plan.places[name] = plan.places[root]
-    plan.arena_bytes = max((end for _, end, _, _ in placed), default=0)
-
-
-def _merge_in_place(plan: Plan, isa: Isa, lives: dict[str, tuple[int, int]]) -> dict[str, str]:
-    """Where a step may work in place and an operand dies there, output and operand become one memory."""
-    merged: dict[str, str] = {}
-    holder = {name: name for name in lives}
-    inside = {index for chain in plan.chains for index in range(chain.first, chain.last + 1)}
-    for index, step in enumerate(plan.steps):
-        if index in inside:
-            continue
-        if step.output not in lives or lives[step.output][0] != index or not registry.select(isa, step).in_place:
-            continue
-        for name in step.operands:
-            root = holder.get(plan.root(name), "")
-            same = root in lives and name not in plan.aliases and _same_memory(plan, name, step.output)
-            if same and root != step.output and lives[root][1] == index:
-                lives[root] = (lives[root][0], lives[step.output][1])
-                del lives[step.output]
-                merged[step.output] = root
-                holder[step.output] = root
-                break
-    return merged
-
-
-def _same_memory(plan: Plan, one: str, other: str) -> bool:
-    a, b = plan.layouts[one], plan.layouts[other]
-    return a.axes == b.axes and a.base == b.base and a.size == b.size and a.storage.bytes == b.storage.bytes
-
-
-def container_bits(dtype: DType) -> int:
-    """Bits of one element in the user's array."""
-    return 8 * dtype.container.itemsize

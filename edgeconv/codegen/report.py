@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from edgeconv.codegen.blob import Blob
 from edgeconv.codegen.plan import Step
+from edgeconv.ir.operators import Operator
 
 __all__ = ["KernelReport", "Reporter"]
 
@@ -42,4 +43,5 @@ class Reporter:
         """The report of a step, after its code."""
         keyword = getattr(step.operator, "keyword", type(step.operator).__name__.lower())
         operators = (*("resize",) * step.upsamples, keyword, *("requant",) * (step.requant is not None))
+        operators += tuple(later.operator.keyword for later in step.sequel if isinstance(later.operator, Operator))
         return KernelReport(step.output, operators, kernel, detail, self._added.get(step.output, 0))

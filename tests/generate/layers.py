@@ -12,6 +12,7 @@ from edgeconv.ir import Grid, dtype
 from edgeconv.ir import operators as ops
 from tests.generate.builder import Builder
 from tests.generate.resampled import resize_linear
+from tests.generate.residual import residual
 from tests.generate.rows import normalize, softmax
 from tests.generate.scales import random_grid, random_linear, spread_values
 from tests.generate.scans import selective_scan
@@ -308,6 +309,7 @@ LAYERS: dict[str, Callable[[Builder], None]] = {
     "dynamic_matmul": dynamic_matmul,
     "flatten": flatten,
     "add": add,
+    "residual": residual,
     "mul": mul,
     "avg_pool": avg_pool,
     "max_pool": max_pool,
@@ -334,7 +336,7 @@ USUAL = (
     *("conv",) * 7,
     *("conv_transpose",) * 2,
     *("matmul", "flatten", "mul", "avg_pool", "max_pool", "table", "requant") * 2,
-    *("add",) * 4,
+    *("add", "residual") * 3,
     *("dynamic_matmul", "concat", "slice", "pad", "transpose", "reshape", "resize", "resize_linear", "cast"),
     *("reduce_sum", "reduce_extreme", "argmax", "softmax", "normalize", "selective_scan"),
 )

@@ -233,7 +233,7 @@ KERNEL_BUGS = (
     Bug("table read one entry late", f"{_K}.elementwise", "_table", "const(lowest)", "const(lowest - 1)", "table"),
     Bug(
         "addend of a sum dropped",
-        f"{_K}.elementwise",
+        f"{_K}.sums",
         "_ratio_sum",
         "total = addend(channel)",
         "total = 0 * addend(channel)",
@@ -308,8 +308,8 @@ KERNEL_BUGS = (
     ),
     Bug(
         "memory of a tensor reused one step early",
-        "codegen.plan",
-        "_place",
+        "codegen.memory",
+        "_offsets",
         "first <= other_last and other_first <= last",
         "first < other_last and other_first < last",
         "add",

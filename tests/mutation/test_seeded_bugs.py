@@ -18,6 +18,7 @@ from tests.generate import Case, Choices, random_case
 from tests.mutation.bugs import KERNEL_BUGS, PROOF_BUGS, Bug
 from tests.mutation.gpu_bugs import GPU_BUGS
 from tests.mutation.mutate import mutated
+from tests.mutation.sequel_bugs import SEQUEL_BUGS
 from tests.random_graphs.compare import Graph, compare_graphs
 from tests.random_graphs.forms import preferring
 
@@ -39,7 +40,7 @@ def _all_modules_are_loaded() -> None:
     generate(_case(KERNEL_BUGS[0], 0).program, prove(_case(KERNEL_BUGS[0], 0).program, FMA).forms, "avx2")
 
 
-@pytest.mark.parametrize("bug", [*KERNEL_BUGS, *GPU_BUGS], ids=lambda bug: bug.about)
+@pytest.mark.parametrize("bug", [*KERNEL_BUGS, *SEQUEL_BUGS, *GPU_BUGS], ids=lambda bug: bug.about)
 def test_random_graphs_show_a_bug_in_the_kernels(bug: Bug) -> None:
     if bug.isa not in (*supported_isas(), CUDA.name):
         pytest.skip(f"this machine does not run {bug.isa}")
@@ -76,6 +77,6 @@ def _problems(program: Program, claimed: Certificate) -> list[Problem]:
 
 
 def test_there_are_thirty_bugs_and_each_has_a_name() -> None:
-    names = [bug.about for bug in (*KERNEL_BUGS, *GPU_BUGS, *PROOF_BUGS)]
+    names = [bug.about for bug in (*KERNEL_BUGS, *SEQUEL_BUGS, *GPU_BUGS, *PROOF_BUGS)]
     assert len(names) >= 30
     assert len(set(names)) == len(names)

@@ -62,7 +62,8 @@ def _emit(build: CBuilder, number: int, step: Step) -> tuple[str, KernelReport]:
 def _comment(step: Step, report: KernelReport) -> str:
     type_ = step.type(step.output)
     shape = ",".join(map(str, type_.shape))
-    origins = dict.fromkeys(o.origin for o in (step.operator, step.requant) if o is not None and o.origin)
+    operators = (step.operator, step.requant, *(later.operator for later in step.sequel))
+    origins = dict.fromkeys(o.origin for o in operators if o is not None and o.origin)
     made = f"; ONNX: {', '.join(origins)}" if origins else ""
     return f"{step.output}: {type_.dtype}[{shape}], {report.kernel}, {report.detail}{made}"
 

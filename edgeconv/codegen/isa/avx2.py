@@ -135,6 +135,9 @@ class VectorsOf256(Isa):
         packed = tirx.call_llvm_pure_intrin("uint8x32", "llvm.x86.avx2.packuswb", low, high)
         return tirx.reinterpret("uint8x32", shuffle([tirx.reinterpret("int32x8", packed)], _BYTES_ORDER))
 
+    def nearest(self, floats: Expr) -> Expr:
+        return tirx.call_llvm_pure_intrin("int32x8", "llvm.x86.avx.cvt.ps2dq.256", floats)
+
     def pack_words(self, vectors: Sequence[Expr]) -> Expr:
         packed = tirx.call_llvm_pure_intrin("int16x16", "llvm.x86.avx2.packssdw", *vectors)
         return tirx.reinterpret("int16x16", shuffle([tirx.reinterpret("int64x4", packed)], _WORDS_ORDER))

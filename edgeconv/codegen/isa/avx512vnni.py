@@ -35,6 +35,9 @@ class _Avx512(Isa):
         packed = tirx.call_llvm_pure_intrin("int16x32", "llvm.x86.avx512.packssdw.512", *vectors)
         return tirx.reinterpret("int16x32", shuffle([tirx.reinterpret("int64x8", packed)], _WORDS_ORDER))
 
+    def nearest(self, floats: Expr) -> Expr:
+        return tirx.call_llvm_pure_intrin("int32x16", "llvm.lrint.v16i32.v16f32", floats)
+
     def lookup(self, build: Builder, label: str, table: NDArray[np.int64]) -> Callable[[Expr], Expr]:
         """Two registers hold the table as words; vpermt2w looks at the lower words of the indices."""
         words = build.constant(label, table.astype(np.uint16).view(np.int16))

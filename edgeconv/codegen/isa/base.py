@@ -186,6 +186,10 @@ class Isa:
         view = build.constant(label, table.astype(np.int32))
         return lambda indices: view.gather(indices & (len(table) - 1), self.lanes)
 
+    def nearest(self, floats: Any) -> Any:
+        """float32 vector of magnitudes below 2²² rounded to int32, half-even (the entry point sees to the mode)."""
+        raise TypeError(f"{self.name} has no vectors")
+
     def multiply_words(self, a: Any, b: Any) -> Any:
         """Products of two int16 vectors of `lanes` lanes, as int32."""
         raise TypeError(f"{self.name} has no products of words")

@@ -209,6 +209,9 @@ class _Neon(Isa):
         halves = [tirx.call_llvm_pure_intrin("int16x4", "llvm.aarch64.neon.sqxtn.v4i16", v) for v in vectors]
         return shuffle([bind(half) for half in halves], range(8))
 
+    def nearest(self, floats: Expr) -> Expr:
+        return tirx.call_llvm_pure_intrin("int32x4", "llvm.aarch64.neon.fcvtns.v4i32.v4f32", floats)
+
     def multiply_words(self, a: Expr, b: Expr) -> Expr:
         return _word_product(a, b)
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from edgeconv.codegen.builder import Builder, const
 from edgeconv.codegen.kernels.accumulator import ScalarFinish
-from edgeconv.codegen.kernels.registry import halo_demands, kernel
+from edgeconv.codegen.kernels.registry import always, halo_demands, kernel
 from edgeconv.codegen.kernels.shared_weights import GROUP, SharedWeights
 from edgeconv.codegen.layout import Halo
 from edgeconv.codegen.plan import Step
+from edgeconv.codegen.sequels import in_place_over
 from edgeconv.codegen.tir import Expr, T, tirx
 from edgeconv.ir import Program
 from edgeconv.ir import operators as ops
@@ -58,7 +59,9 @@ def largest_sum(step: Step, operator: ops.Conv | ops.ConvTranspose) -> int:
     return int((np.abs(w).reshape(w.shape[0], -1).sum(1) * reach + np.abs(bias)).max())
 
 
-@kernel(ops.Conv, "conv.scalar", fuses=True, parallel=True)
+@kernel(
+    ops.Conv, "conv.scalar", fuses=True, goes_on=always, in_place=lambda isa, step: in_place_over(step), parallel=True
+)
 def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Conv)

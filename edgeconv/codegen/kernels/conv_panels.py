@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,9 +24,10 @@ from edgeconv.codegen.kernels.product import (
     widened,
 )
 from edgeconv.codegen.kernels.registry import kernel
-from edgeconv.codegen.kernels.tiles import pairs_rows
+from edgeconv.codegen.kernels.tiles import pairs_rows, rank_rows, sequel_pays
 from edgeconv.codegen.layout import Layout
 from edgeconv.codegen.plan import Step
+from edgeconv.codegen.sequels import in_place_over
 from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir import operators as ops
 
@@ -124,8 +125,37 @@ def _can_handle(isa: Isa, step: Step) -> bool:
     return axis_fits and can_finish(isa, step, blocks)
 
 
-def conv_geometry(step: Step, operator: ops.Conv, x: Layout, y: Layout, channels: int) -> Geometry:
-    """The rows of windows of a convolution that reads `channels` neighbouring channels at a time."""
+def _goes_on(isa: Isa, step: Step) -> bool:
+    """Whether the step's sequel pays at the end of its tiles."""
+    operator = step.operator
+    assert isinstance(operator, ops.Conv)
+    dot = _dot(isa, step.layout(operator.x).storage.element, conv_constants(step)[0])
+    assert dot is not None
+    w = step.type(operator.w).shape
+    x, y = step.layout(operator.x), step.layout(step.output)
+    geometry = conv_geometry(step, operator, x, y, w[1], [step.layout(name) for name in step.others])
+    blocks = _together(w[0] // operator.groups, isa)
+    window = geometry.runs.number * geometry.runs.groups(dot.group)
+    rows = rank_rows(isa, dot, dot.tile_blocks or blocks, False, window, geometry.row_length)[0]
+    return sequel_pays(rows, geometry.row_length)
+
+
+def _in_place(isa: Isa, step: Step) -> tuple[str, ...]:
+    """Tiles must not overlap then, so the last one of a row is shorter; a vector for two positions needs both."""
+    channels, positions = step.type(step.output).shape[1], step.type(step.output).shape[-1]
+    assert isinstance(step.operator, ops.Conv)
+    whole = channels // step.operator.groups % isa.lanes == 0
+    return in_place_over(step) if whole or positions % 2 == 0 else ()
+
+
+def conv_geometry(
+    step: Step, operator: ops.Conv, x: Layout, y: Layout, channels: int, others: Sequence[Layout] = ()
+) -> Geometry:
+    """The rows of windows of a convolution that reads `channels` neighbouring channels at a time.
+
+    Args:
+        others: of tensors that are read element by element beside the output.
+    """
     window = operator.window(step.type(operator.w))
     strides = [x.stride(2 + axis) for axis in range(window.rank)]
     first = x.base - sum(window.begin(axis) * strides[axis] for axis in range(window.rank))
@@ -144,12 +174,21 @@ def conv_geometry(step: Step, operator: ops.Conv, x: Layout, y: Layout, channels
         return Geometry(1, y.shape[2], 0, position, 0, first, runs)
     height, width = y.shape[2:]
     pointwise = set(window.kernel + window.strides) == {1} and not any(window.pads)
-    if pointwise and x.rows is not None and x.rows[0] == 1 and y.rows is not None and y.rows[0] == 1:
+    if pointwise and all(layout.rows is not None and layout.rows[0] == 1 for layout in (x, y, *others)):
         return Geometry(1, height * width, 0, position, 0, first, Runs((), (), last.length))
     return Geometry(height, width, window.strides[0] * strides[0], position, y.stride(2), first, runs)
 
 
-@kernel(ops.Conv, "conv.panels", can_handle=_can_handle, priority=10, fuses=True, parallel=True, by_rows=True)
+@kernel(
+    *(ops.Conv, "conv.panels"),
+    can_handle=_can_handle,
+    priority=10,
+    fuses=True,
+    goes_on=_goes_on,
+    in_place=_in_place,
+    parallel=True,
+    by_rows=True,
+)
 def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Conv)
@@ -160,7 +199,8 @@ def _emit(build: Builder, step: Step) -> str:
     assert dot is not None
     if dot.activation != x.layout.storage.element:
         x = widened(build, x)
-    geometry = conv_geometry(step, operator, x.layout, y, w.shape[1])
+    others = [step.layout(name) for name in step.others]
+    geometry = conv_geometry(step, operator, x.layout, y, w.shape[1], others)
     # (O, run, element of the run): taps outermost first, channels innermost.
     rows = np.moveaxis(w, 1, -1).reshape(len(w), geometry.runs.number, -1)
     stored, per_group = stored_range(step, operator.x), len(w) // operator.groups
@@ -182,16 +222,28 @@ def _emit(build: Builder, step: Step) -> str:
             targets.append(_Target(build, step, bucket, product, operator, geometry, y, w.shape[1], height, chains))
     tiles = {target.rows for target in targets}
     each_row, each_tile = build.sharing([geometry.rows, geometry.row_length // max(tiles)])
+    once = step.works_in_place
     with each_row(geometry.rows) as row:
         for height in sorted(tiles, reverse=True):
             members = [target for target in targets if target.rows == height]
-            _emit_row(each_tile, geometry, row, height, members)
+            _emit_row(each_tile, geometry, row, height, members, once=once)
     tile = ", ".join(sorted({target.tile for target in targets}))
     names = "; ".join(f"{dot.name} ({geometry.runs.groups(dot.group)} groups)" for dot, _ in split)
     return f"{names}, tile {tile}, {geometry.runs.number} runs"
 
 
-def _emit_row(each_tile: Loop, geometry: Geometry, row: Expr, height: int, targets: list[_Target]) -> None:
+def _emit_row(
+    each_tile: Loop, geometry: Geometry, row: Expr, height: int, targets: list[_Target], *, once: bool
+) -> None:
+    whole, rest = divmod(geometry.row_length, height)
+    if once and rest:
+        with each_tile(whole) as tile:
+            for target in targets:
+                target.emit(row, tile * height)
+        with each_tile(1):
+            for target in targets:
+                replace(target, rows=rest).emit(row, whole * height)
+        return
     # The last tile is moved back inside the row: computing a few positions twice is cheaper than a second tile.
     last = geometry.row_length - height
     with each_tile(-(-geometry.row_length // height)) as tile:
@@ -231,10 +283,18 @@ class _Target:
         with self.build.loop(len(self.bucket.panels)) as panel:
             x_channel, y_channel = self._channels(panel)
             x_start = geometry.x_first + row * geometry.x_row + start * geometry.x_position + x_channel
-            y_start = bind(self.y.base + row * geometry.y_row + start * channels + y_channel)
+            first = start * channels + y_channel
+            y_start = bind(self.y.base + row * geometry.y_row + first)
+            others = [_offsets(bind(place + first), channels) for place in self._others(row)]
             windows = [x_start + index * geometry.x_position for index in range(height)]
             dense = self.bucket.panels[0].count == channels
-            self.product.tile(panel, windows, _offsets(y_start, channels), self.chains, dense)
+            self.product.tile(panel, windows, _offsets(y_start, channels), self.chains, dense, others)
+
+    def _others(self, row: Expr) -> list[Expr]:
+        """Where a row begins in the tensors that the sequel adds."""
+        layouts = [self.step.layout(name) for name in self.step.others]
+        flat = self.geometry.y_row == 0
+        return [layout.base + (0 if flat else row * layout.stride(2)) for layout in layouts]
 
     def _channels(self, panel: Expr) -> tuple[Expr, Expr]:
         """First input channel and first output channel of a panel: affine where they are, else from a table."""

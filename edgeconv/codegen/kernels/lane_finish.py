@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgeconv.codegen.builder import Builder, bind, const
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.kernels.elementwise_rows import store_elements
-from edgeconv.codegen.kernels.panel_forms import COLUMNS, VALUES, BlockConstants
+from edgeconv.codegen.kernels.panel_forms import COLUMNS, VALUES, BlockConstants, Ending
 from edgeconv.codegen.kernels.panels import can_finish, kind_key
 from edgeconv.codegen.kernels.requantizer import proved_forms
 from edgeconv.codegen.plan import Step
@@ -54,14 +54,10 @@ class LaneFinish:
         """The builder."""
         return self._build
 
-    @property
-    def zero(self) -> int:
-        """What is added after rounding: zero point and storage bias."""
-        return 0 if self._grid is None else self._grid.zero_point + self._out.layout.storage.bias
-
     def values(self, vector: Expr, accumulators: list[Expr]) -> list[Expr]:
         """Accumulators through the constants of one vector: stored numbers, not yet clipped."""
-        return VALUES[self._kind](self, self._constants, vector, self._number, accumulators)
+        zero = 0 if self._grid is None else self._grid.zero_point + self._out.layout.storage.bias
+        return VALUES[self._kind](Ending(self._build, zero), self._constants, vector, self._number, accumulators)
 
     def packed(self, vectors: list[Expr]) -> Expr:
         """At most four int32 vectors as clipped bytes, one vector's lanes behind the other's."""

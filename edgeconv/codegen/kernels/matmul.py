@@ -8,9 +8,10 @@ from edgeconv.codegen.builder import Builder, const
 from edgeconv.codegen.kernels.accumulator import ScalarFinish
 from edgeconv.codegen.kernels.conv import accumulator_element
 from edgeconv.codegen.kernels.matmul_panels import panel_blocks, stored_weights
-from edgeconv.codegen.kernels.registry import kernel
+from edgeconv.codegen.kernels.registry import always, kernel
 from edgeconv.codegen.kernels.shared_weights import SharedWeights
 from edgeconv.codegen.plan import Step
+from edgeconv.codegen.sequels import in_place_over
 from edgeconv.codegen.tir import Expr
 from edgeconv.ir import operators as ops
 from edgeconv.ir.forms import PANEL
@@ -62,7 +63,14 @@ class _Right:
         return value - const(self._zero, element) if self._zero else value
 
 
-@kernel(ops.MatMul, "matmul.scalar", fuses=True, parallel=True)
+@kernel(
+    ops.MatMul,
+    "matmul.scalar",
+    fuses=True,
+    goes_on=always,
+    in_place=lambda isa, step: in_place_over(step),
+    parallel=True,
+)
 def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.MatMul)

@@ -23,6 +23,7 @@ from edgeconv.codegen.kernels.product import (
     widened,
 )
 from edgeconv.codegen.kernels.registry import kernel
+from edgeconv.codegen.kernels.tiles import rank_rows, sequel_pays
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir import operators as ops
@@ -85,7 +86,19 @@ def _can_handle(isa: Isa, step: Step) -> bool:
     return axis_fits and can_finish(isa, step, range(0, len(stored), isa.lanes))
 
 
-@kernel(ops.MatMul, "matmul.panels", can_handle=_can_handle, priority=10, fuses=True, parallel=True)
+def _goes_on(isa: Isa, step: Step) -> bool:
+    """Whether the step's sequel pays at the end of its tiles."""
+    operator = step.operator
+    assert isinstance(operator, ops.MatMul)
+    stored, _ = stored_weights(step, operator)
+    dot = choose_dot(isa, step.layout(operator.x).storage.element, stored)
+    assert dot is not None
+    rows, groups = _rows(step, operator), Runs((), (), stored.shape[1]).groups(dot.group)
+    blocks = min(isa.panel_blocks, panel_blocks(rows, len(stored), isa.lanes))
+    return sequel_pays(rank_rows(isa, dot, blocks, False, groups, rows)[0], rows)
+
+
+@kernel(ops.MatMul, "matmul.panels", can_handle=_can_handle, priority=10, fuses=True, goes_on=_goes_on, parallel=True)
 def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.MatMul)
@@ -124,7 +137,8 @@ def _emit(build: Builder, step: Step) -> str:
             windows = [x.layout.base + (start + index) * inner for index in range(height)]
             dense = columns == bucket.blocks * isa.lanes
             y_start = y.base + start * columns + column
-            product.tile(panel, windows, _offsets(y_start, columns), chains, dense)
+            others = [_offsets(step.layout(name).base + start * columns + column, columns) for name in step.others]
+            product.tile(panel, windows, _offsets(y_start, columns), chains, dense, others)
     return f"{dot.name}, tile {height}×{blocks}, {chains} chains, {groups} groups"
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,19 +23,19 @@ from edgeconv.ir.forms import (
     Steps,
 )
 
-__all__ = ["COLUMNS", "VALUES", "BlockConstants", "Ending"]
+__all__ = ["COLUMNS", "SHIFTED", "VALUES", "BlockConstants", "Ending"]
 
 
-class Ending(Protocol):
-    """What the vectors of a form need to know of the kernel that they end."""
+@dataclass(frozen=True)
+class Ending:
+    """What the vectors of a form need to know of the kernel that they end.
 
-    @property
-    def build(self) -> Builder:
-        """The builder."""
+    Attributes:
+        zero: what is added after rounding: mostly zero point and storage bias.
+    """
 
-    @property
-    def zero(self) -> int:
-        """What is added after rounding: zero point and storage bias."""
+    build: Builder
+    zero: int
 
 
 @dataclass(frozen=True)
@@ -253,6 +252,8 @@ COLUMNS: dict[str, Callable[[Rows, int, int], Columns]] = {
     "wide_mul_shift": _columns_wide_mul_shift,
     "steps": _columns_steps,
 }
+SHIFTED = ("fma_f32", "fma_offset_f32")
+"""Kinds whose values, with `zero` MAGIC_F32_BITS, are bits of a float: MAGIC_F32 plus the rounded integer."""
 VALUES: dict[str, Callable[[Ending, BlockConstants, Expr, int, Sequence[Expr]], list[Expr]]] = {
     "none": lambda finish, constants, panel, number, accumulators: [bind(acc) for acc in accumulators],
     "fma_f32": _values_fma_f32,

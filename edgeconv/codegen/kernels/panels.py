@@ -14,11 +14,13 @@ import numpy as np
 from edgeconv.codegen.builder import Builder, bind, const
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.isa.vectors import gathered, shuffle
-from edgeconv.codegen.kernels.panel_forms import COLUMNS, VALUES, BlockConstants
+from edgeconv.codegen.kernels.panel_forms import COLUMNS, SHIFTED, VALUES, BlockConstants, Ending
 from edgeconv.codegen.kernels.requantizer import proved_forms
+from edgeconv.codegen.kernels.sequel_vectors import Places, VectorSequel, can_go_on
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir.forms import (
+    MAGIC_F32_BITS,
     FmaF32,
     FmaF64,
     FmaOffsetF32,
@@ -75,6 +77,8 @@ def can_finish(isa: Isa, step: Step, first_channels: Sequence[int]) -> bool:
     if step.requant is None:
         return out.element == "int32"
     if out.element not in ("uint8", "int16") or step.forms is None or step.requant.linear.axis < 0:
+        return False
+    if not can_go_on(step):
         return False
     forms = step.forms.forms
     kinds = (FmaF32, FmaOffsetF32, FmaF64, MulShift, WideMulShift, Steps)
@@ -149,7 +153,12 @@ class Finish:
     def __init__(self, build: Builder, step: Step, bucket: Bucket, label: str) -> None:
         self._build, self._isa = build, build.isa
         self._out = build.view(step.output)
-        self._grid = step.requant.grid if step.requant else None
+        self._sequel = VectorSequel(build, step) if step.sequel else None
+        self._rounded = step.requant.grid if step.requant else None
+        self._grid = self._sequel.grid if self._sequel else self._rounded
+        # Memory holds what the sequel makes; what it begins with has no storage bias.
+        bias = 0 if self._sequel else self._out.layout.storage.bias
+        self._zero = 0 if self._rounded is None else self._rounded.zero_point + bias
         self._kinds = bucket.kinds
         self._bucket = bucket
         self._constants: list[BlockConstants] = []
@@ -159,32 +168,32 @@ class Finish:
             if bucket.paired and block == bucket.blocks - 1:
                 rows = [row[: lanes // 2] * 2 for row in rows]
             kind, number = bucket.kinds[block]
-            arrays = COLUMNS[kind](rows, number, self._out.layout.storage.bias)
+            arrays = COLUMNS[kind](rows, number, bias)
             views = {
                 name: build.constant(f"{step.output}/{label}.{block}.{name}", array[:, None])
                 for name, array in arrays.items()
             }
             self._constants.append(BlockConstants(views, lanes))
 
-    def values(self, panel: Expr, block: int, accumulators: Sequence[Expr]) -> list[Expr]:
-        """Requantized vectors, in the numbers that memory holds (storage bias added), not yet clipped.
+    def values(
+        self, panel: Expr, block: int, accumulators: Sequence[Expr], places: Sequence[Sequence[Places]] = ()
+    ) -> list[Expr]:
+        """Vectors after requantization and sequel, in the numbers that memory holds, not yet clipped.
 
         Args:
             panel: index inside the bucket.
             accumulators: int32 vectors of one block.
+            places: of each vector in each of `Step.others`; needed where the step has a sequel.
         """
         kind, number = self._kinds[block]
-        return VALUES[kind](self, self._constants[block], panel, number, accumulators)
-
-    @property
-    def build(self) -> Builder:
-        """The builder."""
-        return self._build
-
-    @property
-    def zero(self) -> int:
-        """What is added after rounding: zero point and storage bias."""
-        return 0 if self._grid is None else self._grid.zero_point + self._out.layout.storage.bias
+        constants = self._constants[block]
+        if self._sequel is None:
+            return VALUES[kind](Ending(self._build, self._zero), constants, panel, number, accumulators)
+        shifted = kind in SHIFTED
+        ending = Ending(self._build, MAGIC_F32_BITS if shifted else self._zero)
+        rounded = VALUES[kind](ending, constants, panel, number, accumulators)
+        pairs = zip(rounded, places, strict=True)
+        return [self._sequel.values(value, others, shifted=shifted) for value, others in pairs]
 
     def store(self, offsets: Sequence[Expr], vectors: Sequence[Expr], counts: Sequence[int]) -> None:
         """Clip, narrow and store.

@@ -17,9 +17,10 @@ from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.kernels.accumulator import ScalarFinish
 from edgeconv.codegen.kernels.conv import accumulator_element, conv_constants
 from edgeconv.codegen.kernels.matmul_panels import stored_weights
-from edgeconv.codegen.kernels.registry import kernel
+from edgeconv.codegen.kernels.registry import always, kernel
 from edgeconv.codegen.layout import Layout
 from edgeconv.codegen.plan import Step
+from edgeconv.codegen.sequels import in_place_over
 from edgeconv.codegen.tir import Expr
 from edgeconv.ir import operators as ops
 
@@ -81,7 +82,11 @@ def _fits_int64(step: Step, operator: ops.Conv | ops.MatMul) -> bool:
     return rows.bit_length() + step.type(operator.x).dtype.bits + 3 < 63
 
 
-@kernel(ops.Conv, "conv.c", can_handle=_can_conv, priority=5, fuses=True)
+def _in_place(isa: Isa, step: Step) -> tuple[str, ...]:
+    return in_place_over(step)
+
+
+@kernel(ops.Conv, "conv.c", can_handle=_can_conv, priority=5, fuses=True, goes_on=always, in_place=_in_place)
 def _conv(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Conv)
@@ -129,7 +134,7 @@ def _can_matmul(isa: Isa, step: Step) -> bool:
     return constant and _fits_int64(step, operator) and _has_dense_rows(step, operator)
 
 
-@kernel(ops.MatMul, "matmul.c", can_handle=_can_matmul, priority=5, fuses=True)
+@kernel(ops.MatMul, "matmul.c", can_handle=_can_matmul, priority=5, fuses=True, goes_on=always, in_place=_in_place)
 def _matmul(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.MatMul)

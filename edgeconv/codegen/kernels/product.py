@@ -24,6 +24,7 @@ from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, T
 
 __all__ = [
+    "Offsets",
     "Product",
     "Runs",
     "byte_dot",
@@ -36,6 +37,8 @@ __all__ = [
     "widened",
 ]
 
+Offsets = Callable[[int], Expr]
+"""Row of a tile -> element offset in a tensor's memory."""
 _HIDING = 8  # independent sums that hide the latency of a dot product
 _UNROLLED_RUNS = 7
 
@@ -235,7 +238,13 @@ class Product:
         return lambda panel: bind(table.load([panel]))
 
     def tile(
-        self, panel: Expr, windows: Sequence[Expr], outputs: Callable[[int], Expr], chains: int, dense: bool
+        self,
+        panel: Expr,
+        windows: Sequence[Expr],
+        outputs: Offsets,
+        chains: int,
+        dense: bool,
+        others: Sequence[Offsets] = (),
     ) -> None:
         """Compute and store one tile.
 
@@ -243,6 +252,7 @@ class Product:
             panel: index inside the bucket.
             windows: element offset in x of each row's window; an even number where the bucket is paired.
             outputs: element offset in the output of a row's first channel of this panel.
+            others: the same in each of `Step.others`.
             chains: independent sums per accumulator.
             dense: the rows of the tile follow one another without gap in the output.
         """
@@ -263,7 +273,7 @@ class Product:
             value = starts[cells[slot][1]] if begins else const(0, "int32", lanes)
             acc.store("int32", slot * lanes, value, lanes)
         self._sum(acc, self._panel_starts(panel), windows, chains)
-        self._write(acc, panel, starts, len(windows), outputs, chains, dense)
+        self._write(acc, panel, starts, len(windows), outputs, chains, dense, others)
 
     def _cells(self, rows: int) -> list[tuple[tuple[int, ...], int]]:
         """(rows, block) of every accumulator of a tile: one row, or two that share a vector of the last block."""
@@ -382,9 +392,10 @@ class Product:
         panel: Expr,
         starts: Sequence[Expr],
         rows: int,
-        outputs: Callable[[int], Expr],
+        outputs: Offsets,
         chains: int,
         dense: bool,
+        others: Sequence[Offsets],
     ) -> None:
         lanes, count = self._lanes, self._bucket.panels[0].count
         cells = self._cells(rows)
@@ -392,7 +403,11 @@ class Product:
         for block in range(self._bucket.blocks):
             members = [index for index, cell in enumerate(cells) if cell[1] == block]
             sums = [self._total(acc, index, len(cells), chains, starts[block]) for index in members]
-            for index, value in zip(members, self.finish.values(panel, block, sums), strict=True):
+            added = [
+                [tuple(other(row) + block * lanes for row in cells[index][0]) for other in others] for index in members
+            ]
+            finished = self.finish.values(panel, block, sums, added)
+            for index, value in zip(members, finished, strict=True):
                 values[cells[index][0][0], block] = value
         if dense and self.finish.closes_gaps(count):
             self._write_dense(values, rows, outputs(0), count)

@@ -9,8 +9,9 @@ imports every module. For example:
         with build.loop(…) as i: …
         return "tile 4×16"             # one line for the kernel report
 
-* `step.operator` is the operator; `step.requant` the requant fused behind it (kernels with `fuses=True` only),
-  `step.output` the tensor it writes, `step.type(name)` and `step.layout(name)` its operands' types and layouts.
+* `step.operator` is the operator; `step.requant` the requant fused behind it (kernels with `fuses=True` only) and
+  `step.sequel` the additions and tables behind that (kernels with `goes_on` only); `step.output` the tensor it writes,
+  `step.type(name)` and `step.layout(name)` its operands' types and layouts.
 * `build.view(name)` gives the operand as a `View`: `view.load(indices)` and `view.store(indices, value)` translate a
   logical position and a value to memory, whatever the layout and the storage bias (user memory, arena or constants);
   `view.vload(offset, lanes)` and `view.vstore` address stored elements, for fast paths over `layout.rows`.
@@ -18,8 +19,9 @@ imports every module. For example:
   Reading up to `SLACK` bytes past the end of an arena tensor is allowed, writing is not.
 * `can_handle(isa, step)` sees the layouts, so a fast kernel checks what it needs (order, halo, channel counts); the
   kernel of highest priority that can handle a step is taken, and each operator has one of priority 0 that handles all.
-* `in_place=True` promises that an output element is written only after every element of the operands that lies at the
-  same storage offset was read; the planner may then give output and a dying operand of the same layout one memory.
+* `in_place(isa, step)` names operands of which it promises that an output element is written only after every element
+  that lies at the same storage offset was read; the planner may then give output and such an operand, if it dies there
+  and has the same layout, one memory.
 * `parallel=True` promises that threads may share the kernel: all that it writes is written inside `build.parallel` or
   `build.parallel_nest`, whose trips are independent of each other, and of all other such loops of the kernel, or stand
   behind a `build.barrier()`. The first thread runs a kernel without it alone, while the others wait.
@@ -27,6 +29,8 @@ imports every module. For example:
   any run of rows (`edgeconv.codegen.bands`) whose layouts it is shown.
 * `upsamples=True` says that it computes convolutions of an upsampling by two, given the small image as operand
   (`edgeconv.codegen.upsampling`), and nothing else.
+* `goes_on(isa, step)` says of a kernel that computes sequels (`edgeconv.codegen.sequels`) whether that of a step which
+  it handles costs no more than steps of its own: `always`, or what a model of cycles says.
 * `halo_demands(operator, program)` may be registered for operator classes whose kernels read a halo.
 """
 
@@ -45,10 +49,21 @@ if TYPE_CHECKING:
     from edgeconv.codegen.builder import Builder
     from edgeconv.codegen.plan import Step
 
-__all__ = ["HALO_DEMANDS", "KERNELS", "Kernel", "halo_demands", "handles", "has_fusing_kernel", "kernel", "select"]
+__all__ = [
+    "HALO_DEMANDS",
+    "KERNELS",
+    "Kernel",
+    "halo_demands",
+    "find",
+    "handles",
+    "has_fusing_kernel",
+    "kernel",
+    "select",
+]
 
 Emit = Callable[["Builder", "Step"], str]
 Predicate = Callable[[Isa, "Step"], bool]
+Names = Callable[[Isa, "Step"], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -60,7 +75,8 @@ class Kernel:
     can_handle: Predicate
     priority: int
     fuses: bool
-    in_place: bool
+    goes_on: Predicate | None
+    in_place: Names
     parallel: bool
     by_rows: bool
     upsamples: bool
@@ -73,6 +89,11 @@ HALO_DEMANDS: dict[type, Callable[[Any, Program], dict[str, Halo]]] = {}
 """By operator class: the halo that its fast kernels would like around each operand."""
 
 
+def always(isa: Isa, step: Step) -> bool:
+    """The sequel of a kernel that computes one output after the other: nothing is computed twice."""
+    return True
+
+
 def kernel(
     operator: type,
     name: str,
@@ -80,7 +101,8 @@ def kernel(
     can_handle: Predicate = lambda isa, step: True,
     priority: int = 0,
     fuses: bool = False,
-    in_place: bool = False,
+    goes_on: Predicate | None = None,
+    in_place: Names = lambda isa, step: (),
     parallel: bool = False,
     by_rows: bool = False,
     upsamples: bool = False,
@@ -89,7 +111,7 @@ def kernel(
 
     def register(emit: Emit) -> Emit:
         found = KERNELS.setdefault(operator, [])
-        found.append(Kernel(name, emit, can_handle, priority, fuses, in_place, parallel, by_rows, upsamples))
+        found.append(Kernel(name, emit, can_handle, priority, fuses, goes_on, in_place, parallel, by_rows, upsamples))
         found.sort(key=lambda candidate: -candidate.priority)
         return emit
 
@@ -111,14 +133,20 @@ def has_fusing_kernel(operator: object) -> bool:
     return any(candidate.fuses for candidate in KERNELS.get(type(operator), ()))
 
 
+def find(isa: Isa, step: Step) -> Kernel | None:
+    """The kernel for a step, or None."""
+    return next(_candidates(isa, step), None)
+
+
 def handles(isa: Isa, step: Step) -> bool:
     """Whether there is a kernel for a step."""
-    return next(_candidates(isa, step), None) is not None
+    return find(isa, step) is not None
 
 
 def _candidates(isa: Isa, step: Step) -> Iterator[Kernel]:
     for candidate in KERNELS.get(type(step.operator), ()):
         fits = candidate.upsamples == step.upsamples and (candidate.fuses or step.requant is None)
+        fits = fits and (candidate.goes_on is not None or not step.sequel)
         if fits and candidate.can_handle(isa, step):
             yield candidate
 
@@ -129,7 +157,7 @@ def select(isa: Isa, step: Step) -> Kernel:
     Raises:
         UnsupportedModelError: no kernel handles it.
     """
-    found = next(_candidates(isa, step), None)
+    found = find(isa, step)
     if found is not None:
         return found
     what = describe(step.operator)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from edgeconv.codegen.isa.base import Dot, Isa
 
-__all__ = ["UNROLLED_STEPS", "pairs_rows", "rank_rows", "row_cycles"]
+__all__ = ["UNROLLED_STEPS", "pairs_rows", "rank_rows", "row_cycles", "sequel_pays"]
 
 UNROLLED_STEPS = 24
 """Dot products of a tile that are written out instead of looped over: one tile then overlaps with the next."""
@@ -20,6 +20,10 @@ _LOAD_PENALTY = 0.35  # cycles of each load beyond
 _TILE_CYCLES, _LOOP_CYCLES = 2.0, 4.0  # addresses and constants; a branch that is not foreseen
 _ACCUMULATOR_CYCLES, _CROWDING = 0.6, 0.02  # the end of a tile of n accumulators: 0.6·n + 0.02·(n + joined)²
 _PACK, _PACK_CYCLES = 4, 1.6  # accumulators that are narrowed and stored together
+_SEQUEL_CYCLES = 2.8  # of an addition for each accumulator at the end of a tile
+_PASS_CYCLES = (
+    2.9  # of the same addition in a pass of its own, operands in the cache; what it reads was narrowed before
+)
 _NEGLIGIBLE = 1.02  # of tiles so close to the best one the smallest is taken
 
 
@@ -50,6 +54,15 @@ def _accumulators(rows: int, blocks: int, paired: bool) -> int:
 def pairs_rows(members: int, lanes: int, positions: int) -> bool:
     """Whether the last vector of a panel of `members` channels is to hold its channels for two positions at once."""
     return 0 < members % lanes <= lanes // 2 and positions > 1
+
+
+def sequel_pays(rows: int, positions: int) -> bool:
+    """Whether an addition at the end of tiles of `rows` positions costs no more than a pass of its own over a row.
+
+    The last tile of a row is moved back, and what it computes twice is added twice.
+    """
+    computed = -(-positions // rows) * rows
+    return computed * _SEQUEL_CYCLES <= positions * (_PASS_CYCLES + _PACK_CYCLES / _PACK)
 
 
 def rank_rows(isa: Isa, dot: Dot, blocks: int, paired: bool, groups: int, positions: int) -> list[int]:
