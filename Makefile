@@ -21,7 +21,7 @@ export PATH := $(PATH):/usr/sbin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all accept-random accept-random-arm accept-pulse accept-hw lint wheel build/lint-site system-packages advise-system-packages clean accept-search
+.PHONY: help demo test test-all accept-random accept-random-arm accept-pulse accept-hw accept-bitstream bitstream lint wheel build/lint-site system-packages advise-system-packages clean accept-search
 
 help:
 	@echo "make demo      simulate, train, compile and verify a pulse extractor, and show what came out"
@@ -31,6 +31,8 @@ help:
 	@echo "make accept-random-arm  5,000 of them on 64-bit Arm, under qemu (hours)"
 	@echo "make accept-pulse   the whole training recipe against its goals (minutes)"
 	@echo "make accept-hw      random layers, networks and 2,000 pulses on the simulated accelerator (minutes)"
+	@echo "make bitstream      a bitstream for the ULX3S board, with open tools (half an hour, once)"
+	@echo "make accept-bitstream  that bitstream's clock, its netlist at gate level, and the proofs (an hour)"
 	@echo "make accept-search  a search that is killed twenty times (minutes)"
 	@echo "make lint      ruff and mypy, on the sources and on the installed wheel"
 	@echo "make wheel     the wheel, in dist/"
@@ -49,7 +51,13 @@ accept-pulse: $(VENV)/.stamp-test
 	$(BIN)/python -m pytest -m accept tests/models/pulse
 
 accept-hw: $(VENV)/.stamp-test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m accept tests/hw
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m accept tests/hw --ignore tests/hw/boards
+
+bitstream: $(VENV)/.stamp-hw
+	$(BIN)/python -m edgeconv.hw.boards ulx3s-85f
+
+accept-bitstream: $(VENV)/.stamp-hw
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m accept tests/hw/boards
 
 accept-search: $(VENV)/.stamp-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m accept -s tests/search
@@ -89,6 +97,11 @@ $(VENV)/.stamp-test: $(INSTALL_INPUTS)
 	@echo "installing what the tests need into $(VENV) (minutes, once)"
 	$(PIP_INSTALL) --editable '.[dev,train,report,search-cluster,cuda]'
 	@touch $@ $(VENV)/.stamp-demo
+
+$(VENV)/.stamp-hw: $(VENV)/.stamp-test
+	@echo "installing yosys and nextpnr into $(VENV) (minutes, once)"
+	$(PIP_INSTALL) --editable '.[hw]'
+	@touch $@
 
 $(VENV)/.stamp-demo: $(INSTALL_INPUTS)
 	@echo "installing what training needs into $(VENV) (minutes, once)"

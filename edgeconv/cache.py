@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-__all__ = ["cache_folder", "cached", "digest"]
+__all__ = ["cache_folder", "cached", "digest", "find_cached"]
 
 
 def cache_folder() -> Path:
@@ -26,6 +26,12 @@ def digest(parts: Iterable[str | bytes]) -> str:
         found.update(len(data).to_bytes(8, "little"))
         found.update(data)
     return found.hexdigest()
+
+
+def find_cached(kind: str, key: str) -> Path | None:
+    """A folder of the cache (see `cached`), or None where it has not been made yet."""
+    place = cache_folder() / kind / key
+    return place if place.is_dir() else None
 
 
 def cached(kind: str, key: str, make: Callable[[Path], None]) -> Path:

@@ -32,21 +32,31 @@ module accelerator
   localparam int LAST_AT = 12;     // cycles from the last word of a position to the making of its beats
   localparam int FINISH = 15;      // cycles from a beat to its results
 
-  wire to_activations = bus_write && bus_select == BUS_ACTIVATIONS;
-  wire to_weights = bus_write && bus_select == BUS_WEIGHTS;
-  wire to_parameters = bus_write && bus_select == BUS_PARAMETERS;
-  wire to_tables = bus_write && bus_select == BUS_TABLES;
-  wire to_descriptors = bus_write && bus_select == BUS_DESCRIPTORS;
   wire start = bus_write && bus_select == BUS_CONTROL && bus_data[0];
+
+  // Data cross the chip to the memories in cycles of their own. A network that is started in the cycle after a write
+  // finds what was written: it reads descriptors first, and everything else later still.
+  logic to_activations, to_weights, to_parameters, to_tables, to_descriptors;
+  logic [31:0] address;
+  logic [WORD_BITS-1:0] data;
+  always_ff @(posedge clk) begin
+    to_activations <= bus_write && bus_select == BUS_ACTIVATIONS;
+    to_weights <= bus_write && bus_select == BUS_WEIGHTS;
+    to_parameters <= bus_write && bus_select == BUS_PARAMETERS;
+    to_tables <= bus_write && bus_select == BUS_TABLES;
+    to_descriptors <= bus_write && bus_select == BUS_DESCRIPTORS;
+    address <= bus_address;
+    data <= bus_data;
+  end
 
   // A parameter comes in two halves; the second one writes it.
   logic [WORD_BITS-1:0] parameter_low;
-  always_ff @(posedge clk) if (to_parameters && !bus_address[0]) parameter_low <= bus_data;
+  always_ff @(posedge clk) if (to_parameters && !address[0]) parameter_low <= data;
 
   logic [FETCH_BITS-1:0] fetch_address;
   logic [WORD_BITS-1:0] fetch_data;
   ram #(.WIDTH(WORD_BITS), .DEPTH(DESCRIPTORS * DESCRIPTOR_WORDS)) descriptors (
-    .clk, .we(to_descriptors), .wa(bus_address[FETCH_BITS-1:0]), .wd(bus_data), .ra(fetch_address), .rd(fetch_data)
+    .clk, .we(to_descriptors), .wa(address[FETCH_BITS-1:0]), .wd(data), .ra(fetch_address), .rd(fetch_data)
   );
 
   logic taken, issue, first, shift, maximum, nibbles, last, last_group;
@@ -114,13 +124,13 @@ module accelerator
   wire beat_t written = beat[FINISH];
   logic [7:0] memory_data [LANES];
   for (genvar i = 0; i < LANES; i++) begin : sources
-    assign memory_data[i] = to_activations ? bus_data[8*i +: 8] : code[i];
+    assign memory_data[i] = to_activations ? data[8*i +: 8] : code[i];
     assign result_line[32*i +: 32] = result[i];
   end
   activation activations (
     .clk, .read_address(x_address), .lo, .hi, .zero_point, .x,
     .write((written.valid && !to_results) || to_activations),
-    .write_address(to_activations ? bus_address[ADDRESS_BITS-1:0] : written.address),
+    .write_address(to_activations ? address[ADDRESS_BITS-1:0] : written.address),
     .write_bytes(to_activations ? 4'(LANES) : written.bytes),
     .write_data(memory_data)
   );
@@ -135,8 +145,8 @@ module accelerator
   array elements (
     .clk, .control('{enable: issue, first: first, shift: shift, maximum: maximum}), .nibbles,
     .w_address(w_address[WEIGHT_BITS-1:0]), .x, .pick_high, .pick_half, .acc,
-    .write(to_weights), .write_element(bus_address[16 +: ELEMENT_BITS]), .write_address(bus_address[WEIGHT_BITS-1:0]),
-    .write_data(bus_data)
+    .write(to_weights), .write_element(address[16 +: ELEMENT_BITS]), .write_address(address[WEIGHT_BITS-1:0]),
+    .write_data(data)
   );
 
   // Each setting is looked up one cycle before it is needed (see finish.sv).
@@ -154,10 +164,10 @@ module accelerator
   finish requantization (
     .clk, .parameter_address(parameter_address[PARAMETER_ADDRESS-1:0]), .valid(beat[2].valid), .acc, .odd, .clip_lo,
     .clip_hi, .table_index, .use_table, .result, .code,
-    .parameter_write(to_parameters && bus_address[0]), .parameter_lane(bus_address[3:1]),
-    .parameter_place(bus_address[4 +: PARAMETER_ADDRESS]),
-    .parameter_data({bus_data[PARAMETER_BITS-WORD_BITS-1:0], parameter_low}),
-    .table_write(to_tables), .table_place(bus_address[TABLE_ADDRESS-1:0]), .table_data(bus_data[7:0])
+    .parameter_write(to_parameters && address[0]), .parameter_lane(address[3:1]),
+    .parameter_place(address[4 +: PARAMETER_ADDRESS]),
+    .parameter_data({data[PARAMETER_BITS-WORD_BITS-1:0], parameter_low}),
+    .table_write(to_tables), .table_place(address[TABLE_ADDRESS-1:0]), .table_data(data[7:0])
   );
 
   ram #(.WIDTH(32 * LANES), .DEPTH(RESULT_WORDS)) results (
@@ -165,5 +175,5 @@ module accelerator
     .ra(result_address), .rd(result_data)
   );
   // Addresses are as wide as the records allow; a configuration uses the bits that its memories have.
-  wire unused = &{bus_address, d, w_address, of_ended, parameter_address, written};
+  wire unused = &{address, d, w_address, of_ended, parameter_address, written};
 endmodule

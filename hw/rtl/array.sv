@@ -2,7 +2,8 @@
 //
 // Timing: `issue`, `w_address` and their flags in cycle t, `x` of the same word in cycle t + 5; half h works h cycles
 // later, so that nothing crosses the chip in one cycle. Beat k of a position, whose last word was in cycle t, is taken
-// in cycle t + 14 + k: `pick_high`, `pick_half` then, `acc` of its eight channels a cycle later.
+// in cycle t + 14 + k: `pick_high`, `pick_half` then, `acc` of its eight channels a cycle later. A write of weights in
+// cycle t is found by words that are issued from cycle t + HALVES on.
 module array
   import edge_pkg::*;
   import pipeline_pkg::*;
@@ -49,6 +50,23 @@ module array
     always_ff @(posedge clk) x_q[half] <= x_q[half-1];
   end
 
+  logic write_q [HALVES];
+  logic [ELEMENT_BITS-1:0] write_element_q [HALVES];
+  logic [WEIGHT_BITS-1:0] write_address_q [HALVES];
+  logic [8*LANES-1:0] write_data_q [HALVES];
+  always_ff @(posedge clk) begin
+    write_q[0] <= write;
+    write_element_q[0] <= write_element;
+    write_address_q[0] <= write_address;
+    write_data_q[0] <= write_data;
+    for (int i = 1; i < HALVES; i++) begin
+      write_q[i] <= write_q[i-1];
+      write_element_q[i] <= write_element_q[i-1];
+      write_address_q[i] <= write_address_q[i-1];
+      write_data_q[i] <= write_data_q[i-1];
+    end
+  end
+
   logic signed [ACC_BITS-1:0] low [HALVES][LANES];
   logic signed [ACC_BITS-1:0] high [HALVES][LANES];
   accumulate_t control_high [HALVES];
@@ -62,8 +80,8 @@ module array
       localparam int ELEMENT = half * LANES + i;
       logic [8*LANES-1:0] w;
       ram #(.WIDTH(8 * LANES), .DEPTH(WEIGHT_WORDS)) weights (
-        .clk, .we(write && write_element == ELEMENT_BITS'(ELEMENT)), .wa(write_address), .wd(write_data),
-        .ra(w_address_q[X_AT-3+half]), .rd(w)
+        .clk, .we(write_q[half] && write_element_q[half] == ELEMENT_BITS'(ELEMENT)), .wa(write_address_q[half]),
+        .wd(write_data_q[half]), .ra(w_address_q[X_AT-3+half]), .rd(w)
       );
       pe element (
         .clk, .nibbles(nibbles_q[X_AT-1+half]), .x(x_q[half]), .w,

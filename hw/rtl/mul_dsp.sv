@@ -18,6 +18,7 @@ module mul_dsp #(
   wire [35:0] p36;
   ecp5_mult18 block (.clk, .a(a18), .b(b18), .p(p36));
   assign p = p36[35 -: A_WIDTH + B_WIDTH];
+  wire unused = &p36;  // the bits below
 `else
   logic signed [A_WIDTH-1:0] a_in;
   logic signed [B_WIDTH-1:0] b_in;

@@ -14,7 +14,7 @@ module ram #(
   input  logic [$clog2(DEPTH)-1:0] ra,
   output logic [WIDTH-1:0]         rd
 );
-  logic [WIDTH-1:0] memory [DEPTH];
+  (* ram_style = "block" *) logic [WIDTH-1:0] memory [DEPTH];
   logic [WIDTH-1:0] first;
 
   always_ff @(posedge clk) begin

@@ -40,14 +40,23 @@ module sequencer
   descriptor_t d;
   assign descriptor = d;
 
-  // Fetching: eight words are shifted in, the first one ends up at the bottom.
+  // Fetching: eight words are shifted in, the first one ends up at the bottom. Comparisons with zero are made on the
+  // way, so that registers alone decide when a loop ends and a descriptor is taken.
+  typedef struct packed {
+    logic words, runs, planes, positions, groups;
+  } zeros_t;
   localparam int WORD_INDEX = $clog2(DESCRIPTOR_WORDS);
+  localparam int COUNTS_AT = 3;  // the word that holds all counts; the delay is in the last one
   logic [WORD_BITS*DESCRIPTOR_WORDS-1:0] shifted;
   descriptor_t next;
   assign next = descriptor_t'(shifted);
-  logic next_valid, asking;
+  zeros_t next_zero;
+  logic next_valid, next_immediate, asking;
   logic [1:0] arriving;
   logic [WORD_INDEX-1:0] arrived;
+
+  wire descriptor_t arriving_counts = descriptor_t'({fetch_data, {(COUNTS_AT * WORD_BITS){1'b0}}});
+  wire descriptor_t arriving_delay = descriptor_t'({fetch_data, {((DESCRIPTOR_WORDS - 1) * WORD_BITS){1'b0}}});
 
   wire end_of_layer;
   wire take = next_valid && (state == WAITING || (state == RUNNING && end_of_layer && !d.last_layer));
@@ -62,6 +71,11 @@ module sequencer
     if (arriving[1]) begin
       shifted <= {fetch_data, shifted[WORD_BITS*DESCRIPTOR_WORDS-1:WORD_BITS]};
       arrived <= arrived + 1'b1;
+      if (arrived == WORD_INDEX'(COUNTS_AT))
+        next_zero <= '{words: arriving_counts.words == '0, runs: arriving_counts.runs == '0,
+                       planes: arriving_counts.planes == '0, positions: arriving_counts.positions == '0,
+                       groups: arriving_counts.groups == '0};
+      next_immediate <= arriving_delay.delay == '0;
       if (&arrived) next_valid <= 1'b1;
     end
     if (take) next_valid <= 1'b0;
@@ -79,7 +93,8 @@ module sequencer
     end
   end
 
-  // Five nested loops; each counter counts down, each level keeps the addresses at which it began.
+  // Five nested loops; each counter counts down, each level keeps the addresses at which it began. `zero` says which
+  // counters are zero, `single` which of the descriptor's counts are.
   logic [11:0] word_count, run_count, group_count;
   logic [3:0]  plane_count;
   logic [15:0] position_count, hold_count;
@@ -89,12 +104,13 @@ module sequencer
   logic [15:0] w, w_run, w_plane, w_group;
   logic [11:0] p;
   logic position_begins, plane_begins;
+  zeros_t zero, single;
 
-  wire last_word = word_count == '0;
-  wire last_run = last_word && run_count == '0;
-  wire last_plane = last_run && plane_count == '0;
-  wire last_position = last_plane && position_count == '0;
-  assign end_of_layer = last_position && group_count == '0;
+  wire last_word = zero.words;
+  wire last_run = last_word && zero.runs;
+  wire last_plane = last_run && zero.planes;
+  wire last_position = last_plane && zero.positions;
+  assign end_of_layer = &zero;
 
   // What each level begins with when the one inside of it has ended.
   wire address_t x_next_run = x_run + d.x_run_stride;
@@ -113,10 +129,23 @@ module sequencer
       position_begins <= last_plane;
       plane_begins <= last_run;
       word_count <= last_word ? d.words : word_count - 1'b1;
-      if (last_word) run_count <= last_run ? d.runs : run_count - 1'b1;
-      if (last_run) plane_count <= last_plane ? d.planes : plane_count - 1'b1;
-      if (last_plane) position_count <= last_position ? d.positions : position_count - 1'b1;
-      if (last_position) group_count <= group_count - 1'b1;
+      zero.words <= last_word ? single.words : word_count == 12'd1;
+      if (last_word) begin
+        run_count <= last_run ? d.runs : run_count - 1'b1;
+        zero.runs <= last_run ? single.runs : run_count == 12'd1;
+      end
+      if (last_run) begin
+        plane_count <= last_plane ? d.planes : plane_count - 1'b1;
+        zero.planes <= last_plane ? single.planes : plane_count == 4'd1;
+      end
+      if (last_plane) begin
+        position_count <= last_position ? d.positions : position_count - 1'b1;
+        zero.positions <= last_position ? single.positions : position_count == 16'd1;
+      end
+      if (last_position) begin
+        group_count <= group_count - 1'b1;
+        zero.groups <= group_count == 12'd1;
+      end
 
       x <= last_position ? x_next_group : last_plane ? x_next_position : last_run ? x_next_plane
          : last_word ? x_next_run : x + address_t'(LANES);
@@ -151,6 +180,7 @@ module sequencer
 
     if (take) begin
       d <= next;
+      {zero, single} <= {2{next_zero}};
       position_begins <= 1'b1;
       plane_begins <= 1'b1;
       word_count <= next.words;
@@ -178,7 +208,7 @@ module sequencer
       default: ;
     endcase
     if (take) begin
-      state <= next.delay == '0 ? RUNNING : HOLDING;
+      state <= next_immediate ? RUNNING : HOLDING;
       hold_count <= next.delay;
       current_tag <= current_tag + 1'b1;
     end
@@ -202,7 +232,7 @@ module sequencer
     maximum <= d.maximum;
     nibbles <= d.nibbles;
     last <= state == RUNNING && last_plane;
-    last_group <= group_count == '0;
+    last_group <= zero.groups;
     tag <= current_tag;
     x_address <= x;
     lo <= bound_lo;
@@ -212,4 +242,6 @@ module sequencer
     out_address <= out;
     p_address <= p;
   end
+
+  wire unused = &{arriving_counts, arriving_delay, single.groups};
 endmodule

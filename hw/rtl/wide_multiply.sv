@@ -7,39 +7,41 @@
 module wide_multiply
   import edge_pkg::*;
 #(
-  localparam int WIDE = 64,
-  localparam int MULTIPLIER_BITS = 32
+  parameter int ACC_WIDTH = ACC_BITS,
+  parameter int MULTIPLIER_WIDTH = 32,
+  parameter int ADDEND_WIDTH = 62,
+  parameter int WIDE = 64
 ) (
-  input  logic                              clk,
-  input  logic                              valid,
-  input  logic [3:0]                        step,
-  input  logic signed [ACC_BITS-1:0]        acc,
-  input  logic signed [MULTIPLIER_BITS-1:0] multiplier,
-  input  logic signed [61:0]                addend,
-  output logic signed [WIDE-1:0]            total
+  input  logic                               clk,
+  input  logic                               valid,
+  input  logic [3:0]                         step,
+  input  logic signed [ACC_WIDTH-1:0]        acc,
+  input  logic signed [MULTIPLIER_WIDTH-1:0] multiplier,
+  input  logic signed [ADDEND_WIDTH-1:0]     addend,
+  output logic signed [WIDE-1:0]             total
 );
 `ifdef ECP5
   `define UNITS
 `endif
 `ifdef UNITS
-  localparam int LOW = 17;  // bits of the low halves of both factors
-  localparam int ACC_HIGH = ACC_BITS - LOW;
-  localparam int MUL_HIGH = MULTIPLIER_BITS - LOW;
+  localparam int LOW = ACC_WIDTH / 2;  // bits of the low halves of both factors
+  localparam int ACC_HIGH = ACC_WIDTH - LOW;
+  localparam int MUL_HIGH = MULTIPLIER_WIDTH - LOW;
 
-  // The smallest of the four products is made in logic, in two parts, since multiplier blocks are scarce.
-  localparam int PART = 7;
+  // The smallest of the four products is made in logic, since multiplier blocks are scarce: digits of one factor, of
+  // which the last one has the sign, then a tree of sums.
+  localparam int DIGITS = 4;
+  localparam int DIGIT = (MUL_HIGH + DIGITS - 1) / DIGITS;
+  localparam int HIGH_HIGH = ACC_HIGH + MUL_HIGH;
   wire signed [LOW:0] acc_low = {1'b0, acc[LOW-1:0]};
   wire signed [LOW:0] mul_low = {1'b0, multiplier[LOW-1:0]};
-  wire signed [ACC_HIGH-1:0] acc_high = acc[ACC_BITS-1:LOW];
-  wire signed [MUL_HIGH-1:0] mul_high = multiplier[MULTIPLIER_BITS-1:LOW];
+  wire signed [ACC_HIGH-1:0] acc_high = acc[ACC_WIDTH-1:LOW];
+  wire signed [MUL_HIGH-1:0] mul_high = multiplier[MULTIPLIER_WIDTH-1:LOW];
   logic signed [2*LOW+1:0] low_low, high_low;
   logic signed [LOW+MUL_HIGH:0] low_high;
-  wire signed [PART:0] mul_high_low = {1'b0, mul_high[PART-1:0]};
-  wire signed [MUL_HIGH-PART-1:0] mul_high_high = mul_high[MUL_HIGH-1:PART];
-  logic signed [ACC_HIGH+PART:0] part_low;
-  logic signed [ACC_HIGH+MUL_HIGH-PART-1:0] part_high;
-  logic signed [ACC_HIGH+MUL_HIGH-1:0] high_high, high_high_1;
-  logic signed [61:0] addend_q [3];
+  logic signed [ACC_HIGH+DIGIT:0] part [DIGITS];
+  logic signed [HIGH_HIGH-1:0] pair [DIGITS / 2], high_high;
+  logic signed [ADDEND_WIDTH-1:0] addend_q [3];
   logic signed [WIDE-1:0] outer;
   logic signed [2*LOW+2:0] middle;
 
@@ -48,16 +50,17 @@ module wide_multiply
   mul_dsp #(.A_WIDTH(LOW + 1), .B_WIDTH(MUL_HIGH)) multiply_lh (.clk, .a(acc_low), .b(mul_high), .p(low_high));
   always_ff @(posedge clk) begin
     if (valid) begin
-      part_low  <= acc_high * mul_high_low;
-      part_high <= acc_high * mul_high_high;
+      for (int i = 0; i < DIGITS - 1; i++) part[i] <= acc_high * signed'({1'b0, mul_high[DIGIT*i +: DIGIT]});
+      part[DIGITS-1] <= acc_high * signed'(mul_high[MUL_HIGH-1:DIGIT*(DIGITS-1)]);
       addend_q[0] <= addend;
     end
     if (step[0]) begin
-      high_high_1 <= (ACC_HIGH+MUL_HIGH)'(part_low) + ((ACC_HIGH+MUL_HIGH)'(part_high) <<< PART);
+      for (int i = 0; i < DIGITS / 2; i++)
+        pair[i] <= HIGH_HIGH'(part[2*i]) + (HIGH_HIGH'(part[2*i+1]) <<< DIGIT);
       addend_q[1] <= addend_q[0];
     end
     if (step[1]) begin
-      high_high <= high_high_1;
+      high_high <= pair[0] + (pair[1] <<< 2 * DIGIT);
       addend_q[2] <= addend_q[1];
     end
     if (step[2]) begin
@@ -66,12 +69,12 @@ module wide_multiply
     end
     if (step[3]) total <= outer + (WIDE'(middle) <<< LOW);
   end
-  wire unused = &{low_low[2*LOW+1:2*LOW], high_high[ACC_HIGH+MUL_HIGH-1:WIDE-2*LOW]};
+  wire unused = &{low_low[2*LOW+1:2*LOW], high_high[HIGH_HIGH-1:WIDE-2*LOW]};
 `else
   typedef struct packed {
-    logic signed [ACC_BITS-1:0] acc;
-    logic signed [MULTIPLIER_BITS-1:0] multiplier;
-    logic signed [61:0] addend;
+    logic signed [ACC_WIDTH-1:0] acc;
+    logic signed [MULTIPLIER_WIDTH-1:0] multiplier;
+    logic signed [ADDEND_WIDTH-1:0] addend;
   } operands_t;
   operands_t first, second, third, fourth;
   always_ff @(posedge clk) begin

@@ -1,0 +1,103 @@
+"""Synthesis: SystemVerilog to a netlist of the device's cells, with yosys and its slang front end."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from edgeconv.cache import cached, digest
+from edgeconv.hw.boards.board import Board
+from edgeconv.hw.boards.tools import YOSYS, versions
+from edgeconv.hw.export import FOLDER, package
+from edgeconv.hw.sim.build import SOURCES as ARRAY_SOURCES
+from edgeconv.hw.spec import ArrayConfig
+
+__all__ = ["NETLIST", "TOP", "netlist", "netlist_key", "register_memories", "rtl_sources", "synthesis_script"]
+
+TOP = "array_board"
+NETLIST = "netlist.json"
+_BOARD_SOURCES = ("ecp5_pll_cell.sv", "ecp5_clock.sv", "serial_link.sv", "array_board.sv")
+_CELLS = ("ecp5_cells.sv", "ecp5_mult18.sv")
+
+# Modules that are synthesized once and kept apart, each after those that it contains. What they have in common stays
+# apart as well: yosys would merge equal registers of all processing elements, and one register at one place would
+# have to reach all of the chip in a cycle.
+_BLOCKS = ("pe", "requant", "accelerator")
+
+
+def rtl_sources(config: ArrayConfig) -> dict[str, str]:
+    """The text of every file that synthesis reads, by name, in the order of reading."""
+    rtl = FOLDER / "rtl"
+    sources = {"edge_pkg.sv": package(config)}
+    sources |= {name: (rtl / name).read_text(encoding="utf-8") for name in (*_CELLS, *ARRAY_SOURCES)}
+    sources |= {name: (FOLDER / "boards" / "rtl" / name).read_text(encoding="utf-8") for name in _BOARD_SOURCES}
+    return sources
+
+
+def synthesis_script(board: Board) -> str:
+    """The commands for yosys."""
+    sources = rtl_sources(board.config)
+    files = " ".join(sources)
+    read = "read_slang --threads 1 --no-implicit-memories -D ECP5"
+    lines, apart = [], ""
+    for block in _BLOCKS:
+        lines += [f"{read}{apart} --top {block} {files}", f"setattr -mod -set keep_hierarchy 1 {block}"]
+        apart += f" --blackboxed-module {block}"
+    clock = board.clock
+    divisors = f"-G REFERENCE={clock.reference} -G FEEDBACK={clock.feedback} -G DIVISOR={clock.output}"
+    lines += [f"{read}{apart} {divisors} --top {TOP} {files}"]
+    lines += filter(None, (_without_parameters(block, sources[f"{block}.sv"]) for block in _BLOCKS))
+    return "\n".join([*lines, f"synth_ecp5 -top {TOP} -nodsp -json mapped.json", ""])
+
+
+def _without_parameters(block: str, source: str) -> str:
+    """slang hands a block's constants and loop variables to its instances as parameters."""
+    names = re.findall(r"(?:localparam\s+[\w\s\[\]:]*?|genvar\s+)(\w+)\s*=", source)
+    return " ".join(["setparam", *(f"-unset {name}" for name in names), f"t:{block}"]) if names else ""
+
+
+def netlist_key(board: Board) -> str:
+    """A hash of everything that a netlist is made of."""
+    sources = rtl_sources(board.config)
+    own = Path(__file__).read_bytes()
+    return digest([synthesis_script(board), *versions(), own, *sources, *sources.values()])
+
+
+def netlist(board: Board) -> Path:
+    """The netlist of a board as JSON; made when it is not in the cache yet (minutes).
+
+    Raises:
+        ToolError: yosys is missing or fails.
+    """
+    return cached("netlist", netlist_key(board), lambda folder: _synthesize(board, folder)) / NETLIST
+
+
+def _synthesize(board: Board, folder: Path) -> None:
+    for name, text in rtl_sources(board.config).items():
+        (folder / name).write_text(text, encoding="utf-8")
+    (folder / "synthesis.ys").write_text(synthesis_script(board), encoding="utf-8")
+    YOSYS.run(["-q", "-l", "synthesis.log", "-s", "synthesis.ys"], folder, "synthesis.out")
+    mapped = json.loads((folder / "mapped.json").read_text(encoding="utf-8"))
+    register_memories(mapped)
+    (folder / NETLIST).write_text(json.dumps(mapped), encoding="utf-8")
+    (folder / "mapped.json").unlink()
+
+
+def register_memories(design: dict[str, Any]) -> None:
+    """Turn on the output registers of all block memories.
+
+    The second cycle of a read in hw/rtl/ram.sv is this register, which yosys does not infer; yosys ties the
+    register's enable to zero in memories of 36 bits, where it is not used without.
+    """
+    for cell in _cells(design):
+        if cell["type"] == "DP16KD":
+            cell["parameters"] |= {"REGMODE_A": "OUTREG", "REGMODE_B": "OUTREG"}
+            cell["connections"] |= {"OCEA": ["1"], "OCEB": ["1"]}
+
+
+def _cells(design: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    for module in design["modules"].values():
+        yield from module.get("cells", {}).values()

@@ -1,0 +1,136 @@
+"""Boards, the script for synthesis, and what is read out of nextpnr's report."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edgeconv.errors import ToolError, UsageError
+from edgeconv.hw.boards.board import BOARDS, Board, find_board
+from edgeconv.hw.boards.place import find_routed
+from edgeconv.hw.boards.report import CriticalPath, Report, Use, read_report, report_from_nextpnr
+from edgeconv.hw.boards.synthesis import netlist_key, register_memories, rtl_sources, synthesis_script
+from edgeconv.hw.export import FOLDER
+from edgeconv.hw.sim.build import verilator
+from edgeconv.targets import load_target
+
+ULX3S = BOARDS["ulx3s-85f"]
+
+
+@pytest.mark.parametrize("board", BOARDS.values(), ids=str)
+def test_the_clock_of_every_board_can_be_made(board: Board) -> None:
+    clock = board.clock
+    assert board.oscillator_mhz * clock.feedback / clock.reference == board.clock_mhz == clock.mhz
+    assert 400 <= clock.mhz * clock.output <= 800
+    assert board.aim_mhz > board.clock_mhz
+
+
+def test_a_clock_that_cannot_be_made_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"117\.3 MHz cannot be made of 25 MHz"):
+        _ = replace(ULX3S, clock_mhz=117.3).clock
+
+
+def test_an_unknown_board_is_named_with_those_that_are_there() -> None:
+    with pytest.raises(UsageError, match="no board 'icebreaker'") as raised:
+        find_board("icebreaker")
+    assert "ulx3s-85f" in str(raised.value)
+
+
+@pytest.mark.parametrize("board", BOARDS.values(), ids=str)
+def test_a_board_has_a_target_of_its_name_and_clock(board: Board) -> None:
+    target = load_target(board.name)
+    assert target.family == "fpga"
+    assert target.clock_mhz == board.clock_mhz
+
+
+def test_synthesis_reads_every_file_of_the_rtl() -> None:
+    names = {path.name for folder in ("rtl", "boards/rtl") for path in (FOLDER / folder).glob("*.sv")}
+    assert set(rtl_sources(ULX3S.config)) == names
+
+
+def test_blocks_are_read_before_what_contains_them_and_apart_from_it() -> None:
+    lines = synthesis_script(ULX3S).splitlines()
+    (top,) = [line for line in lines if "--top array_board" in line]
+    assert all(f"--blackboxed-module {block}" in top for block in ("pe", "requant", "accelerator"))
+    assert all(f"setattr -mod -set keep_hierarchy 1 {block}" in lines for block in ("pe", "requant", "accelerator"))
+    assert "-G FEEDBACK=23" in top
+
+
+def test_a_netlist_is_another_when_the_array_is() -> None:
+    smaller = replace(ULX3S, config=replace(ULX3S.config, weight_words=1024))
+    assert netlist_key(smaller) != netlist_key(ULX3S)
+    assert netlist_key(replace(ULX3S, seed=ULX3S.seed + 1)) == netlist_key(ULX3S)
+
+
+def test_memories_get_their_output_registers_and_nothing_else_does() -> None:
+    memory = {"type": "DP16KD", "parameters": {"REGMODE_A": "NOREG"}, "connections": {"OCEA": ["0"], "CLKA": [2]}}
+    lut = {"type": "LUT4", "parameters": {"INIT": "1"}, "connections": {"A": [3]}}
+    design = {"modules": {"top": {"cells": {"m": memory, "l": lut}}, "leaf": {}}}
+    register_memories(design)
+    assert memory["parameters"] == {"REGMODE_A": "OUTREG", "REGMODE_B": "OUTREG"}
+    assert memory["connections"] == {"OCEA": ["1"], "OCEB": ["1"], "CLKA": [2]}
+    assert lut == {"type": "LUT4", "parameters": {"INIT": "1"}, "connections": {"A": [3]}}
+
+
+def _step(kind: str, delay: float, start: str, end: str, net: str = "") -> dict[str, object]:
+    step = {"type": kind, "delay": delay, "from": {"cell": start, "port": "Q"}, "to": {"cell": end, "port": "D"}}
+    return step | ({"net": net} if net else {})
+
+
+def test_a_report_names_the_slowest_path_and_what_it_is_made_of() -> None:
+    path = [
+        _step("clk-to-q", 0.5, "a", "a"),
+        _step("routing", 2.0, "a", "lut", "counter"),
+        _step("logic", 0.25, "lut", "lut"),
+        _step("routing", 1.0, "lut", "b", "next"),
+        _step("setup", 0.25, "b", "b"),
+    ]
+    other = [{"from": "async", "to": "posedge clk", "path": path[:1]}]
+    found = {
+        "fmax": {"clk": {"achieved": 118.257, "constraint": 130.0}},
+        "critical_paths": [*other, {"from": "posedge clk", "to": "posedge clk", "path": path}],
+        "utilization": {"DP16KD": {"used": 192, "available": 208}, "DTR": {"used": 0, "available": 1}},
+    }
+    report = report_from_nextpnr(found, "ulx3s-85f", 3, 115.0)
+    assert report == Report(
+        "ulx3s-85f", 3, 115.0, 118.26, {"DP16KD": Use(192, 208)}, CriticalPath("a", "b", 1.0, 3.0, ("counter", "next"))
+    )
+    assert report.meets_clock
+    assert "118.3 MHz routed" in report.text()
+
+
+def test_a_design_without_a_clock_has_no_report() -> None:
+    with pytest.raises(ToolError, match="measured no clock"):
+        report_from_nextpnr({"fmax": {}}, "ulx3s-85f", 1, 115.0)
+
+
+def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
+    report = Report("b", 2, 115.0, 99.5, {"MULT18X18D": Use(152, 156)}, CriticalPath("a", "b", 3.0, 4.0, ("x", "y")))
+    report.write(tmp_path / "report.json")
+    assert read_report(tmp_path / "report.json") == report
+    assert not report.meets_clock
+
+
+@pytest.mark.needs_yosys
+def test_a_bitstream_that_was_not_made_is_not_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert find_routed(ULX3S) is None
+
+
+@pytest.mark.needs_verilator
+def test_verilator_has_nothing_to_say_about_the_board(tmp_path: Path) -> None:
+    sources = rtl_sources(ULX3S.config)
+    for name in ("ecp5_cells.sv", "ecp5_pll_cell.sv"):  # the vendor's cells, of which only the outside is known
+        rules = ("DECLFILENAME", "UNDRIVEN", "UNUSED")
+        off, on = ("".join(f"/* verilator lint_{state} {rule} */" for rule in rules) for state in ("off", "on"))
+        sources[name] = f"{off}\n{sources[name]}{on}\n"
+    for name, text in sources.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    command = [str(verilator() / "bin" / "verilator_bin"), "--lint-only", "-Wall", "+define+ECP5", *sources]
+    environment = {"VERILATOR_ROOT": str(verilator()), "PATH": str(verilator() / "bin")}
+    command += ["--top-module", "array_board"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
