@@ -77,5 +77,4 @@ def _key(board: Board) -> str:
     """A hash of everything that a bitstream is made of."""
     constraints = board.constraints_path.read_bytes()
     own = Path(__file__).read_bytes()
-    parts = (netlist_key(board), *_options(board), f"{board.aim_mhz:g}", constraints, own, *versions())
-    return digest(parts)
+    return digest([netlist_key(board), *_options(board), f"{board.aim_mhz:g}", constraints, own, *versions()])
