@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from edgeconv.hw.spec import ArrayConfig
 
 __all__ = ["BOARDS", "Board", "Clock", "find_board"]
 
+_CPU_MHZ = 50.0
+"""The processor's clock is the highest that is not above this one."""
 _VCO_MHZ = (400.0, 800.0)
 """What the oscillator of an ECP5's PLL can do (Lattice FPGA-DS-02012, sysCLOCK PLL timing)."""
 
@@ -24,12 +27,19 @@ class Clock:
         reference: the board's oscillator is divided by this.
         feedback: and multiplied by this.
         output: divisor of the PLL's own oscillator.
+        cpu: the same for the processor's clock.
     """
 
     mhz: float
     reference: int
     feedback: int
     output: int
+    cpu: int
+
+    @property
+    def cpu_hz(self) -> int:
+        """The processor's clock."""
+        return round(self.mhz * self.output / self.cpu * 1e6)
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,8 @@ class Board:
     """A board that bitstreams are made for.
 
     Attributes:
-        name: also that of its target.
+        name: of the board and of its target; of a trial of the array, without a target.
+        top: what is on it: `soc_board` or `array_board`, the array alone.
         device: nextpnr's options for device, package and speed grade.
         constraints: pins, below hw/boards/constraints.
         oscillator_mhz: the clock that the board has.
@@ -48,6 +59,7 @@ class Board:
     """
 
     name: str
+    top: str
     device: tuple[str, ...]
     constraints: str
     oscillator_mhz: float
@@ -72,7 +84,8 @@ class Board:
             feedback = self.clock_mhz * reference / self.oscillator_mhz
             output = int(_VCO_MHZ[1] // self.clock_mhz)
             if feedback == int(feedback) and output * self.clock_mhz >= _VCO_MHZ[0]:
-                return Clock(self.clock_mhz, reference, int(feedback), output)
+                cpu = math.ceil(self.clock_mhz * output / _CPU_MHZ)
+                return Clock(self.clock_mhz, reference, int(feedback), output, cpu)
         raise UsageError(
             f"board {self.name}: {self.clock_mhz:g} MHz cannot be made of {self.oscillator_mhz:g} MHz",
             expected=f"a multiple of a half, third, quarter or fifth of {self.oscillator_mhz:g} MHz, at most 400 MHz",
@@ -80,13 +93,25 @@ class Board:
         )
 
 
+_ECP5_85F = ("--85k", "--package", "CABGA381", "--speed", "6")
 BOARDS = {
     board.name: board
     for board in (
         Board(
             name="ulx3s-85f",
-            device=("--85k", "--package", "CABGA381", "--speed", "6"),
+            top="soc_board",
+            device=_ECP5_85F,
             constraints="ulx3s.lpf",
+            oscillator_mhz=25.0,
+            clock_mhz=115.0,
+            aim_mhz=130.0,
+            seed=1,
+        ),
+        Board(
+            name="ulx3s-85f-array",
+            top="array_board",
+            device=_ECP5_85F,
+            constraints="ulx3s-array.lpf",
             oscillator_mhz=25.0,
             clock_mhz=115.0,
             aim_mhz=130.0,

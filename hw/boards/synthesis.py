@@ -13,13 +13,18 @@ from edgeconv.hw.boards.board import Board
 from edgeconv.hw.boards.tools import YOSYS, versions
 from edgeconv.hw.export import FOLDER, package
 from edgeconv.hw.sim.build import SOURCES as ARRAY_SOURCES
-from edgeconv.hw.spec import ArrayConfig
+from edgeconv.hw.soc.build import SOURCES as SOC_SOURCES
+from edgeconv.hw.soc.build import processor_source
+from edgeconv.hw.soc.firmware import firmware_words
 
-__all__ = ["NETLIST", "TOP", "netlist", "netlist_key", "register_memories", "rtl_sources", "synthesis_script"]
+__all__ = ["NETLIST", "netlist", "netlist_key", "register_memories", "rtl_sources", "synthesis_script"]
 
-TOP = "array_board"
 NETLIST = "netlist.json"
-_BOARD_SOURCES = ("ecp5_pll_cell.sv", "ecp5_clock.sv", "serial_link.sv", "array_board.sv")
+_BOARD_SOURCES = ("ecp5_pll_cell.sv", "ecp5_clock.sv")
+_TOP_SOURCES = {"array_board": ("serial_link.sv", "array_board.sv"), "soc_board": ("soc_board.sv",)}
+_FIRMWARE = "firmware.hex"
+_TWO_CYCLES = ".two_cycle_memory."
+"""In the names of the memories of hw/rtl/ram.sv."""
 _CELLS = ("ecp5_cells.sv", "ecp5_mult18.sv")
 
 # Modules that are synthesized once and kept apart, each after those that it contains. What they have in common stays
@@ -28,18 +33,31 @@ _CELLS = ("ecp5_cells.sv", "ecp5_mult18.sv")
 _BLOCKS = ("pe", "requant", "accelerator")
 
 
-def rtl_sources(config: ArrayConfig) -> dict[str, str]:
-    """The text of every file that synthesis reads, by name, in the order of reading."""
-    rtl = FOLDER / "rtl"
-    sources = {"edge_pkg.sv": package(config)}
-    sources |= {name: (rtl / name).read_text(encoding="utf-8") for name in (*_CELLS, *ARRAY_SOURCES)}
-    sources |= {name: (FOLDER / "boards" / "rtl" / name).read_text(encoding="utf-8") for name in _BOARD_SOURCES}
-    return sources
+def rtl_sources(board: Board) -> dict[str, str]:
+    """The text of every file of RTL that synthesis reads, by name, in the order of reading.
+
+    Raises:
+        ToolError: the processor's package is not installed.
+    """
+    paths = [FOLDER / "rtl" / name for name in (*_CELLS, *ARRAY_SOURCES)]
+    if _has_processor(board):
+        paths += [processor_source(), *(FOLDER / "soc" / "rtl" / name for name in SOC_SOURCES)]
+    paths += [FOLDER / "boards" / "rtl" / name for name in (*_BOARD_SOURCES, *_TOP_SOURCES[board.top])]
+    return {"edge_pkg.sv": package(board.config)} | {path.name: path.read_text(encoding="utf-8") for path in paths}
+
+
+def _has_processor(board: Board) -> bool:
+    return board.top == "soc_board"
+
+
+def _data(board: Board) -> dict[str, str]:
+    """Files that fill memories."""
+    return {_FIRMWARE: firmware_words().read_text(encoding="ascii")} if _has_processor(board) else {}
 
 
 def synthesis_script(board: Board) -> str:
     """The commands for yosys."""
-    sources = rtl_sources(board.config)
+    sources = rtl_sources(board)
     files = " ".join(sources)
     read = "read_slang --threads 1 --no-implicit-memories -D ECP5"
     lines, apart = [], ""
@@ -47,10 +65,17 @@ def synthesis_script(board: Board) -> str:
         lines += [f"{read}{apart} --top {block} {files}", f"setattr -mod -set keep_hierarchy 1 {block}"]
         apart += f" --blackboxed-module {block}"
     clock = board.clock
-    divisors = f"-G REFERENCE={clock.reference} -G FEEDBACK={clock.feedback} -G DIVISOR={clock.output}"
-    lines += [f"{read}{apart} {divisors} --top {TOP} {files}"]
+    parameters = {
+        "REFERENCE": clock.reference,
+        "FEEDBACK": clock.feedback,
+        "DIVISOR": clock.output,
+        "CPU_DIVISOR": clock.cpu,
+        **({"CPU_HZ": clock.cpu_hz} if _has_processor(board) else {}),
+    }
+    given = " ".join(f"-G {name}={value}" for name, value in parameters.items())
+    lines += [f"{read}{apart} {given} --top {board.top} {files}"]
     lines += filter(None, (_without_parameters(block, sources[f"{block}.sv"]) for block in _BLOCKS))
-    return "\n".join([*lines, f"synth_ecp5 -top {TOP} -nodsp -json mapped.json", ""])
+    return "\n".join([*lines, f"synth_ecp5 -top {board.top} -nodsp -json mapped.json", ""])
 
 
 def _without_parameters(block: str, source: str) -> str:
@@ -61,7 +86,7 @@ def _without_parameters(block: str, source: str) -> str:
 
 def netlist_key(board: Board) -> str:
     """A hash of everything that a netlist is made of."""
-    sources = rtl_sources(board.config)
+    sources = rtl_sources(board) | _data(board)
     own = Path(__file__).read_bytes()
     return digest([synthesis_script(board), *versions(), own, *sources, *sources.values()])
 
@@ -76,7 +101,7 @@ def netlist(board: Board) -> Path:
 
 
 def _synthesize(board: Board, folder: Path) -> None:
-    for name, text in rtl_sources(board.config).items():
+    for name, text in (rtl_sources(board) | _data(board)).items():
         (folder / name).write_text(text, encoding="utf-8")
     (folder / "synthesis.ys").write_text(synthesis_script(board), encoding="utf-8")
     YOSYS.run(["-q", "-l", "synthesis.log", "-s", "synthesis.ys"], folder, "synthesis.out")
@@ -87,17 +112,17 @@ def _synthesize(board: Board, folder: Path) -> None:
 
 
 def register_memories(design: dict[str, Any]) -> None:
-    """Turn on the output registers of all block memories.
+    """Turn on the output registers of the block memories of hw/rtl/ram.sv.
 
-    The second cycle of a read in hw/rtl/ram.sv is this register, which yosys does not infer; yosys ties the
-    register's enable to zero in memories of 36 bits, where it is not used without.
+    The second cycle of a read is this register, which yosys does not infer; yosys ties the register's enable to zero
+    in memories of 36 bits, where it is not used without.
     """
-    for cell in _cells(design):
-        if cell["type"] == "DP16KD":
+    for name, cell in _cells(design):
+        if cell["type"] == "DP16KD" and _TWO_CYCLES in f".{name}":
             cell["parameters"] |= {"REGMODE_A": "OUTREG", "REGMODE_B": "OUTREG"}
             cell["connections"] |= {"OCEA": ["1"], "OCEB": ["1"]}
 
 
-def _cells(design: dict[str, Any]) -> Iterable[dict[str, Any]]:
+def _cells(design: dict[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
     for module in design["modules"].values():
-        yield from module.get("cells", {}).values()
+        yield from module.get("cells", {}).items()

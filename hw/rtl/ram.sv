@@ -14,12 +14,13 @@ module ram #(
   input  logic [$clog2(DEPTH)-1:0] ra,
   output logic [WIDTH-1:0]         rd
 );
-  (* ram_style = "block" *) logic [WIDTH-1:0] memory [DEPTH];
+  // Synthesis knows by this name which block memories have the second register (hw/boards/synthesis.py).
+  (* ram_style = "block" *) logic [WIDTH-1:0] two_cycle_memory [DEPTH];
   logic [WIDTH-1:0] first;
 
   always_ff @(posedge clk) begin
-    if (we) memory[wa] <= wd;
-    first <= memory[ra];
+    if (we) two_cycle_memory[wa] <= wd;
+    first <= two_cycle_memory[ra];
   end
 
 `ifdef ECP5

@@ -14,7 +14,7 @@ module cpu_ram #(
   input  logic [31:0]     data_in,
   output logic [31:0]     data
 );
-  logic [31:0] memory [WORDS];
+  (* ram_style = "block" *) logic [31:0] memory [WORDS];
 
 `ifdef SYNTHESIS
   initial $readmemh(FIRMWARE, memory);

@@ -17,7 +17,7 @@ module fifo #(
   output logic [WIDTH-1:0] data,
   output logic [BITS:0]    level
 );
-  logic [WIDTH-1:0] memory [DEPTH];
+  (* ram_style = "block" *) logic [WIDTH-1:0] memory [DEPTH];
   logic [BITS:0] written, found, taken;  // one bit more than an address: equal pointers are empty, not full
 
   assign full = written - taken == (BITS+1)'(DEPTH);
