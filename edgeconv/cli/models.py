@@ -23,7 +23,7 @@ def command(console: Console, name: str | None) -> None:
 
     A setting is changed by `edgeconv train NAME --set SETTING=VALUE`, several by a TOML file and --config.
     """
-    from edgeconv.quantize.family import find_family, list_families
+    from edgeconv.quantize.family import Configurable, find_family, list_families
 
     if name is None:
         families = list_families()
@@ -31,10 +31,14 @@ def command(console: Console, name: str | None) -> None:
         return
     family = find_family(name)
     settings = asdict(family.config)
+    configurations = list(family.configurations) if isinstance(family, Configurable) else []
     rows = [(setting, _value_text(value)) for setting, value in _flat(settings)]
-    card = format_table([(key, value) for key, value in _description(family).items()])
+    lines = list(_description(family).items())
+    if configurations:
+        lines.append(("configurations", ", ".join(configurations)))
+    card = format_table(lines)
     text = f"{card}\n\n{format_table(rows, header=('setting', 'default'))}"
-    console.result(_description(family) | {"settings": settings}, text=text)
+    console.result(_description(family) | {"settings": settings, "configurations": configurations}, text=text)
 
 
 def _description(family: ModelFamily) -> dict[str, str]:

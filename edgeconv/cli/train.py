@@ -11,6 +11,7 @@ import click
 from edgeconv.cli.console import Console, format_table
 from edgeconv.cli.formatting import readable_time
 from edgeconv.cli.options import common_options
+from edgeconv.errors import UsageError
 
 if TYPE_CHECKING:
     from edgeconv.quantize.family import TrainingProgress
@@ -20,6 +21,7 @@ _EXAMPLES = """\b
 Examples:
   edgeconv train pulse
   edgeconv train pulse --policy 4bit.toml --out pulse4 --seed 3
+  edgeconv train pulse --config wide --out pulse-wide
   edgeconv train pulse --set pulses.snr_db=40 --set float_stage.steps=300
   edgeconv train pulse --out pulse4 --resume"""
 
@@ -31,7 +33,13 @@ Examples:
     type=click.Path(path_type=Path),
     help="TOML file: bits of layers, kinds of scales; the rest is the recipe's.",
 )
-@click.option("--config", type=click.Path(path_type=Path), help="TOML file: settings of the recipe.")
+@click.option(
+    "--config",
+    "configs",
+    multiple=True,
+    metavar="NAME|FILE",
+    help="A configuration of the family, or a TOML file of settings, or one of each.",
+)
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="One setting; dots lead into tables.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder to write; the family's name.")
 @click.option("--resume", is_flag=True, help="Go on with the training in the folder, whatever ended it.")
@@ -40,7 +48,7 @@ def command(
     console: Console,
     name: str,
     policy: Path | None,
-    config: Path | None,
+    configs: tuple[str, ...],
     assignments: tuple[str, ...],
     out: Path | None,
     resume: bool,
@@ -54,7 +62,11 @@ def command(
     from edgeconv.quantize.run import train_family
     from edgeconv.quantize.settings import read_assignments, read_settings
 
-    settings = _merged(read_settings(config) if config else {}, read_assignments(assignments))
+    files = [config for config in configs if Path(config).is_file()]
+    names = [config for config in configs if config not in files]
+    if len(files) > 1 or len(names) > 1:
+        raise UsageError(f"--config {' --config '.join(configs)}", expected="one name and one file at most")
+    settings = _merged(read_settings(files[0]) if files else {}, read_assignments(assignments))
     if policy:
         QuantPolicy.from_toml(policy)  # for messages that name the file
         settings = _merged(settings, {"policy": read_settings(policy)})
@@ -71,6 +83,7 @@ def command(
         report = train_family(
             name,
             out or Path(name),
+            configuration=names[0] if names else None,
             settings=settings,
             seed=None if given is click.core.ParameterSource.DEFAULT else console.seed,
             resume=resume,

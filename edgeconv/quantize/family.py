@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Comparison",
+    "Configurable",
     "Demonstrable",
     "Estimator",
     "HeldOut",
@@ -31,6 +32,7 @@ __all__ = [
     "Progress",
     "TrainedModel",
     "TrainingProgress",
+    "find_configuration",
     "find_family",
     "list_families",
 ]
@@ -187,6 +189,32 @@ class Demonstrable(Protocol):
     def compare(self, answers: Mapping[str, NDArray[np.float32]], heldout: HeldOut) -> Comparison:
         """The quality of several answers to the same held-out data, beside bounds and classic methods."""
         ...
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    """A family with several recipes, each under a name: sizes of its network, or other tasks on the same data."""
+
+    @property
+    def configurations(self) -> Mapping[str, Any]:
+        """Recipes by name, each as `ModelFamily.config` is one."""
+        ...
+
+
+def find_configuration(family: ModelFamily, name: str) -> Any:
+    """The recipe of that name.
+
+    Raises:
+        UsageError: the family has none of that name.
+    """
+    known = family.configurations if isinstance(family, Configurable) else {}
+    if name not in known:
+        raise UsageError(
+            f"'{family.name}' has no configuration '{name}'",
+            expected=", ".join(known) or "no name: this family has one configuration only",
+            advice=f"`edgeconv models {family.name}` lists them; a file with settings must exist",
+        )
+    return known[name]
 
 
 def list_families() -> tuple[ModelFamily, ...]:

@@ -95,6 +95,7 @@ class _FixedGridQuant(nn.Module):
         self.noise_in_training = noise_in_training
         self.int_quant = _IntQuantView()
         self._scale, self._largest = 2.0**grid_exponent, 2**bit_width - 1
+        self.top = self._scale * self._largest
         self.register_buffer("scale", torch.tensor(self._scale), persistent=False)
         self.register_buffer("zero_point", torch.tensor(0.0), persistent=False)
         self.register_buffer("bits", torch.tensor(float(bit_width)), persistent=False)
@@ -156,14 +157,14 @@ class GridLayers:
             if bits is not None and not 2 <= bits <= 8:
                 raise UsageError(f"{name} = {bits}", expected="2 to 8 bits")
 
-    def _weights(self) -> dict[str, Any]:
+    def _weights(self, bias: bool = True) -> dict[str, Any]:
         if self.weight_bits is None:
-            return {"weight_quant": None, "bias_quant": None, "bias": True}
+            return {"weight_quant": None, "bias_quant": None, "bias": bias}
         return {
             "weight_quant": ChannelWeights,
             "weight_bit_width": self.weight_bits,
-            "bias_quant": Int32Bias,
-            "bias": True,
+            "bias_quant": Int32Bias if bias else None,
+            "bias": bias,
         }
 
     def conv1d(self, channels: int, filters: int, size: int, *, stride: int = 1, padding: int = 0) -> nn.Module:
@@ -172,9 +173,9 @@ class GridLayers:
             channels, filters, size, stride=stride, padding=padding, return_quant_tensor=False, **self._weights()
         )
 
-    def linear(self, features: int, outputs: int) -> nn.Module:
+    def linear(self, features: int, outputs: int, *, bias: bool = True) -> nn.Module:
         """A fully connected layer; its input must carry a scale."""
-        return qnn.QuantLinear(features, outputs, return_quant_tensor=False, **self._weights())
+        return qnn.QuantLinear(features, outputs, return_quant_tensor=False, **self._weights(bias))
 
     def relu(self) -> nn.Module:
         """ReLU onto the activation grid; its output carries the scale."""

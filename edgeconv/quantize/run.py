@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeconv.errors import ToolError, UnsupportedModelError
-from edgeconv.quantize.family import Comparison, Progress, TrainedModel, find_family
+from edgeconv.quantize.family import Comparison, Progress, TrainedModel, find_configuration, find_family
 from edgeconv.quantize.policy import QuantPolicy
 from edgeconv.quantize.settings import apply_settings
 
@@ -49,6 +49,7 @@ def train_family(
     name: str,
     folder: str | Path,
     *,
+    configuration: str | None = None,
     settings: Mapping[str, Any] | None = None,
     policy: QuantPolicy | None = None,
     seed: int | None = None,
@@ -60,17 +61,19 @@ def train_family(
     Args:
         name: of a family.
         folder: receives checkpoints, log, models and plots; made when missing.
+        configuration: name of one of the family's; its default recipe when None.
         settings: changes of the family's recipe, as `apply_settings` takes them.
         policy: in place of the recipe's.
         seed: in place of the recipe's.
         resume: go on with the training in the folder, which must have the same settings.
 
     Raises:
-        UsageError: no such family or setting, a folder with another training.
+        UsageError: no such family, configuration or setting, a folder with another training.
         ToolError: torch, brevitas or what the family's data need is missing.
     """
     family = find_family(name)
-    config = apply_settings(family.config, settings or {}, source=f"settings of '{name}'")
+    config = family.config if configuration is None else find_configuration(family, configuration)
+    config = apply_settings(config, settings or {}, source=f"settings of '{name}'")
     if policy is not None:
         config = replace(config, policy=policy)
     if seed is not None:

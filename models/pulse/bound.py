@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgeconv.models.pulse.simulation import PulseConfig, Pulses
 
-__all__ = ["Bound", "cramer_rao", "efficient_estimate", "noise_covariance"]
+__all__ = ["Bound", "cramer_rao", "efficient_estimate", "noise_covariance", "whiten"]
 
 Floats = NDArray[np.float64]
 _ROUNDING_VARIANCE = 1 / 12
@@ -40,7 +40,7 @@ def noise_covariance(config: PulseConfig) -> Floats:
     return config.noise_counts**2 * (slow + white) + _ROUNDING_VARIANCE * np.eye(config.samples)
 
 
-def _whiten(config: PulseConfig, rows: Floats) -> Floats:
+def whiten(config: PulseConfig, rows: Floats) -> Floats:
     """Rows (..., samples) divided by the noise, so that their dot products are those of the inverse covariance."""
     if config.correlated == 0:
         return rows / np.sqrt(config.noise_counts**2 + _ROUNDING_VARIANCE)
@@ -77,7 +77,7 @@ def cramer_rao(config: PulseConfig, time_ns: Floats, energy: Floats) -> Bound:
     Args:
         time_ns, energy: (N,) arrays.
     """
-    fisher = _information(config, _whiten(config, _jacobian(config, time_ns, energy)))
+    fisher = _information(config, whiten(config, _jacobian(config, time_ns, energy)))
     variance = np.diagonal(np.linalg.inv(fisher), axis1=1, axis2=2)
     return Bound(np.sqrt(variance[:, 0]), np.sqrt(variance[:, 1]))
 
@@ -99,8 +99,8 @@ def efficient_estimate(pulses: Pulses) -> tuple[Floats, Floats, Bound]:
         expected += pulses.baseline_counts[:, None]
     else:
         expected += config.baseline_counts
-    residual = _whiten(config, pulses.samples[:, 0].astype(np.float64) - expected)
-    jacobian = _whiten(config, _jacobian(config, pulses.time_ns, pulses.energy))
+    residual = whiten(config, pulses.samples[:, 0].astype(np.float64) - expected)
+    jacobian = whiten(config, _jacobian(config, pulses.time_ns, pulses.energy))
     inverse = np.linalg.inv(_information(config, jacobian))
     score = np.einsum("nqs,ns->nq", jacobian, residual, optimize=True)
     if config.baseline_spread > 0:

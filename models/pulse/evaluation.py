@@ -15,13 +15,15 @@ from edgeconv.models.pulse.classical import ConstantFraction, OptimalFilter
 from edgeconv.models.pulse.simulation import PulseConfig, Pulses, simulate
 from edgeconv.quantize.family import HeldOut
 
-__all__ = ["Estimator", "Report", "Resolution", "classic", "evaluate", "heldout", "sweep"]
+__all__ = ["RANGE_SNR_DB", "Estimator", "Report", "Resolution", "classic", "evaluate", "heldout", "sweep"]
 
 Estimator = Callable[[NDArray[Any]], NDArray[np.floating]]
 # The stream of held-out pulses is apart from every training's, whatever the seeds.
 _HELDOUT_STREAM = 7_919
 _TUNING_STREAM = 104_729
 _TUNING_PULSES = 2000
+RANGE_SNR_DB = (20.0, 25.0, 30.0, 35.0, 40.0, 44.0, 47.4, 51.0, 55.0, 60.0)
+"""Where networks for all signal-to-noise ratios are measured."""
 
 
 @dataclass(frozen=True)

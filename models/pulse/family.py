@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeconv.models.pulse.config import TrainConfig
-from edgeconv.models.pulse.evaluation import Resolution, classic, evaluate, heldout
+from edgeconv.models.pulse.config import DenoiseConfig, PileUpConfig, TrainConfig
+from edgeconv.models.pulse.configurations import CONFIGURATIONS
+from edgeconv.models.pulse.evaluation import Resolution, evaluate, heldout
+from edgeconv.models.pulse.single import compare
 from edgeconv.quantize.family import (
     Comparison,
     Estimator,
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FAMILY", "PulseFamily"]
 
-_JUDGED, _HELDOUT_SEED = 10_000, 1
+Config = TrainConfig | PileUpConfig | DenoiseConfig
 _CARD = ModelCard(
     data="simulated pulses of a digitizer",
     size="51.1k weights, 0.28M MACs",
@@ -46,17 +49,26 @@ class PulseFamily:
     card: ModelCard = _CARD
     config: TrainConfig = field(default_factory=TrainConfig)
 
+    @property
+    def configurations(self) -> Mapping[str, Config]:
+        """Recipes by name: sizes of the network, and other tasks on the same pulses."""
+        return CONFIGURATIONS
+
     def train(
         self,
-        config: TrainConfig | None = None,
+        config: Config | None = None,
         *,
         progress: Progress | None = None,
         checkpoints: Checkpoints | None = None,
     ) -> TrainedModel:
-        """Train for the configured detector channel."""
-        from edgeconv.models.pulse.recipe import train
+        """Train for the configured task and detector channel."""
+        config = config or self.config
+        if isinstance(config, TrainConfig):
+            from edgeconv.models.pulse.recipe import train
 
-        return train(config or self.config, progress=progress, checkpoints=checkpoints)
+            return train(config, progress=progress, checkpoints=checkpoints)
+        trained: TrainedModel = _task(config).train(config, progress=progress, checkpoints=checkpoints)
+        return trained
 
     def searchable(self) -> PulseSearch:
         """What `edgeconv search` needs: an `edgeconv.search.task.Searchable`."""
@@ -74,32 +86,25 @@ class PulseFamily:
 
     def compare(self, answers: Mapping[str, NDArray[np.float32]], heldout: HeldOut) -> Comparison:
         """Resolutions of several estimators beside the classic methods and the Cramér–Rao bound."""
-        scores = {name: evaluate(answer, heldout) for name, answer in answers.items()}
-        rows = [_row(name, score) for name, score in (scores | classic(heldout)).items()]
-        bound = next(iter(scores.values()))
-        rows.append(
-            ("Cramér–Rao bound", f"{bound.time_bound_ps:.1f} ps", "1.00", f"{bound.energy_bound_percent:.3f} %", "1.00")
-        )
-        snr = heldout.truth.config.snr_db
-        remark = f"root mean square errors over {len(heldout.truth)} held-out pulses at {snr:g} dB"
-        return Comparison(("estimator", "time", "× bound", "energy", "× bound"), tuple(rows), (remark,))
+        return compare(answers, heldout)
 
-    def judge(self, estimators: Mapping[str, Estimator], config: TrainConfig | None = None) -> Comparison:
-        """Resolutions on held-out pulses of the configured channel."""
-        data = heldout(_JUDGED, _HELDOUT_SEED, (config or self.config).pulses)
-        answers = {name: np.asarray(estimate(data.inputs["samples"])) for name, estimate in estimators.items()}
-        return self.compare(answers, data)
+    def judge(self, estimators: Mapping[str, Estimator], config: Config | None = None) -> Comparison:
+        """What the estimators of a configuration's task are worth on held-out pulses of its channel."""
+        config = config or self.config
+        comparison: Comparison = _task(config).judge(estimators, config)
+        return comparison
 
-    def draw(self, estimators: Mapping[str, Estimator], folder: Path, config: TrainConfig | None = None) -> list[Path]:
-        """Resolution against noise, errors, and example pulses, as PNG files."""
-        from edgeconv.models.pulse.plots import report
-
-        return report(estimators, folder, config=(config or self.config).pulses)[1]
+    def draw(self, estimators: Mapping[str, Estimator], folder: Path, config: Config | None = None) -> list[Path]:
+        """The same as plots, PNG files."""
+        config = config or self.config
+        paths: list[Path] = _task(config).draw(estimators, folder, config)
+        return paths
 
 
-def _row(name: str, score: Resolution) -> tuple[str, ...]:
-    time, energy = f"{score.time_ps:.1f} ps", f"{score.energy_percent:.3f} %"
-    return name, time, f"{score.time_over_bound:.2f}", energy, f"{score.energy_over_bound:.2f}"
+def _task(config: Config) -> Any:
+    """The module with a configuration's task; those of other networks than the family's own need torch."""
+    names = {PileUpConfig: "pile_up", DenoiseConfig: "denoising"}
+    return import_module(f"edgeconv.models.pulse.{names.get(type(config), 'single')}")
 
 
 FAMILY: ModelFamily = PulseFamily()

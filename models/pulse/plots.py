@@ -14,17 +14,28 @@ from edgeconv.models.pulse.evaluation import Estimator, Report, classic_estimato
 from edgeconv.models.pulse.simulation import PulseConfig
 from edgeconv.quantize.family import HeldOut
 
-__all__ = ["SNR_DB", "plot_errors", "plot_pulses", "plot_resolution", "report"]
+__all__ = [
+    "COLOURS",
+    "MARKERS",
+    "SNR_DB",
+    "new_figure",
+    "plain_ticks",
+    "plot_errors",
+    "plot_pulses",
+    "plot_resolution",
+    "report",
+    "save",
+]
 
 SNR_DB = (35.0, 40.0, 44.0, 47.4, 51.0, 55.0, 60.0)
 # Okabe and Ito's colours, distinct for colour-blind readers; networks first, as they come first in a report.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-_MARKERS = ("o", "s", "^", "v", "D", "P")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = ("o", "s", "^", "v", "D", "P")
 _BOUND = "Cramér–Rao bound"
 _DPI = 130
 
 
-def _figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, Any]:
+def new_figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, Any]:
     """A figure without pyplot, so that no display or global state is touched."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -51,6 +62,7 @@ def report(
     n: int = 4000,
     seed: int = 0,
     config: PulseConfig | None = None,
+    single: bool = True,
 ) -> tuple[Report, list[Path]]:
     """Evaluate against noise and draw all plots.
 
@@ -59,6 +71,7 @@ def report(
             and returns (N, 2), time in ns and energy as a fraction of full scale.
         folder: made when missing; receives resolution.png, errors.png and pulses.png.
         n: pulses per noise level.
+        single: they were trained for the noise of `config` alone, which the plot says.
 
     Raises:
         ToolError: matplotlib is not installed.
@@ -71,7 +84,7 @@ def report(
     everyone = dict(estimators) | classic_estimators(config)
     answers = {name: estimator(data.inputs["samples"]) for name, estimator in everyone.items()}
     paths = [
-        plot_resolution(found, folder / "resolution.png", trained_at=config.snr_db),
+        plot_resolution(found, folder / "resolution.png", trained_at=config.snr_db if single else None),
         plot_errors(answers, data, folder / "errors.png"),
         plot_pulses({name: answers[name] for name in estimators}, data, folder / "pulses.png"),
     ]
@@ -80,7 +93,7 @@ def report(
 
 def plot_resolution(found: Report, path: str | Path, *, trained_at: float | None = None) -> Path:
     """Time and energy resolution against the signal-to-noise ratio, with the bound, on logarithmic axes."""
-    figure, axes = _figure(1, 2, (10.5, 4.4))
+    figure, axes = new_figure(1, 2, (10.5, 4.4))
     first = next(iter(found.resolutions.values()))
     for ax, attribute, bound, label in (
         (axes[0, 0], "time_ps", "time_bound_ps", "time resolution (ps RMS)"),
@@ -90,8 +103,8 @@ def plot_resolution(found: Report, path: str | Path, *, trained_at: float | None
             ax.plot(
                 found.snr_db,
                 [getattr(value, attribute) for value in values],
-                color=_COLOURS[i % len(_COLOURS)],
-                marker=_MARKERS[i % len(_MARKERS)],
+                color=COLOURS[i % len(COLOURS)],
+                marker=MARKERS[i % len(MARKERS)],
                 markersize=5,
                 linewidth=1.4,
                 label=name,
@@ -111,14 +124,14 @@ def plot_resolution(found: Report, path: str | Path, *, trained_at: float | None
                 color="0.35",
             )
         ax.set_yscale("log")
-        _plain_ticks(ax)
+        plain_ticks(ax)
         ax.set_xlabel("signal-to-noise ratio of a full-scale pulse (dB)")
         ax.set_ylabel(label)
     axes[0, 1].legend(frameon=False, fontsize=9)
-    return _save(figure, path)
+    return save(figure, path)
 
 
-def _plain_ticks(ax: Any) -> None:
+def plain_ticks(ax: Any) -> None:
     """1, 2, 5, 10, … instead of powers of ten: a resolution is read off, not guessed."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -129,7 +142,7 @@ def _plain_ticks(ax: Any) -> None:
 
 def plot_errors(answers: Mapping[str, NDArray[np.floating]], data: HeldOut, path: str | Path) -> Path:
     """Distributions of the errors in time and energy, with their RMS in the legend."""
-    figure, axes = _figure(1, 2, (10.5, 4.2))
+    figure, axes = new_figure(1, 2, (10.5, 4.2))
     truth = data.truth
     sides = (
         (axes[0, 0], 0, truth.time_ns, 1e3, "error in time (ps)", "ps"),
@@ -147,7 +160,7 @@ def plot_errors(answers: Mapping[str, NDArray[np.floating]], data: HeldOut, path
                 bins=bins,
                 histtype="step",
                 linewidth=1.4,
-                color=_COLOURS[i % len(_COLOURS)],
+                color=COLOURS[i % len(COLOURS)],
                 label=f"{name}: {rms:.3g} {unit}",
             )
         ax.set_xlim(-reach, reach)
@@ -155,13 +168,13 @@ def plot_errors(answers: Mapping[str, NDArray[np.floating]], data: HeldOut, path
         ax.set_xlabel(label)
         ax.set_ylabel("pulses per bin")
         ax.legend(frameon=False, fontsize=9, ncols=2, title="RMS", title_fontsize=9, loc="upper center")
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def plot_pulses(answers: Mapping[str, NDArray[np.floating]], data: HeldOut, path: str | Path) -> Path:
     """Six digitized pulses with the pulses that the estimates describe, and their errors."""
     truth, config = data.truth, data.truth.config
-    figure, axes = _figure(2, 3, (11, 5.8))
+    figure, axes = new_figure(2, 3, (11, 5.8))
     order = np.argsort(truth.energy)
     chosen = order[np.linspace(0, len(order) - 1, 6).astype(int)]
     at = np.arange(config.samples) * config.period_ns
@@ -174,7 +187,7 @@ def plot_pulses(answers: Mapping[str, NDArray[np.floating]], data: HeldOut, path
             time, energy = (float(value) for value in answer[i])
             model = config.baseline_counts + config.full_scale_counts * energy * config.shape.value(fine - time)
             style = "-" if k == 0 else "--"
-            ax.plot(fine, model, style, color=_COLOURS[k % len(_COLOURS)], linewidth=1.3, label=f"{name} estimate")
+            ax.plot(fine, model, style, color=COLOURS[k % len(COLOURS)], linewidth=1.3, label=f"{name} estimate")
             error_ps, error_percent = 1e3 * (time - truth.time_ns[i]), 1e2 * (energy - truth.energy[i])
             lines.append(f"{name}: {error_ps:+.0f} ps, {error_percent:+.2f} %")
         ax.axvline(truth.time_ns[i], color="0.6", linewidth=0.9, linestyle=":", label="true arrival")
@@ -185,10 +198,11 @@ def plot_pulses(answers: Mapping[str, NDArray[np.floating]], data: HeldOut, path
     for ax in axes[:, 0]:
         ax.set_ylabel("ADC counts")
     axes[0, 0].legend(frameon=False, fontsize=8, loc="center right")
-    return _save(figure, path)
+    return save(figure, path)
 
 
-def _save(figure: Any, path: str | Path) -> Path:
+def save(figure: Any, path: str | Path) -> Path:
+    """Write a figure."""
     path = Path(path)
     figure.savefig(path)
     return path

@@ -24,7 +24,7 @@ class Digitizer:
 
     Attributes:
         period_ns: sampling period.
-        adc_bits: 8 to 16; codes are 0 to 2^adc_bits - 1.
+        adc_bits: 4 to 16; codes are 0 to 2^adc_bits - 1.
         polarity: "positive" or "negative": whether pulses rise or fall.
         baseline: "each" takes the median of the first samples of every waveform; "all" that of the first samples of
             all waveforms, which a stable channel deserves, since one waveform's median carries its noise; a number is
@@ -42,7 +42,7 @@ class Digitizer:
         given = not isinstance(self.baseline, str)
         wanted: list[tuple[str, bool, str]] = [
             ("period_ns", math.isfinite(self.period_ns) and self.period_ns > 0, "> 0"),
-            ("adc_bits", 8 <= self.adc_bits <= 16, "8 to 16"),
+            ("adc_bits", 4 <= self.adc_bits <= 16, "4 to 16"),
             ("polarity", self.polarity in ("positive", "negative"), '"positive" or "negative"'),
             (
                 "baseline",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeconv.errors import UsageError
 
-__all__ = ["Biexponential", "CrRc", "PulseConfig", "PulseShape", "Pulses", "simulate"]
+__all__ = ["Biexponential", "CrRc", "PulseConfig", "PulseShape", "Pulses", "digitize", "simulate"]
 
 Floats = NDArray[np.float64]
 
@@ -86,7 +86,7 @@ class PulseConfig:
         shape: pulse shape with a peak of 1.
         samples: samples in the window.
         period_ns: sampling period.
-        adc_bits: 8 to 14.
+        adc_bits: 4 to 16.
         baseline: height of the baseline as a fraction of the ADC's range.
         baseline_spread: the baseline varies uniformly by ± this fraction of the ADC's range from pulse to pulse; 0
             means that it is known.
@@ -123,7 +123,7 @@ class PulseConfig:
         wanted: list[tuple[str, bool, str]] = [
             ("samples", self.samples >= 8, "at least 8"),
             ("period_ns", self.period_ns > 0, "> 0"),
-            ("adc_bits", 8 <= self.adc_bits <= 14, "8 to 14"),
+            ("adc_bits", 4 <= self.adc_bits <= 16, "4 to 16"),
             ("baseline", 0 <= self.baseline_spread <= self.baseline < 1, "baseline_spread <= baseline < 1"),
             ("headroom", 0 <= self.headroom < 1 - self.baseline - self.baseline_spread, "room for a pulse"),
             ("snr_db", math.isfinite(self.snr_db), "a finite number"),
@@ -160,8 +160,8 @@ class PulseConfig:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type of the samples: uint8 for 8 bits, uint16 above."""
-        return np.dtype(np.uint8 if self.adc_bits == 8 else np.uint16)
+        """Type of the samples: uint8 up to 8 bits, uint16 above."""
+        return np.dtype(np.uint8 if self.adc_bits <= 8 else np.uint16)
 
     def at_snr(self, snr_db: float) -> PulseConfig:
         """The same channel with another noise."""
@@ -229,9 +229,14 @@ def simulate(config: PulseConfig, n: int, seed: int | np.random.Generator) -> Pu
         other = rng.uniform(earliest, latest, int(piled_up.sum()))
         size = _SPECTRA[config.spectrum](rng, len(other), config.min_energy)
         height[piled_up] += size[:, None] * config.shape.value(at - other[:, None])
-    counts = baseline[:, None] + config.full_scale_counts * height + _noise(config, n, rng)
-    codes = np.clip(np.rint(counts), 0, config.levels - 1).astype(config.dtype)
-    return Pulses(config, codes[:, None, :], time, energy, baseline, piled_up)
+    codes = digitize(config, baseline[:, None] + config.full_scale_counts * height, rng)
+    return Pulses(config, codes, time, energy, baseline, piled_up)
+
+
+def digitize(config: PulseConfig, counts: Floats, rng: np.random.Generator) -> NDArray[Any]:
+    """ADC codes (N, 1, samples) of waveforms in counts, (N, samples), with the channel's noise on them."""
+    noisy = counts + _noise(config, len(counts), rng)
+    return np.clip(np.rint(noisy), 0, config.levels - 1).astype(config.dtype)[:, None, :]
 
 
 def _noise(config: PulseConfig, n: int, rng: np.random.Generator) -> NDArray[np.floating]:

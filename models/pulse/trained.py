@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,24 +15,24 @@ from torch import Tensor
 from edgeconv.errors import InputError
 from edgeconv.models.pulse.bound import efficient_estimate
 from edgeconv.models.pulse.config import SAMPLES
-from edgeconv.models.pulse.network import BenchmarkNet, PulseNet, QuantPulseNet
+from edgeconv.models.pulse.network import BenchmarkNet, PulseNet, QuantPulseNet, parts_of
 from edgeconv.models.pulse.simulation import PulseConfig, Pulses
 from edgeconv.quantize.export import IntegerInput, export_float, export_qcdq, export_qonnx
 
-__all__ = ["INPUT", "OUTPUT", "TrainedPulse", "export_benchmark", "to_real"]
+__all__ = ["INPUT", "OUTPUT", "TrainedPulse", "export_benchmark", "integer_input", "to_real"]
 
-INPUT, OUTPUT = "samples", "time_energy"
+INPUT, OUTPUT, UNCERTAIN_OUTPUT = "samples", "time_energy", "time_energy_ln_sigmas"
 _CHUNK = 4096
 
 
-def _integer_input(config: PulseConfig) -> IntegerInput:
+def integer_input(config: PulseConfig) -> IntegerInput:
     """The ADC's codes, the baseline meaning 0 and the whole range meaning 1."""
     return IntegerInput(config.dtype, 2.0**-config.adc_bits, config.baseline_counts)
 
 
 def to_real(config: PulseConfig, samples: NDArray[Any]) -> Tensor:
     """ADC codes (N, 1, 128) as the real numbers that the networks compute on, exactly; float32."""
-    meaning = _integer_input(config)
+    meaning = integer_input(config)
     real = (samples.astype(np.float32) - np.float32(meaning.zero_point)) * np.float32(meaning.scale)
     return torch.from_numpy(real)
 
@@ -60,14 +61,32 @@ class TrainedPulse:
         for network in (self.float_network, self.quantized_network):
             network.eval()
             last = network.layers[-1]
-            factor = torch.tensor(spread)
-            last.weight.mul_(factor[:, None])
-            last.bias.mul_(factor).add_(torch.tensor(mean))
-            offset = (self._predict(network, pulses.samples) - target).mean(0)
-            last.bias.sub_(torch.from_numpy(offset.astype(np.float32)))
+            # Uncertainties are logarithms: their unit is an addend.
+            factor, addend = torch.ones(len(last.bias)), torch.zeros(len(last.bias))
+            factor[:2], addend[:2] = torch.tensor(spread), torch.tensor(mean)
+            addend[2:] = torch.tensor(spread).log()[: len(addend) - 2]
+            for part in parts_of(network, len(network.layers) - 1):
+                part.weight.mul_(factor[:, None])
+            last.bias.mul_(factor).add_(addend)
+            offset = (self._predict(network, pulses.samples)[:, :2] - target).mean(0)
+            last.bias[:2] -= torch.from_numpy(offset.astype(np.float32))
+
+    @torch.no_grad()
+    def calibrate(self, parts: Sequence[Pulses]) -> None:
+        """Shift the logarithms of uncertainties until the mean square of error / uncertainty is 1 over all parts."""
+        for network in (self.float_network, self.quantized_network):
+            pulls = []
+            for pulses in parts:
+                answer = self._predict(network, pulses.samples).astype(np.float64)
+                error = answer[:, :2] - np.stack([pulses.time_ns, pulses.energy], 1)
+                pulls.append((error / np.exp(answer[:, 2:])) ** 2)
+            shift = 0.5 * np.log(np.concatenate(pulls).mean(0))
+            network.layers[-1].bias[2:] += torch.from_numpy(shift.astype(np.float32))
 
     def predict_float(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
         """Answers of the float network: (N, 2), time in ns and energy as a fraction of full scale.
+
+        With uncertainties (N, 4): behind them the natural logarithms of their standard deviations, in the same units.
 
         Args:
             inputs: ADC codes (N, 1, 128).
@@ -104,7 +123,8 @@ class TrainedPulse:
         return export_float(self.float_network, _example(), path, **self._interface())
 
     def _interface(self) -> dict[str, Any]:
-        return {"input_name": INPUT, "output_name": OUTPUT, "integers": _integer_input(self.config)}
+        output = OUTPUT if len(self.float_network.layers[-1].bias) == 2 else UNCERTAIN_OUTPUT
+        return {"input_name": INPUT, "output_name": output, "integers": integer_input(self.config)}
 
 
 def export_benchmark(network: BenchmarkNet, path: str | Path, *, dialect: str = "qcdq") -> Path:

@@ -76,7 +76,7 @@ def read_waveforms(
     if skip < 0:
         raise UsageError(f"skip = {skip}", expected="at least 0")
     kind = file_format or _format(path, record_length)
-    layout = Layout(headers, record_length, sample_type or ("uint8" if digitizer.adc_bits == 8 else "uint16"))
+    layout = Layout(headers, record_length, sample_type or ("uint8" if digitizer.adc_bits <= 8 else "uint16"))
     if kind == "text":
         raw = Raw(_read_table(path, _Table(columns, skip)))
     elif kind == "numpy":

@@ -66,6 +66,9 @@ def test_a_family_is_trained_judged_and_exported(
         (["puls"], "no family of models named 'puls'"),
         (["pulse", "--set", "batsh=3"], "settings of 'pulse': unknown setting 'batsh' (did you mean 'batch'?)"),
         (["pulse", "--set", "batch=1"], "batch 1, threads 1"),
+        (["pulse", "--config", "tiny"], "'pulse' has no configuration 'tiny'\n  expected: nano, small"),
+        (["oneway_wave", "--config", "small.toml"], "'oneway_wave' has no configuration 'small.toml'"),
+        (["pulse", "--config", "nano", "--config", "small"], "expected: one name and one file at most"),
         (["pulse", "--policy", "none.toml"], "policy file none.toml: No such file"),
     ],
 )
@@ -91,6 +94,21 @@ def test_a_policy_file_changes_only_what_it_names(tmp_path: Path, monkeypatch: p
     assert config.policy.power_of_two
 
 
+@pytest.mark.needs_torch
+def test_a_configuration_by_name_and_settings_from_a_file_go_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Any] = []
+    monkeypatch.setattr(
+        "edgeconv.models.pulse.family.PulseFamily.train", lambda self, config, **_: given.append(config) or 1 / 0
+    )
+    (tmp_path / "s.toml").write_text("batch = 64\n[pulses]\nadc_bits = 14\n")
+    arguments = ["--config", "nano", "--config", str(tmp_path / "s.toml"), "--out", str(tmp_path / "out")]
+    assert main(["train", "pulse", *arguments]) == 70
+    (config,) = given
+    assert (config.network.channels, config.batch, config.pulses.adc_bits) == ((4, 8, 8, 8), 64, 14)
+
+
 def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--help"]) == 0
     assert "  edgeconv train pulse --policy 4bit.toml --out pulse4 --seed 3\n" in capsys.readouterr().out
@@ -104,4 +122,6 @@ def test_families_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> No
     assert main(["models", "pulse"]) == 0
     assert "float_stage.steps             700" in capsys.readouterr().out
     assert main(["models", "pulse", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["settings"]["pulses"]["snr_db"] == 47.4
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["settings"]["pulses"]["snr_db"] == 47.4
+    assert shown["configurations"][:2] == ["nano", "small"]
