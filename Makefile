@@ -29,7 +29,7 @@ help:
 	@echo "make test-all  all tests, after installing the system packages they need (root or sudo)"
 	@echo "make accept-random  20,000 random graphs on every instruction set (hours; goes on where it was stopped)"
 	@echo "make accept-random-arm  5,000 of them on 64-bit Arm, under qemu (hours)"
-	@echo "make accept-pulse   the whole training recipe against its goals (minutes)"
+	@echo "make accept-pulse   whole trainings against their goals (minutes; goes on where it was stopped)"
 	@echo "make accept-hw      random layers, networks and 2,000 pulses on the simulated accelerator (minutes)"
 	@echo "make bitstream      a bitstream for the ULX3S board, with open tools (half an hour, once)"
 	@echo "make accept-bitstream  that bitstream's clock, its netlist at gate level, and the proofs (an hour)"
@@ -48,7 +48,7 @@ test-all: system-packages $(VENV)/.stamp-test
 	EDGECONV_REQUIRE_TOOLS=1 $(PYTEST) -m "not accept"
 
 accept-pulse: $(VENV)/.stamp-test
-	$(BIN)/python -m pytest -m accept tests/models/pulse
+	OMP_NUM_THREADS=1 nice $(BIN)/python -m pytest -s -m accept tests/models/pulse
 
 accept-hw: $(VENV)/.stamp-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m accept tests/hw --ignore tests/hw/boards

@@ -9,6 +9,7 @@
     score = pulse.evaluate(trained.predict_quantized(data.inputs["samples"]), data)
     score.time_ps, score.energy_percent, score.time_over_bound, score.energy_over_bound
     pulse.classic(data)                                   # {"constant fraction": Resolution, "optimal filter": …}
+    pulse.train_policies(configurations.PRECISE, configurations.POLICIES, "folder/")   # weights of 8 and of 4 bits
     pulse.report({"float": trained.predict_float, "int8": runner}, "report/")   # PNG plots, resolution against SNR
     recorded = pulse.read_waveforms("wave0.dat", pulse.Digitizer(4.0, 12, "negative"))   # CSV, NPY, HDF5, WaveDump
     runner(recorded.align(pulse.PulseConfig()).samples)   # upright, on its baseline, cut where the pulse is expected
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from edgeconv.models.pulse.plots import report
     from edgeconv.models.pulse.recipe import train
     from edgeconv.models.pulse.recorded import Aligned, Digitizer, Recording
+    from edgeconv.models.pulse.scintillation import scintillate
     from edgeconv.models.pulse.simulation import Biexponential, CrRc, PulseConfig, Pulses, simulate
+    from edgeconv.models.pulse.study import resolutions, train_policies
     from edgeconv.models.pulse.trained import TrainedPulse, export_benchmark
     from edgeconv.models.pulse.waveform_files import read_waveforms
 
@@ -59,9 +62,12 @@ _LAZY = {
     "heldout": "evaluation",
     "read_waveforms": "waveform_files",
     "report": "plots",
+    "resolutions": "study",
+    "scintillate": "scintillation",
     "simulate": "simulation",
     "sweep": "evaluation",
     "train": "recipe",
+    "train_policies": "study",
 }
 
 __all__ = [
@@ -86,9 +92,12 @@ __all__ = [
     "heldout",
     "read_waveforms",
     "report",
+    "resolutions",
+    "scintillate",
     "simulate",
     "sweep",
     "train",
+    "train_policies",
 ]
 
 
