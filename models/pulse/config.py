@@ -137,8 +137,8 @@ class LayeredConfig:
     snr_range_db: tuple[float, float] = (30.0, 60.0)
     policy: QuantPolicy = field(default_factory=QuantPolicy)
     batch: int = 128
-    float_stage: Stage = field(default_factory=lambda: Stage("float", 1500, 4e-3))
-    twin_stage: Stage = field(default_factory=lambda: Stage("quantization-aware", 500, 1e-3))
+    float_stage: Stage = field(default_factory=lambda: Stage("float", 1200, 4e-3))
+    twin_stage: Stage = field(default_factory=lambda: Stage("quantization-aware", 400, 1e-3))
     seed: int = 0
     threads: int = 1
 

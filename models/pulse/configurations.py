@@ -18,8 +18,8 @@ def _sized(channels: tuple[int, ...], hidden: int) -> TrainConfig:
     return TrainConfig(
         network=NetworkConfig(channels, hidden=hidden),
         snr_range_db=RANGE_DB,
-        float_stage=Stage("float", 1500, 5e-3),
-        twin_stage=Stage("quantization-aware", 3000, 6e-3),
+        float_stage=Stage("float", 1200, 5e-3),
+        twin_stage=Stage("quantization-aware", 2400, 6e-3),
     )
 
 
@@ -34,8 +34,8 @@ PRECISE = TrainConfig(
 UNCERTAINTY = replace(
     PRECISE,
     network=NetworkConfig((16, 24, 24, 24), hidden=64, direct=True, uncertainty=True),
-    float_stage=Stage("float", 2000, 5e-3),
-    twin_stage=Stage("quantization-aware", 3000, 5e-3),
+    float_stage=Stage("float", 1200, 5e-3),
+    twin_stage=Stage("quantization-aware", 2400, 5e-3),
 )
 
 CONFIGURATIONS: dict[str, TrainConfig | PileUpConfig | DenoiseConfig] = {

@@ -68,9 +68,9 @@ def simulate_pairs(config: PulseConfig, pairs: PairConfig, n: int, rng: np.rando
     second = first + rng.uniform(pairs.least_ns, pairs.most_ns, n)
     energies = rng.uniform(pairs.min_energy, pairs.max_energy, (n, 2))
     at = np.arange(config.samples) * config.period_ns
-    height = sum(
-        energies[:, i, None] * config.shape.value(at - time[:, None]) for i, time in enumerate((first, second))
-    )
+    height = np.zeros((n, config.samples))
+    for i, time in enumerate((first, second)):
+        height += energies[:, i, None] * config.shape.value(at - time[:, None])
     samples = digitize(config, config.baseline_counts + config.full_scale_counts * height, rng)
     return Pairs(config, pairs, samples, np.stack([first, energies[:, 0], second, energies[:, 1]], 1))
 

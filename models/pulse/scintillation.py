@@ -90,7 +90,7 @@ def scintillate(config: PulseConfig, n: int, seed: int, scintillator: Scintillat
     counts = np.rint(volts[:, ::every] / chain.step_volts).astype(np.int64) + config.baseline_counts
     samples = np.clip(counts, 0, config.levels - 1).astype(config.dtype)
     baseline = np.full(n, float(config.baseline_counts))
-    time = arrival * scintillator.step_ns
+    time = np.asarray(arrival * scintillator.step_ns, np.float64)
     return Pulses(config, samples[:, None, :], time, energy, baseline, np.zeros(n, bool))
 
 

@@ -22,11 +22,11 @@ AT = RANGE_SNR_DB.index(47.4)
 
 @pytest.fixture(scope="module")
 def found() -> Report:
-    """20,000 held-out pulses for each noise, the same for every network."""
+    """10,000 held-out pulses for each noise, the same for every network."""
     trained = train_policies(
         PRECISE, POLICIES, FOLDER, progress=lambda at: print(f"{at.stage} {at.step}/{at.steps}: {at.loss:.4f}")
     )
-    report = resolutions(trained, n=20_000)
+    report = resolutions(trained, n=10_000)
     for title, table in zip(("time", "energy"), resolution_tables(report), strict=True):
         print(f"\n{title}, root mean square errors in units of the Cramér–Rao bound")
         print(format_table(table.rows, header=table.header))
