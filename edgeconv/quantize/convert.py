@@ -13,7 +13,7 @@ from edgeconv.quantize.layers import Layers, NormalizedConv
 from edgeconv.quantize.policy import QuantPolicy
 from edgeconv.quantize.quantizers import LearnedScale
 from edgeconv.quantize.scan_twin import QuantScan
-from edgeconv.quantize.twin import QuantActivation, QuantLayers, QuantWeighted, configure, quantized_modules
+from edgeconv.quantize.twin import QuantActivation, QuantInterpolation, QuantLayers, QuantWeighted, configure, quantized_modules
 
 __all__ = ["calibrate", "fold_normalization", "make_twin", "observe", "transfer_weights"]
 
@@ -99,7 +99,7 @@ def _copy(name: str, source: Tensor, target: Tensor) -> None:
 def observe(twin: nn.Module, observing: bool) -> None:
     """Let a twin compute in float and remember what its quantizers see, or quantize."""
     for module in twin.modules():
-        if isinstance(module, (QuantWeighted, QuantActivation, QuantScan)):
+        if isinstance(module, (QuantWeighted, QuantActivation, QuantInterpolation, QuantScan)):
             module.observing = observing
 
 

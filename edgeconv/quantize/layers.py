@@ -109,6 +109,12 @@ class Layers(Protocol):
     def upsample2d(self) -> nn.Module:
         """To twice the height and width, each value repeated."""
 
+    def interpolate2d(self) -> nn.Module:
+        """To twice the height and width, linear between the centres of pixels.
+
+        Like a convolution it reads quantized values only, and what it gives is exact.
+        """
+
     def pad1d(self, before: int, after: int) -> nn.Module:
         """Zeros before and after a sequence."""
 
@@ -250,6 +256,10 @@ class FloatLayers:
     def upsample2d(self) -> nn.Module:
         """`nn.Upsample`, nearest."""
         return nn.Upsample(scale_factor=2, mode="nearest")
+
+    def interpolate2d(self) -> nn.Module:
+        """`nn.Upsample`, bilinear."""
+        return nn.Upsample(scale_factor=2, mode="bilinear")
 
     def pad1d(self, before: int, after: int) -> nn.Module:
         """`F.pad`."""

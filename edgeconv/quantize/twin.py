@@ -30,7 +30,7 @@ from edgeconv.quantize.quantizers import (
 )
 from edgeconv.quantize.scan_twin import QuantScan
 
-__all__ = ["QuantActivation", "QuantLayers", "QuantWeighted", "configure", "quantized_modules", "value_of"]
+__all__ = ["QuantActivation", "QuantInterpolation", "QuantLayers", "QuantWeighted", "configure", "quantized_modules", "value_of"]
 
 # Values kept of each tensor that an observing quantizer sees: enough for a percentile of 99.99.
 _KEPT = 1 << 16
@@ -85,11 +85,7 @@ class QuantWeighted(nn.Module):
             # The class beside brevitas' own: torch's layer of that kind.
             return self.kind.__mro__[_torch_layer(self.kind)].forward(self.layer, value_of(x))  # type: ignore[attr-defined]
         if not isinstance(x, IntQuantTensor):
-            raise QuantizationError(
-                f"layer '{self.name}' reads a value that no quantizer covers",
-                expected="the output of a block that rounds",
-                advice="put layers.requantize() before it",
-            )
+            raise _uncovered(f"layer '{self.name}'")
         return value_of(self.layer(x))
 
 
@@ -183,6 +179,27 @@ class _Moves(nn.Module):
         return IntQuantTensor(y, x.scale, x.zero_point, x.bit_width, x.signed, x.training)
 
 
+class QuantInterpolation(nn.Module):
+    """Bilinear upsampling by two: sums of neighbours, exact, of a quantized tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.observing = True
+
+    def forward(self, x: Tensor | IntQuantTensor) -> Tensor:
+        if not self.observing and not isinstance(x, IntQuantTensor):
+            raise _uncovered("a bilinear upsampling")
+        return F.interpolate(value_of(x), scale_factor=2.0, mode="bilinear")
+
+
+def _uncovered(reader: str) -> QuantizationError:
+    return QuantizationError(
+        f"{reader} reads a value that no quantizer covers",
+        expected="the output of a block that rounds",
+        advice="put layers.requantize() before it",
+    )
+
+
 def _same(x: Tensor) -> Tensor:
     return x
 
@@ -271,6 +288,9 @@ class QuantLayers:
 
     def upsample2d(self) -> nn.Module:
         return _Moves(F.interpolate, scale_factor=2.0, mode="nearest")
+
+    def interpolate2d(self) -> nn.Module:
+        return QuantInterpolation()
 
     def pad1d(self, before: int, after: int) -> nn.Module:
         return _Moves(F.pad, pad=(before, after))

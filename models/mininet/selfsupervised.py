@@ -7,28 +7,14 @@ that a neighbour explains better unmoved are left out (Godard et al., ICCV 2019,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgeconv.models.mininet.network import disparity_to_depth
+from edgeconv.models.mininet.config import LossWeights
+from edgeconv.models.mininet.network import NEAREST, depth_of
 
-__all__ = ["LossWeights", "PoseNet", "Projector", "dissimilarity", "motion_matrix", "smoothness", "triplet_loss"]
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """How the parts of the loss count.
-
-    Attributes:
-        ssim: share of structural dissimilarity in the photometric error; the rest is the absolute difference.
-        smooth: weight of the smoothness of disparity, halved at each coarser scale.
-    """
-
-    ssim: float = 0.85
-    smooth: float = 1e-3
+__all__ = ["PoseNet", "Projector", "dissimilarity", "motion_matrix", "smoothness", "triplet_loss"]
 
 
 class PoseNet(nn.Module):
@@ -121,14 +107,14 @@ def smoothness(disparity: Tensor, picture: Tensor) -> Tensor:
 
 
 def triplet_loss(
-    logits: list[Tensor], motions: list[Tensor], target: Tensor, sources: list[Tensor], projector: Projector,
+    levels: list[Tensor], motions: list[Tensor], target: Tensor, sources: list[Tensor], projector: Projector,
     weights: LossWeights,
 ) -> Tensor:  # fmt: skip
     """Loss of one batch of triplets.
 
     Args:
-        logits: disparity before the sigmoid at several scales, finest first; each is judged at full size, which keeps
-            coarse scales from copying texture.
+        levels: nearness in [0, 1] at several sizes, finest first; each is judged at full size, which keeps coarse ones
+            from copying texture.
         motions: for each source (N, 3, 4), from the target's axes.
         target: (N, 3, H, W); sources: the pictures before and after.
     """
@@ -137,15 +123,16 @@ def triplet_loss(
     unmoved = unmoved + 1e-5 * torch.randn_like(unmoved)
     still = unmoved.amin(1, keepdim=True)
     total = torch.zeros(())
-    for scale, level in enumerate(logits):
-        disparity = torch.sigmoid(F.interpolate(level, target.shape[2:], mode="bilinear", align_corners=False))
-        depth = disparity_to_depth(disparity)
+    levels = levels[: weights.scales]
+    for scale, level in enumerate(levels):
+        large = F.interpolate(level, target.shape[2:], mode="bilinear", align_corners=False)
+        depth = depth_of(large)
         errors = [
             dissimilarity(projector.warp(source, depth, motion), target, weights)
             for source, motion in zip(sources, motions, strict=True)
         ]
         best = torch.cat(errors, 1).amin(1, keepdim=True)
         coarse = F.interpolate(target, level.shape[2:], mode="area")
-        smooth = smoothness(torch.sigmoid(level), coarse)
+        smooth = smoothness(NEAREST / depth_of(level), coarse)
         total = total + torch.minimum(best, still).mean() + weights.smooth / 2**scale * smooth
-    return total / len(logits)
+    return total / len(levels)

@@ -41,6 +41,7 @@ class Plane(nn.Module):
         self.up, self.grow = layers.upsample2d(), layers.conv_transpose2d(8, 8, 2, stride=2)
         self.silu, self.concat = layers.silu(), layers.concat()
         self.gate, self.sigmoid, self.product = layers.conv2d(16, 8, 1), layers.sigmoid(), layers.multiply()
+        self.larger, self.smooth = layers.interpolate2d(), layers.requantize()
         self.average, self.mean = layers.avg_pool2d(2, signed=True), layers.mean(2, 3, signed=True)
         self.head = layers.linear(8, 4)
 
@@ -49,7 +50,7 @@ class Plane(nn.Module):
         x = self.sum(self.pointwise(self.round(self.depthwise(x))), x)
         big, grown = self.up(x), self.silu(self.grow(x))
         gate = self.sigmoid(self.gate(self.concat(big, grown)))
-        y: Tensor = self.head(self.mean(self.average(self.product(gate, big))).flatten(1))
+        y: Tensor = self.head(self.mean(self.smooth(self.larger(self.average(self.product(gate, big))))).flatten(1))
         return y
 
 
@@ -219,6 +220,10 @@ def test_mistakes_in_a_network_are_named() -> None:
             y: Tensor = self.two(self.one(x))
             return y
 
+    with pytest.raises(QuantizationError, match="bilinear upsampling reads a value that no quantizer covers"):
+        grow = QuantLayers().interpolate2d()
+        observe(grow, False)
+        grow(torch.zeros(1, 1, 2, 2))
     x = torch.randn(4, 2, 8)
     twin = make_twin(Bare, Bare(FloatLayers()), QuantPolicy(), [x])
     with pytest.raises(QuantizationError, match=r"'one' reads a value that no quantizer covers\n.*\n.*requantize\(\)"):

@@ -7,7 +7,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra train")
 
 from edgeconv.errors import UsageError  # noqa: E402
-from edgeconv.models.mininet.network import FARTHEST, NEAREST, MiniNet, MiniNetConfig, disparity_to_depth  # noqa: E402
+from edgeconv.models.mininet.config import MiniNetConfig  # noqa: E402
+from edgeconv.models.mininet.network import FARTHEST, NEAREST, MiniNet, depth_of  # noqa: E402
 
 pytestmark = pytest.mark.needs_torch
 
@@ -16,17 +17,17 @@ def _parameters(network: torch.nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-def test_disparity_has_the_size_of_the_picture_and_training_gets_three_scales() -> None:
+def test_nearness_has_the_size_of_the_picture_and_training_gets_three_sizes() -> None:
     network = MiniNet()
     picture = torch.rand(2, 3, 64, 96)
     assert [tuple(level.shape) for level in network.train()(picture)] == [
-        (2, 1, 32, 48),
+        (2, 1, 64, 96),
         (2, 1, 16, 24),
         (2, 1, 8, 12),
     ]
-    disparity = network.eval()(picture)
-    assert disparity.shape == (2, 1, 64, 96)
-    assert ((disparity > 0) & (disparity < 1)).all()
+    nearness = network.eval()(picture)
+    assert nearness.shape == (2, 1, 64, 96)
+    assert ((nearness > 0) & (nearness < 1)).all()
 
 
 def test_iterations_add_no_weights_and_few_weights_suffice() -> None:
@@ -37,9 +38,10 @@ def test_iterations_add_no_weights_and_few_weights_suffice() -> None:
     assert not torch.equal(once.eval()(picture), often.eval()(picture))
 
 
-def test_disparity_spans_near_and_far() -> None:
-    depth = disparity_to_depth(torch.tensor([0.0, 1.0]))
-    assert depth.tolist() == pytest.approx([FARTHEST, NEAREST])
+def test_nearness_spans_far_to_near_in_equal_factors() -> None:
+    depth = depth_of(torch.tensor([0.0, 0.25, 0.5, 1.0]))
+    assert depth[[0, 3]].tolist() == pytest.approx([FARTHEST, NEAREST])
+    assert float(depth[0] / depth[1]) == pytest.approx(float(depth[1] / depth[2]))
 
 
 def test_a_network_without_iterations_is_refused() -> None:

@@ -9,10 +9,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
 
+from edgeconv.models.mininet.config import LossWeights  # noqa: E402
 from edgeconv.models.mininet.kitti import find_drives  # noqa: E402
 from edgeconv.models.mininet.network import FARTHEST, NEAREST  # noqa: E402
 from edgeconv.models.mininet.selfsupervised import (  # noqa: E402
-    LossWeights,
     PoseNet,
     Projector,
     dissimilarity,
@@ -70,8 +70,8 @@ def test_true_depth_and_motion_have_a_lower_loss_than_wrong_ones(drives: Path) -
 
     def loss(depth_factor: float, motion_factor: float) -> float:
         depth = np.where(drive.dense_depth(2) > 0, drive.dense_depth(2), FARTHEST) * depth_factor
-        disparity = np.clip((1 / depth - 1 / FARTHEST) / (1 / NEAREST - 1 / FARTHEST), 1e-4, 1 - 1e-4)
-        logits = torch.from_numpy(np.log(disparity / (1 - disparity))).float()[None, None]
+        nearness = np.clip(np.log(depth / FARTHEST) / np.log(NEAREST / FARTHEST), 0, 1)
+        level = torch.from_numpy(nearness).float()[None, None]
         motions = []
         for other in (1, 3):
             relative = np.linalg.inv(poses[other]) @ poses[2]
@@ -79,7 +79,7 @@ def test_true_depth_and_motion_have_a_lower_loss_than_wrong_ones(drives: Path) -
             motions.append(torch.from_numpy(relative[None, :3]).float())
         torch.manual_seed(0)
         projector = Projector(torch.from_numpy(camera.matrix), camera.height, camera.width)
-        return triplet_loss([logits], motions, picture(2), [picture(1), picture(3)], projector, LossWeights()).item()
+        return triplet_loss([level], motions, picture(2), [picture(1), picture(3)], projector, LossWeights()).item()
 
     right = loss(1.0, 1.0)
     assert right < 0.8 * min(loss(2.0, 1.0), loss(0.5, 1.0))
