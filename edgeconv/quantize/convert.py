@@ -13,7 +13,14 @@ from edgeconv.quantize.layers import Layers, NormalizedConv
 from edgeconv.quantize.policy import QuantPolicy
 from edgeconv.quantize.quantizers import LearnedScale
 from edgeconv.quantize.scan_twin import QuantScan
-from edgeconv.quantize.twin import QuantActivation, QuantInterpolation, QuantLayers, QuantWeighted, configure, quantized_modules
+from edgeconv.quantize.twin import (
+    QuantActivation,
+    QuantInterpolation,
+    QuantLayers,
+    QuantWeighted,
+    configure,
+    quantized_modules,
+)
 
 __all__ = ["calibrate", "fold_normalization", "make_twin", "observe", "transfer_weights"]
 

@@ -30,7 +30,15 @@ from edgeconv.quantize.quantizers import (
 )
 from edgeconv.quantize.scan_twin import QuantScan
 
-__all__ = ["QuantActivation", "QuantInterpolation", "QuantLayers", "QuantWeighted", "configure", "quantized_modules", "value_of"]
+__all__ = [
+    "QuantActivation",
+    "QuantInterpolation",
+    "QuantLayers",
+    "QuantWeighted",
+    "configure",
+    "quantized_modules",
+    "value_of",
+]
 
 # Values kept of each tensor that an observing quantizer sees: enough for a percentile of 99.99.
 _KEPT = 1 << 16

@@ -74,7 +74,9 @@ class DepthTraining:
         threads: of torch.
     """
 
-    drives: DriveConfig = field(default_factory=lambda: DriveConfig(width=192, height=64, frames=24))
+    drives: DriveConfig = field(
+        default_factory=lambda: DriveConfig(width=192, height=64, frames=24, beams=8, azimuths=64)
+    )
     network: MiniNetConfig = field(default_factory=MiniNetConfig)
     policy: QuantPolicy = field(default_factory=QuantPolicy)
     loss: LossWeights = field(default_factory=LossWeights)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from edgeconv.models.mininet.config import LossWeights
 from edgeconv.models.mininet.network import NEAREST, depth_of
 
-__all__ = ["PoseNet", "Projector", "dissimilarity", "motion_matrix", "smoothness", "triplet_loss"]
+__all__ = ["PoseNet", "Projector", "dissimilarity", "inverse_motion", "motion_matrix", "smoothness", "triplet_loss"]
 
 
 class PoseNet(nn.Module):
@@ -30,11 +30,13 @@ class PoseNet(nn.Module):
             previous = width
         self.body = nn.Sequential(*blocks)
         self.head = nn.Conv2d(previous, 6, 1)
+        self.register_buffer("unit", torch.tensor([0.01] * 3 + [0.2] * 3), persistent=False)
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         pair = torch.cat([first, second], 1) - 0.45
-        # Motions between frames are small numbers; the factor starts them there (Zhou et al.).
-        return 0.01 * self.head(self.body(pair)).mean((2, 3))
+        # Motions between frames are small numbers; the factors start them there (Zhou et al.). Translations are counted
+        # beside depths that start at 7 m, so theirs is larger.
+        return self.unit * self.head(self.body(pair)).mean((2, 3))
 
 
 def motion_matrix(motion: Tensor) -> Tensor:
@@ -49,11 +51,18 @@ def motion_matrix(motion: Tensor) -> Tensor:
     return torch.cat([matrix, translation[..., None]], 2)
 
 
+def inverse_motion(matrix: Tensor) -> Tensor:
+    """The way back of motions (N, 3, 4)."""
+    turn = matrix[:, :, :3].transpose(1, 2)
+    return torch.cat([turn, -turn @ matrix[:, :, 3:]], 2)
+
+
 class Projector:
     """Warps neighbours into a camera's view.
 
     Args:
-        intrinsics: 3 × 3, of pictures of height × width pixels; pixel centres have integer coordinates.
+        intrinsics: 3 × 3, or (N, 3, 3) for a camera a picture, of pictures of height × width pixels; pixel centres have
+            integer coordinates.
     """
 
     def __init__(self, intrinsics: Tensor, height: int, width: int) -> None:

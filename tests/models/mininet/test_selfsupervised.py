@@ -16,6 +16,7 @@ from edgeconv.models.mininet.selfsupervised import (  # noqa: E402
     PoseNet,
     Projector,
     dissimilarity,
+    inverse_motion,
     motion_matrix,
     smoothness,
     triplet_loss,
@@ -91,4 +92,22 @@ def test_pose_network_starts_near_standing_still() -> None:
     torch.manual_seed(0)
     motion = PoseNet()(torch.rand(2, 3, 64, 96), torch.rand(2, 3, 64, 96))
     assert motion.shape == (2, 6)
-    assert motion.abs().max() < 0.02
+    assert motion[:, :3].abs().max() < 0.02
+    assert motion[:, 3:].abs().max() < 0.4  # beside depths of 7 m
+
+
+def test_there_and_back_is_nothing() -> None:
+    there = motion_matrix(torch.from_numpy(np.random.default_rng(0).normal(0, 1, (5, 6))))
+    back = inverse_motion(there)
+    assert torch.allclose(back[:, :, :3] @ there[:, :, 3:] + back[:, :, 3:], torch.zeros(5, 3, 1).double())
+    assert torch.allclose(back[:, :, :3] @ there[:, :, :3], torch.eye(3).double())
+
+
+def test_each_picture_has_its_own_camera() -> None:
+    cameras = torch.tensor([[[15.0, 0, 9.5], [0, 15, 5.5], [0, 0, 1]], [[30.0, 0, 8], [0, 30, 5], [0, 0, 1]]])
+    picture, depth = torch.rand(2, 3, 12, 20), torch.rand(2, 1, 12, 20) * 10 + 1
+    motion = motion_matrix(torch.tensor([[0, 0.01, 0, 0.2, 0, 0.5]]).repeat(2, 1))
+    both = Projector(cameras, 12, 20).warp(picture, depth, motion)
+    for i in range(2):
+        alone = Projector(cameras[i], 12, 20).warp(picture[i : i + 1], depth[i : i + 1], motion[i : i + 1])
+        torch.testing.assert_close(both[i : i + 1], alone)
