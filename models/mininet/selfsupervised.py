@@ -20,17 +20,17 @@ __all__ = ["PoseNet", "Projector", "dissimilarity", "inverse_motion", "motion_ma
 class PoseNet(nn.Module):
     """Two pictures (N, 6, H, W) to the motion (N, 6) from the first camera to the second: rotation, translation."""
 
-    def __init__(self, widths: tuple[int, ...] = (16, 32, 64, 96, 128)) -> None:
+    def __init__(self, widths: tuple[int, ...] = (16, 24, 32, 48)) -> None:
         super().__init__()
         blocks: list[nn.Module] = []
         previous = 6
         for number, width in enumerate(widths):
-            size = 7 if number == 0 else 3
+            size = 5 if number == 0 else 3
             blocks += [nn.Conv2d(previous, width, size, 2, size // 2), nn.ReLU(inplace=True)]
             previous = width
         self.body = nn.Sequential(*blocks)
         self.head = nn.Conv2d(previous, 6, 1)
-        self.register_buffer("unit", torch.tensor([0.01] * 3 + [0.2] * 3), persistent=False)
+        self.register_buffer("unit", torch.tensor([0.01] * 3 + [1.0] * 3), persistent=False)
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         pair = torch.cat([first, second], 1) - 0.45
@@ -70,6 +70,11 @@ class Projector:
         row, column = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
         pixels = torch.stack([column, row, torch.ones_like(row)]).reshape(3, -1).float()
         self._rays = torch.linalg.inv(self._matrix) @ pixels
+
+    def halved(self) -> Projector:
+        """The same for pictures of half the size, two by two pixels averaged."""
+        half = self._matrix.new_tensor([[0.5, 0, -0.25], [0, 0.5, -0.25], [0, 0, 1]])
+        return Projector(half @ self._matrix, self._size[0] // 2, self._size[1] // 2)
 
     def warp(self, source: Tensor, depth: Tensor, motion: Tensor) -> Tensor:
         """What the camera should see, taken from `source` (N, C, H, W).
@@ -122,26 +127,26 @@ def triplet_loss(
     """Loss of one batch of triplets.
 
     Args:
-        levels: nearness in [0, 1] at several sizes, finest first; each is judged at full size, which keeps coarse ones
-            from copying texture.
+        levels: nearness in [0, 1] at several sizes, finest first; each further one is judged on pictures of half the
+            size, where a wrong depth that is far from the right one still finds its way.
         motions: for each source (N, 3, 4), from the target's axes.
         target: (N, 3, H, W); sources: the pictures before and after.
     """
-    unmoved = torch.cat([dissimilarity(source, target, weights) for source in sources], 1)
-    # Equal errors, as in a picture without texture, must not count as unmoved: a little noise breaks the tie.
-    unmoved = unmoved + 1e-5 * torch.randn_like(unmoved)
-    still = unmoved.amin(1, keepdim=True)
     total = torch.zeros(())
     levels = levels[: weights.scales]
     for scale, level in enumerate(levels):
-        large = F.interpolate(level, target.shape[2:], mode="bilinear", align_corners=False)
-        depth = depth_of(large)
+        if scale:
+            target, *sources = (F.avg_pool2d(picture, 2) for picture in (target, *sources))
+            projector = projector.halved()
+        unmoved = torch.cat([dissimilarity(source, target, weights) for source in sources], 1)
+        # Equal errors, as in a picture without texture, must not count as unmoved: a little noise breaks the tie.
+        still = (unmoved + 1e-5 * torch.randn_like(unmoved)).amin(1, keepdim=True)
+        depth = depth_of(F.interpolate(level, target.shape[2:], mode="bilinear", align_corners=False))
         errors = [
             dissimilarity(projector.warp(source, depth, motion), target, weights)
             for source, motion in zip(sources, motions, strict=True)
         ]
         best = torch.cat(errors, 1).amin(1, keepdim=True)
-        coarse = F.interpolate(target, level.shape[2:], mode="area")
-        smooth = smoothness(NEAREST / depth_of(level), coarse)
+        smooth = smoothness(NEAREST / depth_of(level), F.interpolate(target, level.shape[2:], mode="area"))
         total = total + torch.minimum(best, still).mean() + weights.smooth / 2**scale * smooth
     return total / len(levels)

@@ -93,7 +93,9 @@ def load_triplets(drives: list[Drive], config: DepthTraining) -> Triplets:
         InputError: there are none, or a file is missing or malformed.
     """
     size = (config.drives.width, config.drives.height)
-    pictures, intrinsics, middles = [], [], []
+    pictures: list[NDArray[np.uint8]] = []
+    intrinsics: list[NDArray[np.float32]] = []
+    middles: list[int] = []
     for drive in drives:
         places = {frame: len(pictures) + i for i, frame in enumerate(drive.frames)}
         middles += [places[frame] for frame in drive.triplets()]
