@@ -87,6 +87,23 @@ def test_table(isa: str, tmp_path: Path) -> None:
     assert_agrees(parts, isa, tmp_path)
 
 
+def test_tables_of_bytes(any_isa: str, tmp_path: Path) -> None:
+    parts = Parts(seed=8)
+    cases = (
+        ("u8", "u8", (1, 16, 37)),
+        ("i8", "i5", (1, 7, 5, 9)),
+        ("u7", "i8", (1, 3, 300)),
+        ("i4", "u8", (1, 70)),
+        ("u1", "u3", (1, 2)),
+    )
+    for source, target, shape in cases:
+        lo, hi, entries = dtype(target).lo, dtype(target).hi, 1 << dtype(source).bits
+        values = parts.constant(target, parts.rng.integers(lo, hi, entries, endpoint=True))
+        parts.add(ops.Table(parts.fresh, parts.input(source, *shape), values))
+    code = assert_agrees(parts, any_isa, tmp_path)
+    assert ("table.rows" in kernels(code)) == (any_isa != "generic")
+
+
 def test_threshold(isa: str, tmp_path: Path) -> None:
     parts = Parts(seed=7)
     for source, rows, levels in (("i8", 1, 3), ("i16", 5, 15), ("i32", 5, 255), ("u8", 1, 1), ("i64", 5, 16)):

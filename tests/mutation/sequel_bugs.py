@@ -1,4 +1,4 @@
-"""Seeded bugs in what follows a requantization inside one kernel, and in the memory that it shares."""
+"""Seeded bugs in what follows a requantization inside one kernel, and in tables of bytes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from tests.mutation.bugs import VNNI, Bug
 _VECTORS = "codegen.kernels.sequel_vectors"
 
 
-def _bug(about: str, module: str, name: str, old: str, new: str, isa: str = VNNI) -> Bug:
-    return Bug(about, module, name, old, new, "residual", isa)
+def _bug(about: str, module: str, name: str, old: str, new: str, isa: str = VNNI, first: str = "residual") -> Bug:
+    return Bug(about, module, name, old, new, first, isa)
 
 
 SEQUEL_BUGS = (
@@ -40,5 +40,21 @@ SEQUEL_BUGS = (
         "known[name].astype",
         "next(iter(known.values())).astype",
         "generic",
+    ),
+    _bug(
+        "a table of bytes that ends a quarter early",
+        "codegen.isa.avx512vnni",
+        "_Avx512",
+        "(parts[:2], parts[2:])",
+        "(parts[:2], parts[:2])",
+        first="table",
+    ),
+    _bug(
+        "a table of bytes that begins at the first stored number",
+        "codegen.kernels.table_rows",
+        "_stored_table",
+        "first = x.lo + storage_of(x).bias",
+        "first = 0",
+        first="table",
     ),
 )

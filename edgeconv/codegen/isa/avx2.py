@@ -7,10 +7,13 @@ widen their activations beforehand, which leaves nothing to do for a group but t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from edgeconv.codegen.builder import Memory, View, bind, const
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeconv.codegen.builder import Builder, Memory, View, bind, const
 from edgeconv.codegen.isa.base import NO_LOOP_VECTORIZER, Cost, Dot, Isa
 from edgeconv.codegen.isa.vectors import broadcast_group, join_halves, load_weights, shuffle
 from edgeconv.codegen.tir import Expr, tirx
@@ -134,6 +137,27 @@ class VectorsOf256(Isa):
         high = tirx.call_llvm_pure_intrin("int16x16", "llvm.x86.avx2.packssdw", c, d)
         packed = tirx.call_llvm_pure_intrin("uint8x32", "llvm.x86.avx2.packuswb", low, high)
         return tirx.reinterpret("uint8x32", shuffle([tirx.reinterpret("int32x8", packed)], _BYTES_ORDER))
+
+    def look_up_bytes(self, build: Builder, label: str, table: NDArray[np.uint8]) -> Callable[[Expr], Expr]:
+        """vpshufb looks up the low halves of the indices in each sixteenth of the table, and gives 0 beyond bit 7."""
+        rows = build.constant(label, np.tile(table.reshape(16, 16), 2))
+
+        def entries(stored: Expr) -> Expr:
+            found: Expr = None
+            for number in range(16):
+                row = tirx.reinterpret("int8x32", bind(rows.vload(32 * number, 32)))
+                # Only indices of this sixteenth stay below 128.
+                moved = stored ^ const(16 * number, "uint8", 32)
+                marked = tirx.call_llvm_pure_intrin(
+                    "uint8x32", "llvm.uadd.sat.v32i8", bind(moved), const(0x70, "uint8", 32)
+                )
+                part = tirx.call_llvm_pure_intrin(
+                    "int8x32", "llvm.x86.avx2.pshuf.b", row, tirx.reinterpret("int8x32", bind(marked))
+                )
+                found = bind(part if found is None else found | part)
+            return tirx.reinterpret("uint8x32", found)
+
+        return entries
 
     def nearest(self, floats: Expr) -> Expr:
         return tirx.call_llvm_pure_intrin("int32x8", "llvm.x86.avx.cvt.ps2dq.256", floats)

@@ -38,6 +38,30 @@ class _Avx512(Isa):
     def nearest(self, floats: Expr) -> Expr:
         return tirx.call_llvm_pure_intrin("int32x16", "llvm.lrint.v16i32.v16f32", floats)
 
+    def look_up_bytes(self, build: Builder, label: str, table: NDArray[np.uint8]) -> Callable[[Expr], Expr]:
+        """Four registers hold the table as words, two entries in each; vpermt2w looks at two of them."""
+        words = build.constant(label, table.view(np.int16))
+
+        def entry(parts: list[Expr], indices: Expr) -> Expr:
+            """Of uint16 indices, in the low bytes."""
+            pairs = bind(tirx.reinterpret("int16x32", indices >> const(1, "uint16", 32)))
+            halves = [
+                tirx.call_llvm_pure_intrin("int16x32", "llvm.x86.avx512.vpermi2var.hi.512", low, pairs, high)
+                for low, high in (parts[:2], parts[2:])
+            ]
+            both = tirx.Select(indices < const(128, "uint16", 32), halves[0], halves[1])
+            shift = bind((indices & const(1, "uint16", 32)) << const(3, "uint16", 32))
+            return (tirx.reinterpret("uint16x32", bind(both)) >> shift) & const(255, "uint16", 32)
+
+        def entries(stored: Expr) -> Expr:
+            parts = [bind(words.vload(start, 32)) for start in range(0, 128, 32)]
+            pairs = bind(tirx.reinterpret("uint16x32", stored))
+            even = entry(parts, bind(pairs & const(255, "uint16", 32)))
+            odd = entry(parts, bind(pairs >> const(8, "uint16", 32)))
+            return tirx.reinterpret("uint8x64", bind(even | (odd << const(8, "uint16", 32))))
+
+        return entries
+
     def lookup(self, build: Builder, label: str, table: NDArray[np.int64]) -> Callable[[Expr], Expr]:
         """Two registers hold the table as words; vpermt2w looks at the lower words of the indices."""
         words = build.constant(label, table.astype(np.uint16).view(np.int16))

@@ -186,6 +186,14 @@ class Isa:
         view = build.constant(label, table.astype(np.int32))
         return lambda indices: view.gather(indices & (len(table) - 1), self.lanes)
 
+    def look_up_bytes(self, build: Any, label: str, table: NDArray[np.uint8]) -> Callable[[Any], Any]:
+        """What gives the entries of a table of 256 for a vector of 4·lanes bytes.
+
+        Args:
+            label: of the constants.
+        """
+        raise TypeError(f"{self.name} has no vectors")
+
     def nearest(self, floats: Any) -> Any:
         """float32 vector of magnitudes below 2²² rounded to int32, half-even (the entry point sees to the mode)."""
         raise TypeError(f"{self.name} has no vectors")

@@ -7,13 +7,13 @@ sixteen bytes of a load signed, which lowers each by 128 (`Dot.offset`). Loads c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeconv.codegen.builder import Memory, View, bind, const
+from edgeconv.codegen.builder import Builder, Memory, View, bind, const
 from edgeconv.codegen.isa.base import Dot, Isa
 from edgeconv.codegen.isa.vectors import load_weights, shuffle
 from edgeconv.codegen.tir import Expr, tirx
@@ -208,6 +208,24 @@ class _Neon(Isa):
     def pack_words(self, vectors: Sequence[Expr]) -> Expr:
         halves = [tirx.call_llvm_pure_intrin("int16x4", "llvm.aarch64.neon.sqxtn.v4i16", v) for v in vectors]
         return shuffle([bind(half) for half in halves], range(8))
+
+    def look_up_bytes(self, build: Builder, label: str, table: NDArray[np.uint8]) -> Callable[[Expr], Expr]:
+        """tbl and tbx look up in four registers, a quarter of the table, and leave what is beyond them."""
+        view = build.constant(label, table)
+
+        def entries(stored: Expr) -> Expr:
+            found: Expr = None
+            for first in range(0, 256, 64):
+                quarter = [bind(view.vload(first + part, 16)) for part in range(0, 64, 16)]
+                indices = bind(stored - const(first, "uint8", 16)) if first else stored
+                if found is None:
+                    name, operands = "tbl4", [*quarter, indices]
+                else:
+                    name, operands = "tbx4", [found, *quarter, indices]
+                found = bind(tirx.call_llvm_pure_intrin("uint8x16", f"llvm.aarch64.neon.{name}.v16i8", *operands))
+            return found
+
+        return entries
 
     def nearest(self, floats: Expr) -> Expr:
         return tirx.call_llvm_pure_intrin("int32x4", "llvm.aarch64.neon.fcvtns.v4i32.v4f32", floats)
