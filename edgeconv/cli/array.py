@@ -23,7 +23,8 @@ class ArrayFacts:
         layers: in order.
         cycles: of one sample, from start to the last result in memory.
         use: useful multiply-accumulates over what the array could do in these cycles.
-        clock_mhz: that the target aims for, and `samples_per_second` at that clock.
+        clock_mhz: of the target, and `samples_per_second` at that clock.
+        routed_mhz: the highest clock of the bitstream that the artifact carries; None where it carries none.
         memory: used and available, by memory.
     """
 
@@ -32,14 +33,17 @@ class ArrayFacts:
     multipliers: int
     use: float
     clock_mhz: float
+    routed_mhz: float | None
     samples_per_second: float
     memory: dict[str, tuple[int, int]]
 
 
 def array_facts(artifact: Artifact) -> ArrayFacts:
     """Read them from the image of an artifact."""
+    from edgeconv.artifact.array_target.bitstream import routed_report
     from edgeconv.artifact.array_target.write import image_of
 
+    report = routed_report(artifact)
     image = image_of(artifact)
     multipliers = image.config.multipliers
     clock = float(artifact.manifest.settings["clock_mhz"])
@@ -49,6 +53,7 @@ def array_facts(artifact: Artifact) -> ArrayFacts:
         multipliers,
         sum(layer.macs for layer in image.layers) / (image.cycles * multipliers),
         clock,
+        report.fmax_mhz if report else None,
         clock * 1e6 / image.cycles,
         dict(image.memory),
     )
@@ -71,9 +76,14 @@ def array_text(facts: ArrayFacts) -> str:
     ]
     header = ("layer", "output", "first cycle", "waits", "cycles", "of peak", "descriptors", "weight words")
     memory = [(name, str(used), str(size), f"{used / size:.0%}") for name, (used, size) in facts.memory.items()]
+    clock = (
+        "the clock aimed for (no bitstream in this artifact)"
+        if facts.routed_mhz is None
+        else f"for which the bitstream is made (routed: {facts.routed_mhz:.1f} MHz)"
+    )
     total = (
         f"{facts.cycles} cycles a sample, {facts.use:.0%} of {facts.multipliers} multipliers; "
-        f"{facts.samples_per_second:,.0f} samples/s at {facts.clock_mhz:g} MHz, the clock aimed for (not routed)"
+        f"{facts.samples_per_second:,.0f} samples/s at {facts.clock_mhz:g} MHz, {clock}"
     )
     return "\n\n".join(
         [format_table(rows, header=header), format_table(memory, header=("memory", "used", "there is", "")), total]

@@ -11,6 +11,7 @@ import click
 from edgeconv.cli.console import Console, format_table
 from edgeconv.cli.formatting import readable_bytes, readable_count, readable_time
 from edgeconv.cli.options import common_options, threads_option
+from edgeconv.errors import UsageError
 
 if TYPE_CHECKING:
     from edgeconv.deploy import DeployReport
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("artifact", type=click.Path(path_type=Path))
-@click.argument("destination")
+@click.argument("destination", required=False)
+@click.option("--device", metavar="serial:PORT", help="A board with an FPGA, instead of a machine.")
 @click.option("-b", "--batch", "batches", type=click.IntRange(min=1), multiple=True, help="Samples in a call; repeat.")
 @click.option("--rounds", type=click.IntRange(min=1), default=200, show_default=True, help="Readings of each time.")
 @click.option("--keep-old", is_flag=True, help="Rename the artifact that is there to PATH.old.")
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
 def command(
     console: Console,
     artifact: Path,
-    destination: str,
+    destination: str | None,
+    device: str | None,
     batches: tuple[int, ...],
     rounds: int,
     keep_old: bool,
@@ -45,7 +48,16 @@ def command(
     only then renamed; the times of a call are measured last. The machine needs ssh, a shell and tar, no Python.
     Without a path it lies in the user's home under its own name. Exit code 1: the self-test found a difference, and
     nothing was replaced.
+
+    With --device the artifact's bitstream goes into a board through openFPGALoader, then its network through the
+    serial port, and a golden sample is run; without openFPGALoader the command is printed.
     """
+    if (destination is None) == (device is None):
+        raise UsageError("deploy needs one place", expected="a destination for ssh, or --device serial:PORT")
+    if device is not None:
+        _to_board(console, artifact, device)
+        return 0
+    assert destination is not None
     from edgeconv.deploy import Destination, deploy, remove
 
     options = [word for option in ssh_options for word in shlex.split(option)]
@@ -58,6 +70,15 @@ def command(
     report = deploy(artifact, where, batches=batches or (1,), rounds=rounds, threads=threads, keep_old=keep_old)
     console.result(report, text=_text(report))
     return 0 if report.passed else 1
+
+
+def _to_board(console: Console, artifact: Path, device: str) -> None:
+    from edgeconv.deploy.board import deploy_to_board
+
+    report = deploy_to_board(artifact, device)
+    done = f"{artifact} is on the board at {device}; its self-test found no difference"
+    text = done if report.programmed else f"openFPGALoader is not installed. Where it is, run:\n  {report.command}"
+    console.result(report, text=text)
 
 
 def _text(report: DeployReport) -> str:

@@ -54,6 +54,7 @@ class Board:
         oscillator_mhz: the clock that the board has.
         clock_mhz: the array's clock, made by the PLL.
         aim_mhz: the clock that placing and routing aim for; more than `clock_mhz`.
+        loader: the board's name for openFPGALoader.
         seed: the placer's seed that did best in a sweep.
         config: sizes of the array.
     """
@@ -65,6 +66,7 @@ class Board:
     oscillator_mhz: float
     clock_mhz: float
     aim_mhz: float
+    loader: str
     seed: int
     config: ArrayConfig = field(default_factory=ArrayConfig)
 
@@ -105,6 +107,7 @@ BOARDS = {
             oscillator_mhz=25.0,
             clock_mhz=115.0,
             aim_mhz=130.0,
+            loader="ulx3s",
             seed=1,
         ),
         Board(
@@ -115,6 +118,7 @@ BOARDS = {
             oscillator_mhz=25.0,
             clock_mhz=115.0,
             aim_mhz=130.0,
+            loader="ulx3s",
             seed=1,
         ),
     )

@@ -9,12 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgeconv.cache import cached, digest, find_cached
-from edgeconv.hw.boards.board import Board
-from edgeconv.hw.boards.report import Report, read_report, report_from_nextpnr
+from edgeconv.errors import ToolError
+from edgeconv.hw.boards.board import BOARDS, Board
+from edgeconv.hw.boards.report import ARRAY_CLOCK, Report, read_report, report_from_nextpnr
 from edgeconv.hw.boards.synthesis import netlist, netlist_key
 from edgeconv.hw.boards.tools import ECPPACK, NEXTPNR, versions
 
-__all__ = ["BITSTREAM", "Routed", "find_routed", "routed", "sweep"]
+__all__ = ["BITSTREAM", "Routed", "find_bitstream", "find_routed", "routed", "sweep"]
 
 BITSTREAM = "board.bit"
 _REPORT = "report.json"
@@ -48,6 +49,14 @@ def find_routed(board: Board) -> Routed | None:
     return Routed(folder) if folder else None
 
 
+def find_bitstream(name: str) -> Routed | None:
+    """The bitstream of the board of that name, if there is a board and this machine has made it."""
+    try:
+        return find_routed(BOARDS[name]) if name in BOARDS else None
+    except ToolError:
+        return None  # without the tools nothing was made
+
+
 def sweep(board: Board, seeds: Iterable[int]) -> Iterable[Report]:
     """The reports of one run for each seed, one after the other; what was made before is taken from the cache."""
     for seed in seeds:
@@ -58,10 +67,12 @@ def _make(board: Board, folder: Path) -> None:
     design = netlist(board)
     shutil.copyfile(design, folder / "design.json")
     constraints = board.constraints_path.read_text(encoding="utf-8")
-    (folder / "board.lpf").write_text(f'{constraints}FREQUENCY NET "clk" {board.aim_mhz:g} MHZ;\n', encoding="utf-8")
+    (folder / "board.lpf").write_text(
+        f'{constraints}FREQUENCY NET "{ARRAY_CLOCK}" {board.aim_mhz:g} MHZ;\n', encoding="utf-8"
+    )
     NEXTPNR.run([*_options(board), "--json", "design.json"], folder, "nextpnr.log")
     found = json.loads((folder / "nextpnr.json").read_text(encoding="utf-8"))
-    report_from_nextpnr(found, board.name, board.seed, board.clock_mhz).write(folder / _REPORT)
+    report_from_nextpnr(found, board).write(folder / _REPORT)
     ECPPACK.run(["--compress", "--input", "board.config", "--bit", BITSTREAM], folder, "ecppack.log")
     (folder / "design.json").unlink()
     (folder / "board.config").unlink()

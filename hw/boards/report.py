@@ -9,8 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from edgeconv.errors import ToolError
+from edgeconv.hw.boards.board import Board
 
-__all__ = ["CriticalPath", "Report", "Use", "read_report", "report_from_nextpnr"]
+__all__ = ["ARRAY_CLOCK", "CriticalPath", "Report", "Use", "read_report", "report_from_nextpnr"]
+
+ARRAY_CLOCK = "clk"
+"""The net of the array's clock in all tops."""
+_GLOBAL = "$glbnet$"
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Report:
 
     Attributes:
         board: name of the board.
+        loader: the board's name for openFPGALoader.
         seed: of the placer.
         clock_mhz: what the PLL makes.
         fmax_mhz: the highest clock that every path between registers allows.
@@ -54,6 +60,7 @@ class Report:
     """
 
     board: str
+    loader: str
     seed: int
     clock_mhz: float
     fmax_mhz: float
@@ -91,23 +98,26 @@ def read_report(path: Path) -> Report:
     return Report(use=use, critical_path=critical, **found)
 
 
-def report_from_nextpnr(found: Mapping[str, Any], board: str, seed: int, clock_mhz: float) -> Report:
-    """The report of a run from what nextpnr writes with --report.
+def report_from_nextpnr(found: Mapping[str, Any], board: Board) -> Report:
+    """The report of a run from what nextpnr writes with --report: of the array's clock.
 
     Raises:
         ToolError: the design has no clock whose paths nextpnr has measured.
     """
-    if not found["fmax"]:
-        raise ToolError("nextpnr measured no clock", advice="look at nextpnr.log: is the clock constrained?")
-    clock = min(found["fmax"], key=lambda name: float(found["fmax"][name]["achieved"]))
+    clock = next((name for name in found["fmax"] if name.removeprefix(_GLOBAL) == ARRAY_CLOCK), None)
+    if clock is None:
+        raise ToolError(
+            f"nextpnr measured no clock '{ARRAY_CLOCK}'", advice="look at the constraints, and at nextpnr.log"
+        )
     edge = f"posedge {clock}"
     path = next(each for each in found["critical_paths"] if each["from"] == edge and each["to"] == edge)["path"]
     total = {kind: sum(step["delay"] for step in path if (step["type"] == "routing") == kind) for kind in (False, True)}
     use = {kind: Use(**values) for kind, values in sorted(found["utilization"].items()) if values["used"]}
     return Report(
-        board=board,
-        seed=seed,
-        clock_mhz=clock_mhz,
+        board=board.name,
+        loader=board.loader,
+        seed=board.seed,
+        clock_mhz=board.clock_mhz,
         fmax_mhz=round(float(found["fmax"][clock]["achieved"]), 2),
         use=use,
         critical_path=CriticalPath(

@@ -174,6 +174,18 @@ module accelerator
     .clk, .we(written.valid && to_results), .wa(written.address[RESULT_BITS-1:0]), .wd(result_line),
     .ra(result_address), .rd(result_data)
   );
+`ifndef SYNTHESIS
+  always_ff @(posedge clk) begin
+    if (!reset && issue && 32'(w_address) >= WEIGHT_WORDS) $fatal(1, "weights are read beyond their memory");
+    if (!reset && beat[0].valid && 32'(parameter_address) >= PARAMETER_WORDS)
+      $fatal(1, "constants are read beyond their memory");
+    if (!reset && written.valid && !to_results && 32'(written.address) + 32'(written.bytes) > ACTIVATION_BYTES)
+      $fatal(1, "a result is written beyond the activation memory");
+    if (!reset && written.valid && to_results && 32'(written.address) >= RESULT_WORDS)
+      $fatal(1, "a result is written beyond the result memory");
+  end
+`endif
+
   // Addresses are as wide as the records allow; a configuration uses the bits that its memories have.
   wire unused = &{address, d, w_address, of_ended, parameter_address, written};
 endmodule

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeconv.artifact.array_target.bitstream import add_bitstream
 from edgeconv.artifact.backend import CodeOptions, Difference
 from edgeconv.artifact.manifest import CompiledIsa
 from edgeconv.artifact.sources import identifier
@@ -55,12 +56,13 @@ class ArrayBackend:
     def write(
         self, contents: Contents, code: CompiledNetwork, output: Path, check: Callable[[Artifact], None] | None = None
     ) -> Artifact:
-        """Write the image beside program, certificate and golden data."""
+        """Write the image beside program, certificate and golden data, and the board's bitstream where there is one."""
         data = code.image.to_bytes()
         library = f"lib/{identifier(contents.name)}.img"
         with publish(output) as folder:
             (folder / "lib").mkdir()
             (folder / library).write_bytes(data)
+            add_bitstream(contents.target, folder)
             write_common(folder, contents)
             isa = CompiledIsa(
                 ISA,

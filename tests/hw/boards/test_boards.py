@@ -96,25 +96,33 @@ def test_a_report_names_the_slowest_path_and_what_it_is_made_of() -> None:
     ]
     other = [{"from": "async", "to": "posedge clk", "path": path[:1]}]
     found = {
-        "fmax": {"clk": {"achieved": 118.257, "constraint": 130.0}},
-        "critical_paths": [*other, {"from": "posedge clk", "to": "posedge clk", "path": path}],
+        "fmax": {"$glbnet$cpu_clk": {"achieved": 60.1}, "$glbnet$clk": {"achieved": 118.257, "constraint": 130.0}},
+        "critical_paths": [*other, {"from": "posedge $glbnet$clk", "to": "posedge $glbnet$clk", "path": path}],
         "utilization": {"DP16KD": {"used": 192, "available": 208}, "DTR": {"used": 0, "available": 1}},
     }
-    report = report_from_nextpnr(found, "ulx3s-85f", 3, 115.0)
+    report = report_from_nextpnr(found, replace(ULX3S, seed=3))
     assert report == Report(
-        "ulx3s-85f", 3, 115.0, 118.26, {"DP16KD": Use(192, 208)}, CriticalPath("a", "b", 1.0, 3.0, ("counter", "next"))
+        "ulx3s-85f",
+        "ulx3s",
+        3,
+        115.0,
+        118.26,
+        {"DP16KD": Use(192, 208)},
+        CriticalPath("a", "b", 1.0, 3.0, ("counter", "next")),
     )
     assert report.meets_clock
     assert "118.3 MHz routed" in report.text()
 
 
 def test_a_design_without_a_clock_has_no_report() -> None:
-    with pytest.raises(ToolError, match="measured no clock"):
-        report_from_nextpnr({"fmax": {}}, "ulx3s-85f", 1, 115.0)
+    with pytest.raises(ToolError, match="measured no clock 'clk'"):
+        report_from_nextpnr({"fmax": {"cpu_clk": {"achieved": 60.0}}}, ULX3S)
 
 
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
-    report = Report("b", 2, 115.0, 99.5, {"MULT18X18D": Use(152, 156)}, CriticalPath("a", "b", 3.0, 4.0, ("x", "y")))
+    report = Report(
+        "b", "ulx3s", 2, 115.0, 99.5, {"MULT18X18D": Use(152, 156)}, CriticalPath("a", "b", 3.0, 4.0, ("x", "y"))
+    )
     report.write(tmp_path / "report.json")
     assert read_report(tmp_path / "report.json") == report
     assert not report.meets_clock
