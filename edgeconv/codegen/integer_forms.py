@@ -8,7 +8,20 @@ from fractions import Fraction
 
 from edgeconv.errors import UnsupportedModelError
 from edgeconv.ir import Grid
-from edgeconv.ir.forms import FmaF32, FmaF64, FmaOffsetF32, Form, MulShift, Ratio, Steps, WideMulShift
+from edgeconv.ir.forms import (
+    MAGIC_F32,
+    WINDOW,
+    WINDOW_BITS,
+    FmaBitsF32,
+    FmaF32,
+    FmaF64,
+    FmaOffsetF32,
+    Form,
+    MulShift,
+    Ratio,
+    Steps,
+    WideMulShift,
+)
 
 __all__ = ["SoftFma", "evaluate", "integer_form"]
 
@@ -37,6 +50,10 @@ def integer_form(form: Form, reach: tuple[int, int], grid: Grid) -> MulShift | W
     """
     if isinstance(form, (MulShift, WideMulShift, Steps, Ratio)):
         return form
+    if isinstance(form, FmaBitsF32):
+        shifted = _shifted(form)
+        if shifted.shift <= 62 and _most(shifted, reach) < _INT64:
+            return shifted
     if isinstance(form, FmaF32) or (isinstance(form, FmaF64) and form.offset == 0):
         numerator, denominator = form.factor.as_integer_ratio()
         shift = denominator.bit_length() - 1
@@ -46,12 +63,28 @@ def integer_form(form: Form, reach: tuple[int, int], grid: Grid) -> MulShift | W
         narrow = isinstance(form, FmaF32) and widest > 1 << 24
         if _fits_wide(numerator, shift, widest):
             return SoftFma(numerator, shift, narrow)
-    if isinstance(form, (FmaF32, FmaF64, FmaOffsetF32)) and grid.hi - grid.lo <= _MOST_STEPS:
+    if isinstance(form, (FmaF32, FmaBitsF32, FmaF64, FmaOffsetF32)) and grid.hi - grid.lo <= _MOST_STEPS:
         return _steps(form, reach, grid)
     raise UnsupportedModelError(
         f"a requantization in the form {form.kind} to {grid.hi - grid.lo + 1} levels without floating point",
         advice="leave that instruction set out, or prove with integer forms",
     )
+
+
+def _shifted(form: FmaBitsF32) -> MulShift:
+    """acc·c + d, both with the denominator of c."""
+    multiplier, denominator = form.factor.as_integer_ratio()
+    shift = denominator.bit_length() - 1
+    grown = max(0, 1 - shift)
+    multiplier, shift = multiplier << grown, shift + grown
+    first = WINDOW - WINDOW_BITS + form.start
+    return MulShift(multiplier, first * multiplier + (int(form.addend - MAGIC_F32) << shift), shift)
+
+
+def _most(form: MulShift, reach: tuple[int, int]) -> int:
+    """More than any number on the way, fixes included."""
+    ends = [abs(end * form.multiplier + form.addend) + abs(form.multiplier) for end in reach]
+    return max(ends) + (1 << form.shift)
 
 
 def _fits_wide(numerator: int, shift: int, widest: int) -> bool:
@@ -92,6 +125,9 @@ def _bisect(lo: int, hi: int, reached: Callable[[int], bool]) -> int:
 
 def evaluate(form: Form, acc: int) -> int:
     """The rounded value (zero point and clip left out) that a floating-point form gives for one accumulator."""
+    if isinstance(form, FmaBitsF32):
+        window = acc + dict(form.fixes).get(acc, 0) + form.start - WINDOW_BITS + WINDOW
+        return round(window * Fraction(form.factor) + Fraction(form.addend) - Fraction(MAGIC_F32))
     if isinstance(form, FmaF32):
         acc += dict(form.fixes).get(acc, 0)
         return round(_to_precision(Fraction(acc), 24) * Fraction(form.factor))

@@ -106,15 +106,27 @@ def _single(values: Ints) -> Floats:
     return values.astype(np.float32).astype(np.float64)
 
 
-def _fma_f32_form(forms: Forms, channel: Index, operands: Sequence[Ints], grid: Grid) -> Ints:
-    (acc,) = operands
+def _fixed(forms: Forms, channel: Index, acc: Ints) -> Ints:
+    """Accumulators with the fixes of their forms."""
     fixed = acc
     for slot in range(max(len(form.fixes) for form in forms)):
         slots = [form.fixes[slot] if slot < len(form.fixes) else (0, 0) for form in forms]
         where, delta = np.array(slots, np.int64).T
         fixed = fixed + np.where(acc == where[channel], delta[channel], 0)
+    return fixed
+
+
+def _fma_f32_form(forms: Forms, channel: Index, operands: Sequence[Ints], grid: Grid) -> Ints:
+    fixed = _fixed(forms, channel, operands[0])
     factor = _column(forms, "factor", channel)
-    return _finish(_magic_f32(fma_f32(_single(fixed), factor, np.full(acc.shape, MAGIC_F32))), grid)
+    return _finish(_magic_f32(fma_f32(_single(fixed), factor, np.full(fixed.shape, MAGIC_F32))), grid)
+
+
+def _fma_bits_f32_form(forms: Forms, channel: Index, operands: Sequence[Ints], grid: Grid) -> Ints:
+    bits = _fixed(forms, channel, operands[0]) + _column(forms, "start", channel)
+    value = bits.astype(np.int32).view(np.float32).astype(np.float64)
+    factor, addend = _column(forms, "factor", channel), _column(forms, "addend", channel)
+    return _finish(_magic_f32(fma_f32(value, factor, addend)), grid)
 
 
 def _fma_offset_f32_form(forms: Forms, channel: Index, operands: Sequence[Ints], grid: Grid) -> Ints:
@@ -202,6 +214,7 @@ def _ratio_form(forms: Forms, channel: Index, operands: Sequence[Ints], grid: Gr
 _Evaluator = Callable[[Forms, Index, Sequence[Ints], Grid], Ints]
 _EVALUATORS: dict[str, _Evaluator] = {
     "fma_f32": _fma_f32_form,
+    "fma_bits_f32": _fma_bits_f32_form,
     "fma_offset_f32": _fma_offset_f32_form,
     "fma_f64": _fma_f64_form,
     "mul_shift": _mul_shift_form,

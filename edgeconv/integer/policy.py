@@ -11,7 +11,7 @@ class Policy:
 
     Attributes:
         requant, add: kinds of `edgeconv.ir.forms`, cheapest first.
-        max_fixes: corrections that one `FmaF32` may carry.
+        max_fixes: corrections that one `FmaF32` or `FmaBitsF32` may carry.
         multiplier_bits: width of the first multipliers tried for `mul_shift`.
         narrow: whether no wider ones may be tried, but narrower ones.
         sum_bits: the products of an `add_mul_shift` and their sum stay below 2^sum_bits.
@@ -29,7 +29,7 @@ class Policy:
 GENERIC = Policy("generic", ("mul_shift", "steps", "ratio", "wide_mul_shift"), ("add_mul_shift", "ratio"))
 FMA = Policy(
     "fma",
-    ("fma_f32", "fma_offset_f32", "fma_f64", "mul_shift", "steps", "ratio", "wide_mul_shift"),
+    ("fma_bits_f32", "fma_f32", "fma_offset_f32", "fma_f64", "mul_shift", "steps", "ratio", "wide_mul_shift"),
     ("add_fma_f32", "add_mul_shift", "ratio"),
     max_fixes=2,
 )

@@ -1,7 +1,7 @@
 """Whether a form computes a requantization: the preconditions of each form, and equality wherever it can fail.
 
 A requantized channel is a monotone step function of its accumulator, and so is every form (each is a composition of
-monotone operations; the fixes of `FmaF32` are single exceptions). On a run of accumulators that holds no step of the
+monotone operations; fixes of accumulators are single exceptions). On a run of accumulators that holds no step of the
 definition and no fix, two monotone functions that agree at both ends and of which one is constant agree everywhere.
 So equality at both ends of the reachable range, on both sides of every step, and at each fix and its neighbours is
 equality everywhere. Saturation and wrap-around are excluded by the preconditions.
@@ -23,8 +23,11 @@ from edgeconv.ir.exact import ChannelLinear, Grid
 from edgeconv.ir.forms import (
     LIMB,
     MAGIC_F32,
+    WINDOW,
+    WINDOW_BITS,
     AddFmaF32,
     AddMulShift,
+    FmaBitsF32,
     FmaF32,
     FmaF64,
     FmaOffsetF32,
@@ -162,7 +165,7 @@ def precondition_problem(form: Form, ranges: Sequence[Interval], grid: Grid) -> 
     Beyond the rules stated there, adding the zero point must stay in the integer type that the form computes in, and
     the operands of float forms in int32, because instruction sets convert from int32.
     """
-    if isinstance(form, (FmaF32, FmaOffsetF32, FmaF64, AddFmaF32)):
+    if isinstance(form, (FmaF32, FmaBitsF32, FmaOffsetF32, FmaF64, AddFmaF32)):
         return _float_problem(form, ranges, grid)
     if isinstance(form, (MulShift, AddMulShift)):
         return _shift_problem(form, ranges)
@@ -174,11 +177,13 @@ def precondition_problem(form: Form, ranges: Sequence[Interval], grid: Grid) -> 
 
 
 def _float_problem(
-    form: FmaF32 | FmaOffsetF32 | FmaF64 | AddFmaF32, ranges: Sequence[Interval], grid: Grid
+    form: FmaF32 | FmaBitsF32 | FmaOffsetF32 | FmaF64 | AddFmaF32, ranges: Sequence[Interval], grid: Grid
 ) -> str | None:
     constants = (*form.factors, form.offset) if isinstance(form, AddFmaF32) else (form.factor,)
     if isinstance(form, (FmaOffsetF32, FmaF64)):
         constants = (*constants, form.offset)
+    if isinstance(form, FmaBitsF32):
+        constants = (*constants, form.addend)
     if not all(isfinite(value) for value in constants):
         return "a constant is not finite"
     if isinstance(form, AddFmaF32):
@@ -186,7 +191,7 @@ def _float_problem(
             return f"{len(form.factors)} factors for {len(ranges)} operands"
         if any(lo < -(1 << 15) or hi >= 1 << 16 for lo, hi in ranges):
             return "an operand has more than 16 bits"
-    margin = max((abs(delta) for _, delta in form.fixes), default=0) if isinstance(form, FmaF32) else 0
+    margin = max((abs(delta) for _, delta in getattr(form, "fixes", ())), default=0)
     if any(lo - margin < _INT32_LO or hi + margin > _INT32_HI for lo, hi in ranges):
         return "the accumulator leaves int32"
     if isinstance(form, FmaF64):
@@ -195,7 +200,24 @@ def _float_problem(
         return "a constant is not a float32"
     if abs(grid.zero_point) > _LARGEST_ZERO_POINT:
         return f"adding the zero point {grid.zero_point} may leave int32"
+    if isinstance(form, FmaBitsF32):
+        return _bits_problem(form, ranges[0], margin)
     return _single_problem(form, ranges, margin)
+
+
+def _bits_problem(form: FmaBitsF32, bounds: Interval, margin: int) -> str | None:
+    if not _INT32_LO <= form.start <= _INT32_HI:
+        return f"start {form.start} leaves int32"
+    if not form.addend.is_integer():
+        return f"addend {form.addend} is not an integer"
+    ends = [end + form.start - WINDOW_BITS for end in (bounds[0] - margin, bounds[1] + margin)]
+    if not 0 <= ends[0] <= ends[1] < WINDOW:
+        return f"acc + start reaches {ends[0]}…{ends[1]} from 2²³: not the bits of a float32 in [2²³, 2²⁴)"
+    for end in ends:
+        total = (WINDOW + end) * Fraction(form.factor) + Fraction(form.addend)
+        if not WINDOW <= total < 2 * WINDOW - Fraction(1, 2):
+            return f"the sum reaches {float(total):.10g}, not inside [2²³, 2²⁴ - 1/2)"
+    return None
 
 
 def _single_problem(form: FmaF32 | FmaOffsetF32 | AddFmaF32, ranges: Sequence[Interval], margin: int) -> str | None:

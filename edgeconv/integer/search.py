@@ -7,10 +7,11 @@ the set of admissible multipliers is an interval around the ratio, so if it hold
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import product
+from typing import TypeVar
 
 import numpy as np
 
@@ -27,8 +28,21 @@ from edgeconv.integer.proof import (
     refute,
 )
 from edgeconv.integer.steps import MAX_STEPS, StepFunction, real_constants, step_function
+from edgeconv.integer.windows import window_forms
 from edgeconv.ir.exact import ChannelLinear, Grid, Rounding
-from edgeconv.ir.forms import LIMB, PANEL, FmaF32, FmaF64, FmaOffsetF32, Form, MulShift, Ratio, Steps, WideMulShift
+from edgeconv.ir.forms import (
+    LIMB,
+    PANEL,
+    FmaBitsF32,
+    FmaF32,
+    FmaF64,
+    FmaOffsetF32,
+    Form,
+    MulShift,
+    Ratio,
+    Steps,
+    WideMulShift,
+)
 
 MAX_TABLE = 1 << 12
 """Longest threshold table: what a 12-bit output needs."""
@@ -161,6 +175,28 @@ def neighbours(value: Fraction, number: type[np.floating]) -> tuple[float, float
     return float(nearest), below, above
 
 
+def _search_fma_bits_f32(panel: Sequence[Channel], policy: Policy) -> tuple[Found, dict[int, str]]:
+    """Each channel with as few fixes as it needs; where one has no form, the others are not looked at."""
+    found: Found = [None] * len(panel)
+    for k, channel in enumerate(panel):
+        found[k] = _window_form(channel, policy.max_fixes)
+        if found[k] is None:
+            return found, {k: "no start in the window of integers that are float32"}
+    return _pad_fixes(panel, found), {}
+
+
+def _window_form(channel: Channel, max_fixes: int) -> FmaBitsF32 | None:
+    if channel.steps is None:
+        return None
+    factors = neighbours(channel.constants[0], np.float32)
+    for spared in range(max_fixes + 1):
+        for form in window_forms(channel.steps, channel.grid, factors, spared):
+            fixed = _with_fixes(channel, form, spared)
+            if fixed is not None:
+                return fixed
+    return None
+
+
 def _search_fma_f32(panel: Sequence[Channel], policy: Policy) -> tuple[Found, dict[int, str]]:
     apply = [channel.constants[1] == 0 and channel.steps is not None for channel in panel]
     if not all(apply):
@@ -174,17 +210,19 @@ def _search_fma_f32(panel: Sequence[Channel], policy: Policy) -> tuple[Found, di
     found, why = _first_proved(panel, propose())
     for k, channel in enumerate(panel):
         if found[k] is None and policy.max_fixes:
-            fixed = [_with_fixes(channel, factor, policy.max_fixes) for factor in choices[k]]
+            fixed = [_with_fixes(channel, FmaF32(factor), policy.max_fixes) for factor in choices[k]]
             found[k] = min((form for form in fixed if form is not None), key=lambda form: len(form.fixes), default=None)
     if all(found):
-        found = _pad_fixes(panel, [form for form in found if isinstance(form, FmaF32)])
+        found = _pad_fixes(panel, found)
     return found, why
 
 
-def _with_fixes(channel: Channel, factor: float, max_fixes: int) -> FmaF32 | None:
+_Fixable = TypeVar("_Fixable", FmaF32, FmaBitsF32)
+
+
+def _with_fixes(channel: Channel, form: _Fixable, max_fixes: int) -> _Fixable | None:
     """The form with corrections at the few accumulators where the plain one is wrong, if that is proved."""
     assert channel.steps is not None
-    form = FmaF32(factor)
     if precondition_problem(form, ((channel.lo - 1, channel.hi + 1),), channel.grid):
         return None
     sample = [values[::_SAMPLE] for values in channel.steps.points]
@@ -200,18 +238,19 @@ def _with_fixes(channel: Channel, factor: float, max_fixes: int) -> FmaF32 | Non
         missing = dict(zip(points.acc[wrong].tolist(), (points.expected - got)[wrong].tolist(), strict=True))
         if len(form.fixes) + len(missing) > max_fixes or any(acc in dict(form.fixes) for acc in missing):
             return None
-        upward = 1 if factor > 0 else -1
-        fixes = ((acc, upward if error > 0 else -upward) for acc, error in missing.items())
-        form = FmaF32(factor, tuple(sorted((*form.fixes, *fixes))))
+        upward = 1 if form.factor > 0 else -1
+        fixes: list[tuple[int, int]] = [(acc, upward if error > 0 else -upward) for acc, error in missing.items()]
+        form = replace(form, fixes=tuple(sorted((*form.fixes, *fixes))))
 
 
-def _pad_fixes(panel: Sequence[Channel], forms: list[FmaF32]) -> Found:
+def _pad_fixes(panel: Sequence[Channel], found: Found) -> Found:
     """The same number of fixes in every channel of the panel: idle ones sit beside the range and add nothing."""
+    forms = [form for form in found if isinstance(form, (FmaF32, FmaBitsF32))]
     slots = max(len(form.fixes) for form in forms)
     padded: Found = []
     for channel, form in zip(panel, forms, strict=True):
         idle = (channel.hi + 1 if channel.hi < (1 << 31) - 1 else channel.lo - 1, 0)
-        padded.append(FmaF32(form.factor, form.fixes + (idle,) * (slots - len(form.fixes))))
+        padded.append(replace(form, fixes=form.fixes + (idle,) * (slots - len(form.fixes))))
     return padded
 
 
@@ -375,6 +414,7 @@ def ratio_of(channel: ChannelLinear) -> Ratio | None:
 
 _Search = Callable[[Sequence[Channel], Policy], tuple[Found, dict[int, str]]]
 _SEARCHES: dict[str, _Search] = {
+    "fma_bits_f32": _search_fma_bits_f32,
     "fma_f32": _search_fma_f32,
     "fma_offset_f32": _search_fma_offset_f32,
     "fma_f64": _search_fma_f64,

@@ -17,6 +17,8 @@ PANEL = 16
 """Channels that share one kind of form."""
 
 MAGIC_F32, MAGIC_F32_BITS = 12582912.0, 0x4B400000  # 1.5·2²³: adding it leaves the rounded integer in the low bits
+WINDOW_BITS, WINDOW = 0x4B000000, 1 << 23
+"""Bits WINDOW_BITS + i are the float32 WINDOW + i for every i in [0, WINDOW): integers that need no conversion."""
 MAGIC_F64 = 6755399441055744.0  # 1.5·2⁵²
 LIMB = 26  # bits of the low limb of a WideMulShift
 
@@ -31,6 +33,24 @@ class FmaF32:
 
     kind: ClassVar[str] = "fma_f32"
     factor: float
+    fixes: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class FmaBitsF32:
+    """int32_bits(fma(float32_of_bits(acc + fix + start), factor, addend)) - MAGIC_F32_BITS: one rounding, half-even.
+
+    The accumulator is no integer to be converted but the bits of one: over the whole range acc + fix + start lies in
+    [WINDOW_BITS, WINDOW_BITS + WINDOW), so that the operand is the float32 WINDOW + (acc + fix + start - WINDOW_BITS).
+    addend is an integer, and the exact sum lies in [2²³, 2²⁴ - 1/2): its last bit counts ones, and the result is
+    acc·factor + d rounded half-even, with d = (WINDOW - WINDOW_BITS + start)·factor + addend - MAGIC_F32 exactly.
+    fix is as in `FmaF32`.
+    """
+
+    kind: ClassVar[str] = "fma_bits_f32"
+    factor: float
+    addend: float
+    start: int
     fixes: tuple[tuple[int, int], ...] = ()
 
 
@@ -137,10 +157,10 @@ class Ratio:
     denominator: int
 
 
-Form = FmaF32 | FmaOffsetF32 | FmaF64 | MulShift | WideMulShift | Steps | AddFmaF32 | AddMulShift | Ratio
+Form = FmaF32 | FmaBitsF32 | FmaOffsetF32 | FmaF64 | MulShift | WideMulShift | Steps | AddFmaF32 | AddMulShift | Ratio
 FORMS: dict[str, type[Form]] = {
     cls.kind: cls
-    for cls in (FmaF32, FmaOffsetF32, FmaF64, MulShift, WideMulShift, Steps, AddFmaF32, AddMulShift, Ratio)
+    for cls in (FmaF32, FmaBitsF32, FmaOffsetF32, FmaF64, MulShift, WideMulShift, Steps, AddFmaF32, AddMulShift, Ratio)
 }
 
 

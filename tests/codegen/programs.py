@@ -10,12 +10,28 @@ import numpy as np
 
 from edgeconv.ir import Constant, DType, Grid, Linear, Program, TensorType, dtype
 from edgeconv.ir import operators as ops
-from edgeconv.ir.forms import FmaF32, FmaF64, FmaOffsetF32, Form, MulShift, ProvedForms, Ratio, Steps, WideMulShift
+from edgeconv.ir.forms import (
+    MAGIC_F32,
+    WINDOW,
+    WINDOW_BITS,
+    FmaBitsF32,
+    FmaF32,
+    FmaF64,
+    FmaOffsetF32,
+    Form,
+    MulShift,
+    ProvedForms,
+    Ratio,
+    Steps,
+    WideMulShift,
+)
 from edgeconv.ir.operators import Operator
 
 KINDS = (
     "fma_f32",
     "fixed",
+    "fma_bits_f32",
+    "bits_fixed",
     "fma_offset_f32",
     "fma_f64",
     "fma_f64_offset",
@@ -25,6 +41,9 @@ KINDS = (
     "ratio",
 )
 """Names that `form_of` knows: the forms, with their variants."""
+BITS = ("fma_bits_f32", "bits_fixed")
+"""Those that want accumulators within ±MOST_BITS."""
+MOST_BITS = WINDOW // 2 - 4
 
 
 @dataclass
@@ -70,7 +89,7 @@ class Draft:
         factors, offsets, forms = [], [], []
         for channel in range(channels):
             kind = kinds[channel // 16 % len(kinds)]
-            factor, offset = self._ratio(kind, scale)
+            factor, offset = self._ratio(kind, scale, reach)
             factors.append(factor)
             offsets.append(offset)
             forms.append(form_of(kind, factor, offset, grid, reach))
@@ -79,7 +98,7 @@ class Draft:
         self.forms[name] = ProvedForms(name, tuple(forms), (((-reach, reach),),))
         return name
 
-    def _ratio(self, kind: str, scale: float) -> tuple[Fraction, Fraction]:
+    def _ratio(self, kind: str, scale: float, reach: int) -> tuple[Fraction, Fraction]:
         """A factor near `scale` and an offset that the form can take exactly; every other one makes ties."""
         exponent = 3 - round(float(np.log2(scale)))
         few = Fraction(int(self.rng.integers(1, 16)), 1 << exponent)
@@ -88,8 +107,19 @@ class Draft:
         if kind == "wide_mul_shift" or self.rng.random() < 0.5:
             bits = {"wide_mul_shift": 33, "fma_f64": 50}.get(kind, 24)
             many = Fraction(int(self.rng.integers(1 << (bits - 1), 1 << bits)), 1 << (bits + exponent - 4))
-            return many, Fraction(0)
-        return few, Fraction(0)
+            return many, _intercept(many, reach) if kind in BITS else Fraction(0)
+        return few, _intercept(few, reach) if kind in BITS else Fraction(0)
+
+
+def _intercept(factor: Fraction, reach: int) -> Fraction:
+    """What the start of an accumulator within ±reach adds to its product: it differs from an integer by this."""
+    whole = _first_bits(reach) * factor
+    return whole - round(whole)
+
+
+def _first_bits(reach: int) -> int:
+    """The integer that is a float32 without conversion, for an accumulator of 0 in ±reach and two more."""
+    return WINDOW + reach + 2
 
 
 _WITH_OFFSET = {"fma_offset_f32", "fma_f64_offset", "mul_shift", "steps", "ratio"}
@@ -102,6 +132,11 @@ def form_of(kind: str, factor: Fraction, offset: Fraction, grid: Grid, reach: in
     multiplier, addend = int(factor * (1 << shift)), int(offset * (1 << shift))
     if kind == "fma_f32":
         return FmaF32(float(factor))
+    if kind in BITS:
+        first = _first_bits(reach)
+        addend = offset - first * factor + Fraction(MAGIC_F32)
+        fixes = ((reach + 1, 1), (-reach - 1, -1)) if kind == "bits_fixed" else ()
+        return FmaBitsF32(float(factor), float(addend), first - WINDOW + WINDOW_BITS, fixes)
     if kind == "fixed":  # two corrections that the definition knows too: they leave the value as it is
         return FmaF32(float(factor), ((reach + 1, 1), (-reach - 1, -1)))
     if kind == "fma_offset_f32":

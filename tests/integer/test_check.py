@@ -12,7 +12,7 @@ import pytest
 
 from edgeconv.integer import FMA, GENERIC, Certificate, ChannelProof, check_certificate, prove
 from edgeconv.ir import Constant, Linear, Program
-from edgeconv.ir.forms import AddFmaF32, FmaF32, Form, MulShift, Steps
+from edgeconv.ir.forms import WINDOW_BITS, AddFmaF32, Form, MulShift, Steps
 from tests.generate.choices import Choices
 from tests.generate.programs import random_case
 from tests.integer.networks import pulse_program, sum_program
@@ -113,8 +113,22 @@ def test_a_broken_precondition_is_named() -> None:
     text = the_problem(PULSE, with_form(PROVED["generic"], 1, 3, lambda form: replace(form, shift=63)))
     assert "requant %q1, channel 3: mul_shift: " in text
     assert text.endswith("shift 63 is not in 1…62")
-    text = the_problem(PULSE, with_form(PROVED["fma"], 1, 3, lambda form: FmaF32(0.1)))
+    text = the_problem(PULSE, with_form(PROVED["fma"], 1, 3, lambda form: replace(form, factor=0.1)))
     assert text.endswith("a constant is not a float32")
+    text = the_problem(PULSE, with_form(PROVED["fma"], 1, 3, lambda form: replace(form, start=WINDOW_BITS)))
+    assert text.startswith("requant %q1, channel 3: fma_bits_f32: factor 0x")
+    assert text.endswith("not the bits of a float32 in [2²³, 2²⁴)")
+
+
+@pytest.mark.parametrize("field", ["start", "addend"])
+def test_another_start_or_addend_of_an_accumulator_is_named(field: str) -> None:
+    """One unit moves the intercept by the factor, or by a whole output: some threshold is hit."""
+    for k in range(8):
+        changed = with_form(PROVED["fma"], 2, k, lambda form: replace(form, **{field: getattr(form, field) + 1}))
+        (problem,) = check_certificate(PULSE, changed)
+        assert problem.channel == k
+        assert f"{field} " in problem.constant
+        assert "differs from the definition" in problem.message
 
 
 def test_claims_about_function_range_and_count_are_compared() -> None:
@@ -162,4 +176,4 @@ def test_a_kind_that_the_policy_lacks_or_a_mixed_panel_is_refused() -> None:
     assert "policy generic allows mul_shift" in str(problems[0])
     mixed = with_form(PROVED["fma"], 1, 3, lambda form: PROVED["generic"].operators[1].channels[3].form)
     assert isinstance(mixed.operators[1].channels[3].form, MulShift)
-    assert "channels of one panel of 16 differ: fma_f32, mul_shift" in the_problem(PULSE, mixed)
+    assert "channels of one panel of 16 differ: fma_bits_f32, mul_shift" in the_problem(PULSE, mixed)

@@ -16,8 +16,11 @@ from edgeconv.integer.evaluate import evaluate, fma_f32, fma_f64
 from edgeconv.ir import Grid, Rounding, dtype
 from edgeconv.ir.exact import round_fraction
 from edgeconv.ir.forms import (
+    WINDOW,
+    WINDOW_BITS,
     AddFmaF32,
     AddMulShift,
+    FmaBitsF32,
     FmaF32,
     FmaF64,
     FmaOffsetF32,
@@ -37,6 +40,10 @@ void fma64(long n, const double *a, const double *b, const double *c, double *ou
 { for (long i = 0; i < n; i++) out[i] = fma(a[i], b[i], c[i]); }
 void form32(long n, const int32_t *acc, float factor, int32_t *out)
 { for (long i = 0; i < n; i++) out[i] = bits(fmaf((float)acc[i], factor, 12582912.0f)) - 0x4B400000; }
+void bits32(long n, const int32_t *acc, float factor, float addend, int32_t start, int32_t *out)
+{ for (long i = 0; i < n; i++) {
+    int32_t word = acc[i] + start; float x; memcpy(&x, &word, 4);
+    out[i] = bits(fmaf(x, factor, addend)) - 0x4B400000; } }
 void offset32(long n, const int32_t *acc, float factor, float offset, int32_t *out)
 { for (long i = 0; i < n; i++) {
     volatile float inner = fmaf((float)acc[i], factor, offset);
@@ -108,12 +115,24 @@ def test_float_forms_equal_the_machine(machine: ctypes.CDLL, bits: int) -> None:
         out = np.empty(len(acc), np.int32)
         call(machine.form32, out, acc, ctypes.c_float(factor))
         assert np.array_equal(evaluate([FmaF32(factor)], index, [wide], WIDE_GRID), out)
+        _assert_bits_form(machine, rng, acc)
         call(machine.offset32, out, acc, ctypes.c_float(factor), ctypes.c_float(offset))
         assert np.array_equal(evaluate([FmaOffsetF32(factor, offset)], index, [wide], WIDE_GRID), out)
         for real in (0.0, rng.uniform(-300, 300)):
             double = rng.uniform(-1, 1) * 2.0 ** (20 - bits)
             call(machine.form64, out, acc, ctypes.c_double(double), ctypes.c_double(real))
             assert np.array_equal(evaluate([FmaF64(double, real)], index, [wide], WIDE_GRID), out)
+
+
+def _assert_bits_form(machine: ctypes.CDLL, rng: np.random.Generator, acc: NDArray[np.int32]) -> None:
+    """The form that reads accumulators as bits, where these are floats in [2²³, 2²⁴) and its sums too."""
+    inside = acc[np.abs(acc.astype(np.int64)) < 1 << 22]
+    factor, addend = (float(np.float32(value)) for value in (rng.uniform(-1, 1) / 8, rng.integers(11 << 20, 13 << 20)))
+    out = np.empty(len(inside), np.int32)
+    start = WINDOW_BITS + WINDOW // 2
+    call(machine.bits32, out, inside, ctypes.c_float(factor), ctypes.c_float(addend), ctypes.c_int32(start))
+    index, wide = np.zeros(len(inside), np.intp), inside.astype(np.int64)
+    assert np.array_equal(evaluate([FmaBitsF32(factor, addend, start)], index, [wide], WIDE_GRID), out)
 
 
 @pytest.mark.needs_gcc

@@ -18,8 +18,10 @@ from edgeconv.integer.steps import step_function
 from edgeconv.integer.sums import SumChannel
 from edgeconv.ir import ChannelLinear, Grid, Rounding, dtype
 from edgeconv.ir.forms import (
+    WINDOW_BITS,
     AddFmaF32,
     AddMulShift,
+    FmaBitsF32,
     FmaF32,
     FmaF64,
     FmaOffsetF32,
@@ -76,6 +78,9 @@ def test_steps_of_a_16_bit_output_are_the_thresholds_of_the_definition(
 def mutated(form: Form, data: st.DataObject) -> Form:
     """The form with one constant changed a little, or much."""
     move = data.draw(st.sampled_from([-3, -2, -1, 1, 2, 3, 1000]))
+    if isinstance(form, FmaBitsF32):
+        name = data.draw(st.sampled_from(["addend", "start"]))
+        return replace(form, **{name: getattr(form, name) + move})
     if isinstance(form, FmaF32):
         if data.draw(st.booleans()):
             where = data.draw(st.integers(-400, 800))
@@ -150,11 +155,19 @@ def test_a_fix_that_is_missing_moved_or_doubled_is_refused() -> None:
         assert (refutation is None) == (name == "all"), name
 
 
+_START = WINDOW_BITS + 1
 PRECONDITIONS = [
     (FmaF32(1.0), (-(1 << 24), 10), "not above -1.5·2²³"),
     (FmaF32(0.1), (0, 10), "not a float32"),
     (FmaF32(float("inf")), (0, 10), "not finite"),
     (FmaF32(0.5, ((3, 1),)), (0, (1 << 31) - 1), "leaves int32"),
+    (FmaBitsF32(0.5, 6e6, _START, ((3, 1),)), (0, 1 << 23), "0…8388610 from 2²³: not the bits"),
+    (FmaBitsF32(0.5, 6e6, _START), (-2, 9), "-1…10 from 2²³: not the bits"),
+    (FmaBitsF32(0.5, 6e6, 1 << 31), (-9, 9), "start 2147483648 leaves int32"),
+    (FmaBitsF32(0.5, 0.5, _START), (0, 9), "addend 0.5 is not an integer"),
+    (FmaBitsF32(0.1, 0.0, _START), (0, 9), "not a float32"),
+    (FmaBitsF32(0.5, 4194303.0, _START), (0, 9), "the sum reaches 8388607.5, not inside [2²³, 2²⁴ - 1/2)"),
+    (FmaBitsF32(1.0, 8388607.0, _START), (0, 9), "the sum reaches 16777216"),
     (FmaOffsetF32(0.5, -1.3e7), (0, 10), "not above -1.5·2²³"),
     (FmaF64(1.0), (0, (1 << 31) - 1), "leaves int32"),
     (FmaF64(1.0), (0, 1 << 31), "leaves int32"),

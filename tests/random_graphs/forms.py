@@ -10,7 +10,7 @@ from edgeconv.integer.search import Channel, find_forms
 from edgeconv.integer.sums import SumChannel, find_sum_forms
 from edgeconv.ir import Program
 from edgeconv.ir import operators as ops
-from edgeconv.ir.forms import FmaF32, Form, MulShift, ProvedForms
+from edgeconv.ir.forms import FmaBitsF32, FmaF32, Form, MulShift, ProvedForms
 
 _RARE = (
     "mul_shift",
@@ -85,8 +85,8 @@ def labels(forms: ProvedForms) -> set[str]:
 
 
 def _variants(form: Form) -> list[str]:
-    if isinstance(form, FmaF32) and any(delta for _, delta in form.fixes):
-        return ["fma_f32 with fixes"]
+    if isinstance(form, (FmaF32, FmaBitsF32)) and any(delta for _, delta in form.fixes):
+        return [f"{form.kind} with fixes"]
     if isinstance(form, MulShift):
         return ["mul_shift half-even" if form.half_even else "mul_shift half-up"]
     return []

@@ -127,6 +127,10 @@ class WordDot(Dot):
         return acc + _multiply_words(activations, weights)
 
 
+def _pack_unsigned(a: Expr, b: Expr) -> Expr:
+    return tirx.call_llvm_pure_intrin("uint8x32", "llvm.x86.avx2.packuswb", a, b)
+
+
 @dataclass(frozen=True)
 class VectorsOf256(Isa):
     """What instruction sets with 256-bit vectors share."""
@@ -135,7 +139,14 @@ class VectorsOf256(Isa):
         a, b, c, d = vectors
         low = tirx.call_llvm_pure_intrin("int16x16", "llvm.x86.avx2.packssdw", a, b)
         high = tirx.call_llvm_pure_intrin("int16x16", "llvm.x86.avx2.packssdw", c, d)
-        packed = tirx.call_llvm_pure_intrin("uint8x32", "llvm.x86.avx2.packuswb", low, high)
+        packed = _pack_unsigned(low, high)
+        return tirx.reinterpret("uint8x32", shuffle([tirx.reinterpret("int32x8", packed)], _BYTES_ORDER))
+
+    def pack_bits(self, vectors: Sequence[Expr]) -> Expr:
+        """A negative upper half saturates to 0, so that bytes come out as words and are narrowed once more."""
+        words = [tirx.reinterpret("int16x16", vector) for vector in vectors]
+        low, high = (_pack_unsigned(a, b) for a, b in (words[:2], words[2:]))
+        packed = _pack_unsigned(*(tirx.reinterpret("int16x16", half) for half in (low, high)))
         return tirx.reinterpret("uint8x32", shuffle([tirx.reinterpret("int32x8", packed)], _BYTES_ORDER))
 
     def look_up_bytes(self, build: Builder, label: str, table: NDArray[np.uint8]) -> Callable[[Expr], Expr]:
@@ -175,6 +186,7 @@ AVX2 = VectorsOf256(
     lanes=_LANES,
     accumulators=12,
     has_fma=True,
+    bits_sign=-1,
     dots=(_ByteDot(), WordDot()),
     dense_dots=(_HalvesDot(),),
 )

@@ -28,7 +28,14 @@ class _Avx512(Isa):
         a, b, c, d = vectors
         low = tirx.call_llvm_pure_intrin("int16x32", "llvm.x86.avx512.packssdw.512", a, b)
         high = tirx.call_llvm_pure_intrin("int16x32", "llvm.x86.avx512.packssdw.512", c, d)
-        packed = tirx.call_llvm_pure_intrin("uint8x64", "llvm.x86.avx512.packuswb.512", low, high)
+        packed = _pack_unsigned(low, high)
+        return tirx.reinterpret("uint8x64", shuffle([tirx.reinterpret("int32x16", packed)], _BYTES_ORDER))
+
+    def pack_bits(self, vectors: Sequence[Expr]) -> Expr:
+        """A negative upper half saturates to 0, so that bytes come out as words and are narrowed once more."""
+        words = [tirx.reinterpret("int16x32", vector) for vector in vectors]
+        low, high = (_pack_unsigned(a, b) for a, b in (words[:2], words[2:]))
+        packed = _pack_unsigned(*(tirx.reinterpret("int16x32", half) for half in (low, high)))
         return tirx.reinterpret("uint8x64", shuffle([tirx.reinterpret("int32x16", packed)], _BYTES_ORDER))
 
     def pack_words(self, vectors: Sequence[Expr]) -> Expr:
@@ -77,6 +84,10 @@ class _Avx512(Isa):
         return entries
 
 
+def _pack_unsigned(a: Expr, b: Expr) -> Expr:
+    return tirx.call_llvm_pure_intrin("uint8x64", "llvm.x86.avx512.packuswb.512", a, b)
+
+
 AVX512VNNI = _Avx512(
     "avx512vnni",
     "x86_64-unknown-linux-gnu",
@@ -86,5 +97,6 @@ AVX512VNNI = _Avx512(
     lanes=_LANES,
     accumulators=24,
     has_fma=True,
+    bits_sign=-1,
     dots=(VnniBytes(lanes=_LANES), VnniWords(lanes=_LANES)),
 )

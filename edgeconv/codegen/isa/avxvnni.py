@@ -19,5 +19,6 @@ AVXVNNI = VectorsOf256(
     lanes=_LANES,
     accumulators=12,
     has_fma=True,
+    bits_sign=-1,
     dots=(VnniBytes(lanes=_LANES, tile_blocks=3), VnniWords(lanes=_LANES, tile_blocks=3)),
 )

@@ -139,6 +139,7 @@ class Isa:
         plain: C source, with no vectors of elements, and with weights of its own, in the order of the program.
         gpu: many threads, each with scalars of its own (edgeconv.codegen.cuda).
         dense_dots: such that convolutions prefer, even if uint8 activations have to be widened first.
+        bits_sign: of the float32 sums whose bits `pack_bits` takes; 0 where there is no such method.
         long_dots: such of several `products` in 16 bits, for panels of small weights; signed activations are int8.
     """
 
@@ -157,6 +158,7 @@ class Isa:
     gpu: bool = False
     dense_dots: tuple[Dot, ...] = ()
     long_dots: tuple[Dot, ...] = ()
+    bits_sign: int = 0
 
     def dot(self, activation: str, least_weight: int, most_weight: int) -> Dot | None:
         """The dot product for activations of this stored type and weights in this range, or None."""
@@ -169,6 +171,13 @@ class Isa:
 
     def pack_bytes(self, vectors: Sequence[Any]) -> Any:
         """Four int32 vectors, saturated to 0…255, as one vector of uint8 in the same order."""
+        raise TypeError(f"{self.name} has no vectors")
+
+    def pack_bits(self, vectors: Sequence[Any]) -> Any:
+        """Like `pack_bytes` for int32 vectors of which only the lower 16 bits count, as a signed number.
+
+        The upper ones are those of a float32 of the sign `bits_sign`.
+        """
         raise TypeError(f"{self.name} has no vectors")
 
     def pack_words(self, vectors: Sequence[Any]) -> Any:

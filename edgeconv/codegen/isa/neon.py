@@ -201,7 +201,14 @@ def _word_product(a: Expr, b: Expr) -> Expr:
 @dataclass(frozen=True)
 class _Neon(Isa):
     def pack_bytes(self, vectors: Sequence[Expr]) -> Expr:
-        words = [self.pack_words(vectors[:2]), self.pack_words(vectors[2:])]
+        return self._narrow([self.pack_words(vectors[:2]), self.pack_words(vectors[2:])])
+
+    def pack_bits(self, vectors: Sequence[Expr]) -> Expr:
+        """uzp1 takes the lower halves of two vectors."""
+        words = [tirx.reinterpret("int16x8", vector) for vector in vectors]
+        return self._narrow([bind(shuffle(pair, range(0, 16, 2))) for pair in (words[:2], words[2:])])
+
+    def _narrow(self, words: Sequence[Expr]) -> Expr:
         halves = [tirx.call_llvm_pure_intrin("uint8x8", "llvm.aarch64.neon.sqxtun.v8i8", half) for half in words]
         return shuffle([bind(half) for half in halves], range(16))
 
@@ -242,6 +249,7 @@ NEON = _Neon(
     accumulators=16,
     panel_blocks=4,
     has_fma=True,
+    bits_sign=1,
     multiplies_words=True,
     dots=(_PairDot(), _SingleDot(), _WordDot()),
     long_dots=(_LongDot(),),
@@ -255,6 +263,7 @@ NEON_DOTPROD = _Neon(
     accumulators=16,
     panel_blocks=4,
     has_fma=True,
+    bits_sign=1,
     multiplies_words=True,
     dots=(_ByteDot(), _WordDot()),
 )

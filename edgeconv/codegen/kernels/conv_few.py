@@ -22,6 +22,7 @@ from edgeconv.codegen.kernels.lane_finish import LaneFinish, can_finish_lanes
 from edgeconv.codegen.kernels.loops import moved_back
 from edgeconv.codegen.kernels.product import byte_dot, stays_inside
 from edgeconv.codegen.kernels.registry import kernel
+from edgeconv.codegen.kernels.starts import started_bias
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr
 from edgeconv.ir import operators as ops
@@ -140,6 +141,7 @@ class _Few:
         vectors = -(-runs.length // width)
         packed = np.zeros((len(w), runs.number, vectors * width), np.int8)
         packed[:, :, : runs.length] = np.moveaxis(w, 1, -1).reshape(len(w), runs.number, -1)
+        bias, started = started_bias(step, None, w, bias, stored_range(step, operator.x))
         starts = np.repeat(bias[:, None], lanes, 1).astype(np.int32)
         channels = np.repeat(np.arange(len(w))[:, None], lanes, 1)
         return _Few(
@@ -154,7 +156,7 @@ class _Few:
             dot,
             build.constant(f"{step.output}/weights", packed),
             build.constant(f"{step.output}/bias", starts),
-            LaneFinish(build, step, channels, "requant"),
+            LaneFinish(build, step, channels, "requant", started=started),
             vectors,
         )
 

@@ -18,11 +18,12 @@ from edgeconv.codegen.builder import Builder, bind, const
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.isa.vectors import gathered, shuffle
 from edgeconv.codegen.kernels.conv_few import MOST_OUTPUTS, reads_few, store_positions, window_steps
-from edgeconv.codegen.kernels.conv_panels import Geometry, conv_geometry, stored_bias
+from edgeconv.codegen.kernels.conv_panels import Geometry, conv_geometry, stored_bias, stored_range
 from edgeconv.codegen.kernels.lane_finish import LaneFinish
 from edgeconv.codegen.kernels.loops import moved_back
 from edgeconv.codegen.kernels.product import byte_dot
 from edgeconv.codegen.kernels.registry import kernel
+from edgeconv.codegen.kernels.starts import started_bias
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr
 from edgeconv.ir import operators as ops
@@ -112,10 +113,11 @@ class _Flat:
         taps = np.moveaxis(w, 1, -1).reshape(self.outputs, geometry.runs.number, self._columns, self._channels)
         packed = np.tile(taps, self.shared.positions).astype(np.int8)
         self._weights = build.constant(f"{step.output}/weights", packed)
+        bias, started = started_bias(step, None, w, bias, stored_range(step, operator.x))
         starts = np.repeat(bias[:, None], self._lanes, 1).astype(np.int32)
         self._bias = build.constant(f"{step.output}/bias", starts)
         channels = np.repeat(np.arange(self.outputs)[:, None], self._lanes, 1)
-        self._finish = LaneFinish(build, step, channels, "requant")
+        self._finish = LaneFinish(build, step, channels, "requant", started=started)
 
     def tile(self, row: Expr, start: Expr) -> None:
         """Output rows row …, one vector of positions from `start` on, of all outputs."""

@@ -24,6 +24,7 @@ from edgeconv.codegen.kernels.product import (
     widened,
 )
 from edgeconv.codegen.kernels.registry import kernel
+from edgeconv.codegen.kernels.starts import started_bias
 from edgeconv.codegen.kernels.tiles import pairs_rows, rank_rows, sequel_pays
 from edgeconv.codegen.layout import Layout
 from edgeconv.codegen.plan import Step
@@ -211,14 +212,17 @@ def _emit(build: Builder, step: Step) -> str:
     targets: list[_Target] = []
     for dot, panels in split:
         source = x if dot.activation == x.layout.storage.element else made_signed(build, x)
-        groups, splits = geometry.runs.groups(dot.group), may_split(dot, w, bias, stored)
+        begin, started = started_bias(step, dot, w, bias, stored)
+        groups, splits = geometry.runs.groups(dot.group), may_split(dot, w, begin, stored)
         for bucket, packs in _bucketed(step, panels, dot, isa.lanes, geometry.row_length):
             label, counts = f".{len(targets)}", (groups, groups * geometry.runs.number)
             height, chains = choose_tile(
                 *(build, step, f"conv.panels{label}", dot, bucket.blocks, bucket.paired, counts, geometry.row_length),
                 splits=splits,
             )
-            product = Product(build, step, bucket, dot, geometry.runs, source, rows, bias, label, packs)
+            product = Product(
+                build, step, bucket, dot, geometry.runs, source, rows, begin, label, packs, started=started
+            )
             targets.append(_Target(build, step, bucket, product, operator, geometry, y, w.shape[1], height, chains))
     tiles = {target.rows for target in targets}
     each_row, each_tile = build.sharing([geometry.rows, geometry.row_length // max(tiles)])

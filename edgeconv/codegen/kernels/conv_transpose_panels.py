@@ -36,6 +36,7 @@ from edgeconv.codegen.kernels.product import (
     widened,
 )
 from edgeconv.codegen.kernels.registry import kernel
+from edgeconv.codegen.kernels.starts import started_bias
 from edgeconv.codegen.kernels.tiles import pairs_rows
 from edgeconv.codegen.layout import Layout
 from edgeconv.codegen.plan import Step
@@ -85,12 +86,15 @@ def _emit(build: Builder, step: Step) -> str:
         x = widened(build, x)
     buckets = make_buckets(step, _panels(operator, len(w), build.isa), build.isa.lanes)
     phases = [make_phase(step, operator, phase, x.layout, y) for phase in all_phases(step, operator)]
+    stored = stored_range(step, operator.x)
     for number, phase in enumerate(phases):
+        bias, started = started_bias(step, dot, phase.rows, phase.bias, stored)
+        phase = replace(phase, bias=bias)
         for index, bucket in enumerate(buckets):
             paired = dot.joins and pairs_rows(bucket.panels[0].count, build.isa.lanes, phase.counts[1])
             bucket = replace(bucket, paired=paired)
             label = f".phase{number}.{index}"
-            product = Product(build, step, bucket, dot, phase.runs, x, phase.rows, phase.bias, label)
+            product = Product(build, step, bucket, dot, phase.runs, x, phase.rows, bias, label, started=started)
             _Target(build, step, operator, bucket, product, phase, dot, x).emit(f"conv_transpose.panels{label}")
     most = max(phase.runs.number * phase.runs.groups(dot.group) for phase in phases)
     return f"{dot.name}, {len(phases)} phases of at most {most} groups, panels of {buckets[0].blocks} vectors"

@@ -20,6 +20,7 @@ from edgeconv.codegen.kernels.loops import moved_back
 from edgeconv.codegen.kernels.panels import Bucket, Finish, Panel, can_finish, make_buckets
 from edgeconv.codegen.kernels.product import choose_dot, cut_panels, product_fits
 from edgeconv.codegen.kernels.registry import kernel
+from edgeconv.codegen.kernels.starts import started_bias
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir import operators as ops
@@ -164,10 +165,11 @@ class _Depthwise:
         packed = np.stack([self._packed(panel, taps) for panel in bucket.panels])
         self._element = "int8" if taps.min() >= -128 and taps.max() <= 127 else "int16"
         self._weights = build.constant(f"{step.output}/weights{label}", packed.astype(self._element))
+        bias, started = started_bias(step, dot, w, bias, stored_range(step, operator.x))
         starts = np.stack([self._padded(bias[panel.first : panel.first + panel.count]) for panel in bucket.panels])
         wrapped = (starts & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
         self._bias = build.constant(f"{step.output}/bias{label}", wrapped)
-        self._finish = Finish(build, step, bucket, f"requant{label}")
+        self._finish = Finish(build, step, bucket, f"requant{label}", started=started)
         firsts = np.array([panel.first for panel in bucket.panels], np.int32)
         self._channels = build.constant(f"{step.output}/channels{label}", firsts)
 

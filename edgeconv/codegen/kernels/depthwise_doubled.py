@@ -21,6 +21,7 @@ from edgeconv.codegen.kernels.lane_finish import LaneFinish, can_finish_lanes
 from edgeconv.codegen.kernels.loops import moved_back
 from edgeconv.codegen.kernels.product import byte_dot, product_fits
 from edgeconv.codegen.kernels.registry import kernel
+from edgeconv.codegen.kernels.starts import started_bias
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir import operators as ops
@@ -98,9 +99,11 @@ class _Doubled:
         for side in range(_SIDES):
             packed[:, side, ..., side : side + 3] = taps.transpose(0, 4, 1, 2, 3)
         self._weights = build.constant(f"{step.output}/weights", packed)
+        bias, started = started_bias(step, dot, w, bias, stored_range(step, operator.x))
         starts = (bias[channels] & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
         self._bias = build.constant(f"{step.output}/bias", starts)
-        self._finish = LaneFinish(build, step, channels.reshape(-1, self._lanes), "requant")
+        flat = channels.reshape(-1, self._lanes)
+        self._finish = LaneFinish(build, step, flat, "requant", started=started)
 
     def rows(self, row: Expr) -> None:
         """The output rows of an input row."""

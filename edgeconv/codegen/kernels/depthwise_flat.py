@@ -23,6 +23,7 @@ from edgeconv.codegen.kernels.lane_finish import LaneFinish, can_finish_lanes
 from edgeconv.codegen.kernels.loops import moved_back
 from edgeconv.codegen.kernels.product import byte_dot, product_fits
 from edgeconv.codegen.kernels.registry import kernel
+from edgeconv.codegen.kernels.starts import started_bias
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir import operators as ops
@@ -200,10 +201,12 @@ class _Flat:
         taps = w[:, 0].reshape(len(w), *shape.kernel)
         packed = np.stack([self._packed(taps[channels], output) for output in range(along)], 1)
         self._weights = build.constant(f"{step.output}/weights", packed.astype(np.int8))
+        bias, started = started_bias(step, dot, w, bias, stored_range(step, operator.x))
         bias = bias + dot.offset * w.reshape(len(w), -1).sum(1)
         starts = (bias[channels] & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
         self._bias = build.constant(f"{step.output}/bias", starts)
-        self._finish = LaneFinish(build, step, channels.reshape(-1, self._lanes), "requant")
+        flat = channels.reshape(-1, self._lanes)
+        self._finish = LaneFinish(build, step, flat, "requant", started=started)
 
     def _packed(self, taps: NDArray[np.int64], output: int) -> NDArray[np.int64]:
         """(phase, group, vector, lane, group element): what an output row of a tile multiplies the groups with.

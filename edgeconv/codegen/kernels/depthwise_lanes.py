@@ -19,6 +19,7 @@ from edgeconv.codegen.kernels.conv_panels import stored_bias, stored_range
 from edgeconv.codegen.kernels.panels import Bucket, Finish, can_finish, make_buckets
 from edgeconv.codegen.kernels.product import cut_panels, stays_inside
 from edgeconv.codegen.kernels.registry import kernel
+from edgeconv.codegen.kernels.starts import started_bias
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir import operators as ops
@@ -120,7 +121,8 @@ class _Target:
             self._strides = _Strides(0, along, 0, along, 0, y.stride(2))
         self._first = x.base - sum(window.begin(axis) * x_strides[axis] for axis in range(window.rank))
         size = bucket.blocks * self._lanes
-        taps, starts = w.reshape(len(w), -1), bias
+        starts, started = started_bias(step, None, w, bias, stored_range(step, operator.x))
+        taps = w.reshape(len(w), -1)
         packed = np.zeros((len(bucket.panels), taps.shape[1], size), np.int16)
         begin = np.zeros((len(bucket.panels), size), np.int64)
         for index, panel in enumerate(bucket.panels):
@@ -128,7 +130,7 @@ class _Target:
             begin[index, : panel.count] = starts[panel.first : panel.first + panel.count]
         self._weights = build.constant(f"{step.output}/weights{label}", packed)
         self._bias = build.constant(f"{step.output}/bias{label}", begin.astype(np.int32))
-        self._finish = Finish(build, step, bucket, f"requant{label}")
+        self._finish = Finish(build, step, bucket, f"requant{label}", started=started)
         firsts = np.array([panel.first for panel in bucket.panels], np.int32)
         self._channels = build.constant(f"{step.output}/channels{label}", firsts)
 

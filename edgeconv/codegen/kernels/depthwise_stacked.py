@@ -19,12 +19,13 @@ from edgeconv.codegen.builder import PRIVATE_BYTES, Builder, Memory, bind
 from edgeconv.codegen.choices import Blocking
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.isa.vectors import interleaved, shuffle
-from edgeconv.codegen.kernels.conv_panels import stored_bias
+from edgeconv.codegen.kernels.conv_panels import stored_bias, stored_range
 from edgeconv.codegen.kernels.depthwise_flat import FlatShape, flat_shape, runs_along_rows
 from edgeconv.codegen.kernels.lane_finish import LaneFinish, can_finish_lanes
 from edgeconv.codegen.kernels.loops import moved_back
 from edgeconv.codegen.kernels.product import byte_dot
 from edgeconv.codegen.kernels.registry import kernel
+from edgeconv.codegen.kernels.starts import started_bias
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir import operators as ops
@@ -126,12 +127,13 @@ class _Stacked:
         dot = byte_dot(build.isa, w)
         assert dot is not None
         self.dot = dot
+        bias, started = started_bias(step, dot, w, bias, stored_range(step, operator.x))
         channels = np.arange(pieces.unit).reshape(-1, self._lanes) % shape.channels  # (vector, lane)
         packed = self._packed(w[:, 0].reshape(len(w), *shape.kernel)[channels])
         self._weights = build.constant(f"{step.output}/weights", packed.astype(np.int8))
         starts = (bias[channels] & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
         self._bias = build.constant(f"{step.output}/bias", starts)
-        self._finish = LaneFinish(build, step, channels, "requant")
+        self._finish = LaneFinish(build, step, channels, "requant", started=started)
 
     def _packed(self, taps: NDArray[np.int64]) -> NDArray[np.int64]:
         """(vector, output row, group, column, lane, row of the group) of taps (vector, lane, rows, columns)."""

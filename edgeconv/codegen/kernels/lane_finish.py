@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from edgeconv.codegen.builder import Builder, bind, const
 from edgeconv.codegen.isa.base import Isa
+from edgeconv.codegen.kernels.bit_forms import bits_sign
 from edgeconv.codegen.kernels.elementwise_rows import store_elements
-from edgeconv.codegen.kernels.panel_forms import COLUMNS, VALUES, BlockConstants, Ending
+from edgeconv.codegen.kernels.forms_base import BlockConstants, Ending
+from edgeconv.codegen.kernels.panel_forms import COLUMNS, VALUES
 from edgeconv.codegen.kernels.panels import can_finish, kind_key
 from edgeconv.codegen.kernels.requantizer import proved_forms
 from edgeconv.codegen.plan import Step
@@ -37,15 +39,21 @@ class LaneFinish:
 
     Args:
         channels: (vectors, lanes): the output channel of every lane of each vector of constants.
+        started: the accumulators begin with what `bit_forms.channel_starts` says.
     """
 
-    def __init__(self, build: Builder, step: Step, channels: NDArray[np.int64], label: str) -> None:
+    def __init__(
+        self, build: Builder, step: Step, channels: NDArray[np.int64], label: str, *, started: bool = False
+    ) -> None:
         self._build, self._out = build, build.view(step.output)
         self._grid = step.requant.grid if step.requant else None
         forms = proved_forms(step).forms if step.requant else ()
+        bias = self._out.layout.storage.bias
+        zero = 0 if self._grid is None else self._grid.zero_point + bias
+        self._ending = Ending(build, zero, bias, started, bits_sign(build.isa, step, zero, range(len(forms))))
         self._kind, self._number = kind_key(forms)
         rows = [[forms[channel if len(forms) > 1 else 0] for channel in row] for row in channels] if forms else []
-        arrays = COLUMNS[self._kind](rows, self._number, self._out.layout.storage.bias)
+        arrays = COLUMNS[self._kind](rows, self._number, self._ending)
         views = {name: build.constant(f"{step.output}/{label}.{name}", a[:, None]) for name, a in arrays.items()}
         self._constants = BlockConstants(views, build.isa.lanes)
 
@@ -55,13 +63,15 @@ class LaneFinish:
         return self._build
 
     def values(self, vector: Expr, accumulators: list[Expr]) -> list[Expr]:
-        """Accumulators through the constants of one vector: stored numbers, not yet clipped."""
-        zero = 0 if self._grid is None else self._grid.zero_point + self._out.layout.storage.bias
-        return VALUES[self._kind](Ending(self._build, zero), self._constants, vector, self._number, accumulators)
+        """Accumulators through the constants of one vector: stored numbers, neither clipped nor narrowed."""
+        return VALUES[self._kind](self._ending, self._constants, vector, self._number, accumulators)
 
     def packed(self, vectors: list[Expr]) -> Expr:
-        """At most four int32 vectors as clipped bytes, one vector's lanes behind the other's."""
-        whole = self._build.isa.pack_bytes([*vectors, *[vectors[-1]] * (4 - len(vectors))])
+        """At most four of these vectors as clipped bytes, one vector's lanes behind the other's."""
+        isa = self._build.isa
+        whole = (isa.pack_bits if self._ending.sign else isa.pack_bytes)(
+            [*vectors, *[vectors[-1]] * (4 - len(vectors))]
+        )
         assert self._grid is not None
         width, bias = 4 * self._build.isa.lanes, self._out.layout.storage.bias
         if self._grid.lo + bias > 0:

@@ -23,6 +23,7 @@ from edgeconv.codegen.kernels.product import (
     widened,
 )
 from edgeconv.codegen.kernels.registry import kernel
+from edgeconv.codegen.kernels.starts import started_bias
 from edgeconv.codegen.kernels.tiles import rank_rows, sequel_pays
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
@@ -104,6 +105,7 @@ def _emit(build: Builder, step: Step) -> str:
     assert isinstance(operator, ops.MatMul)
     isa, y = build.isa, step.layout(step.output)
     stored, bias = stored_weights(step, operator)
+    reach = _stored_range(step, operator)
     x = build.view(operator.x)
     dot = choose_dot(isa, x.layout.storage.element, stored)
     assert dot is not None
@@ -111,17 +113,18 @@ def _emit(build: Builder, step: Step) -> str:
         x = widened(build, x)
     rows, columns = _rows(step, operator), len(stored)
     runs = Runs((), (), stored.shape[1])
+    bias, started = started_bias(step, dot, stored, bias, reach)
     groups, blocks = runs.groups(dot.group), min(isa.panel_blocks, panel_blocks(rows, columns, isa.lanes))
     blocks = choose_panel(build, step, "matmul.panels", dot, columns, blocks, groups, rows)
     height, chains = choose_tile(
         *(build, step, "matmul.panels tile", dot, blocks, False, (groups, groups), rows),
-        splits=may_split(dot, stored, bias, _stored_range(step, operator)),
+        splits=may_split(dot, stored, bias, reach),
     )
     buckets = make_buckets(step, cut_panels(0, columns, isa.lanes, blocks), isa.lanes)
     weights = stored[:, None, :]
     inner = step.type(operator.x).shape[-1]
     for number, bucket in enumerate(buckets):
-        product = Product(build, step, bucket, dot, runs, x, weights, bias, f".{number}")
+        product = Product(build, step, bucket, dot, runs, x, weights, bias, f".{number}", started=started)
         first = np.array([panel.first for panel in bucket.panels])
         counts = -(-rows // height), len(first)
         each_tile, each_panel = build.sharing(counts)

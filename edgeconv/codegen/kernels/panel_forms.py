@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edgeconv.codegen.builder import Builder, View, bind, const
+from edgeconv.codegen.builder import bind, const
+from edgeconv.codegen.kernels.bit_forms import columns_fma_bits_f32, values_fma_bits_f32
+from edgeconv.codegen.kernels.forms_base import BlockConstants, Columns, Ending, Rows, fma, form_array
 from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir.forms import (
     LIMB,
@@ -23,50 +23,18 @@ from edgeconv.ir.forms import (
     Steps,
 )
 
-__all__ = ["COLUMNS", "SHIFTED", "VALUES", "BlockConstants", "Ending"]
+__all__ = ["COLUMNS", "SHIFTED", "VALUES"]
 
 
-@dataclass(frozen=True)
-class Ending:
-    """What the vectors of a form need to know of the kernel that they end.
-
-    Attributes:
-        zero: what is added after rounding: mostly zero point and storage bias.
-    """
-
-    build: Builder
-    zero: int
-
-
-@dataclass(frozen=True)
-class BlockConstants:
-    """Per-channel constants of a bucket, (panels, blocks, lanes) each, by label."""
-
-    views: dict[str, View]
-    lanes: int
-
-    def load(self, label: str, panel: Expr, block: int) -> Expr:
-        view = self.views[label]
-        return bind(view.vload(view.layout.offset([panel, block, *(0,) * (len(view.layout.axes) - 2)]), self.lanes))
-
-
-Columns = dict[str, NDArray[np.generic]]
-Rows = Sequence[Sequence[Form]]
-
-
-def _array(rows: Rows, take: Callable[[Form], object], dtype: str) -> NDArray[np.generic]:
-    return np.array([[take(form) for form in row] for row in rows], dtype)
-
-
-def _columns_fma_f32(rows: Rows, fixes: int, bias: int) -> Columns:
-    columns: Columns = {"factor": _array(rows, lambda form: form.factor, "float32")}  # type: ignore[union-attr]
+def _columns_fma_f32(rows: Rows, fixes: int, finish: Ending) -> Columns:
+    columns: Columns = {"factor": form_array(rows, lambda form: form.factor, "float32")}  # type: ignore[union-attr]
 
     def fix(index: int, part: int) -> Callable[[Form], object]:
         return lambda form: (*form.fixes, *((0, 0),) * fixes)[index][part]  # type: ignore[union-attr]
 
     for index in range(fixes):
-        columns[f"at{index}"] = _array(rows, fix(index, 0), "int32")
-        columns[f"delta{index}"] = _array(rows, fix(index, 1), "int32")
+        columns[f"at{index}"] = form_array(rows, fix(index, 0), "int32")
+        columns[f"delta{index}"] = form_array(rows, fix(index, 1), "int32")
     return columns
 
 
@@ -81,17 +49,17 @@ def _values_fma_f32(
         fixed = acc = bind(acc)
         for at, delta in pairs:
             fixed = fixed + tirx.Select(tirx.EQ(acc, at), delta, const(0, "int32", lanes))
-        shifted = _fma("float32", lanes, fixed.astype(f"float32x{lanes}"), factor, const(MAGIC_F32, "float32", lanes))
+        shifted = fma("float32", lanes, fixed.astype(f"float32x{lanes}"), factor, const(MAGIC_F32, "float32", lanes))
         values.append(
             bind(tirx.reinterpret(f"int32x{lanes}", shifted) - const(MAGIC_F32_BITS - finish.zero, "int32", lanes))
         )
     return values
 
 
-def _columns_fma_offset_f32(rows: Rows, number: int, bias: int) -> Columns:
+def _columns_fma_offset_f32(rows: Rows, number: int, finish: Ending) -> Columns:
     return {
-        "factor": _array(rows, lambda form: form.factor, "float32"),  # type: ignore[union-attr]
-        "offset": _array(rows, lambda form: form.offset, "float32"),  # type: ignore[union-attr]
+        "factor": form_array(rows, lambda form: form.factor, "float32"),  # type: ignore[union-attr]
+        "offset": form_array(rows, lambda form: form.offset, "float32"),  # type: ignore[union-attr]
     }
 
 
@@ -102,7 +70,7 @@ def _values_fma_offset_f32(
     factor, offset = constants.load("factor", panel, 0), constants.load("offset", panel, 0)
     values = []
     for acc in accumulators:
-        value = _fma("float32", lanes, acc.astype(f"float32x{lanes}"), factor, offset)
+        value = fma("float32", lanes, acc.astype(f"float32x{lanes}"), factor, offset)
         shifted = value + const(MAGIC_F32, "float32", lanes)
         values.append(
             bind(tirx.reinterpret(f"int32x{lanes}", shifted) - const(MAGIC_F32_BITS - finish.zero, "int32", lanes))
@@ -110,10 +78,10 @@ def _values_fma_offset_f32(
     return values
 
 
-def _columns_fma_f64(rows: Rows, number: int, bias: int) -> Columns:
-    columns = {"factor": _array(rows, lambda form: form.factor, "float64")}  # type: ignore[union-attr]
+def _columns_fma_f64(rows: Rows, number: int, finish: Ending) -> Columns:
+    columns = {"factor": form_array(rows, lambda form: form.factor, "float64")}  # type: ignore[union-attr]
     if number:
-        addend = _array(rows, lambda form: form.offset or MAGIC_F64, "float64")  # type: ignore[union-attr]
+        addend = form_array(rows, lambda form: form.offset or MAGIC_F64, "float64")  # type: ignore[union-attr]
         columns["addend"] = addend
         columns["magic"] = np.where(addend == MAGIC_F64, 0.0, MAGIC_F64)
     return columns
@@ -128,7 +96,7 @@ def _values_fma_f64(
     magic = constants.load("magic", panel, 0) if number else None
     values = []
     for acc in accumulators:
-        value = _fma("float64", lanes, acc.astype(f"float64x{lanes}"), factor, addend)
+        value = fma("float64", lanes, acc.astype(f"float64x{lanes}"), factor, addend)
         shifted = value if magic is None else value + magic
         rounded = tirx.reinterpret(f"int64x{lanes}", shifted).astype(f"int32x{lanes}")
         values.append(bind(_saturating_add(rounded, finish.zero, lanes)))
@@ -144,13 +112,13 @@ def _saturating_add(rounded: Expr, zero: int, lanes: int) -> Expr:
     return inside + const(zero, "int32", lanes)
 
 
-def _columns_mul_shift(rows: Rows, number: int, bias: int) -> Columns:
+def _columns_mul_shift(rows: Rows, number: int, finish: Ending) -> Columns:
     return {
-        "multiplier": _array(rows, lambda form: form.multiplier, "int64"),  # type: ignore[union-attr]
-        "addend": _array(rows, lambda form: form.addend, "int64"),  # type: ignore[union-attr]
-        "shift": _array(rows, lambda form: form.shift, "int64"),  # type: ignore[union-attr]
-        "half": _array(rows, lambda form: (1 << (form.shift - 1)) - form.half_even, "int64"),  # type: ignore[union-attr]
-        "even": _array(rows, lambda form: int(form.half_even), "int64"),  # type: ignore[union-attr]
+        "multiplier": form_array(rows, lambda form: form.multiplier, "int64"),  # type: ignore[union-attr]
+        "addend": form_array(rows, lambda form: form.addend, "int64"),  # type: ignore[union-attr]
+        "shift": form_array(rows, lambda form: form.shift, "int64"),  # type: ignore[union-attr]
+        "half": form_array(rows, lambda form: (1 << (form.shift - 1)) - form.half_even, "int64"),  # type: ignore[union-attr]
+        "even": form_array(rows, lambda form: int(form.half_even), "int64"),  # type: ignore[union-attr]
     }
 
 
@@ -177,9 +145,9 @@ def _narrowed(rounded: Expr, lanes: int) -> Expr:
     return inside.astype(f"int32x{lanes}")
 
 
-def _columns_wide_mul_shift(rows: Rows, number: int, bias: int) -> Columns:
+def _columns_wide_mul_shift(rows: Rows, number: int, finish: Ending) -> Columns:
     labels = ("high", "low", "addend", "shift")
-    return {label: _array(rows, operator.attrgetter(label), "int64") for label in labels}
+    return {label: form_array(rows, operator.attrgetter(label), "int64") for label in labels}
 
 
 def _values_wide_mul_shift(
@@ -196,7 +164,7 @@ def _values_wide_mul_shift(
     return values
 
 
-def _columns_steps(rows: Rows, levels: int, bias: int) -> Columns:
+def _columns_steps(rows: Rows, levels: int, finish: Ending) -> Columns:
     limits = np.iinfo(np.int32)
 
     def row(form: Form) -> list[int]:
@@ -215,7 +183,7 @@ def _columns_steps(rows: Rows, levels: int, bias: int) -> Columns:
     return {
         "thresholds": np.ascontiguousarray((thresholds - 1).transpose(0, 2, 1)).astype(np.int32),
         # The table gives the final integer, zero point included; only the storage bias is left to add.
-        "base": (base + bias + sign * always).astype(np.int32),
+        "base": (base + finish.bias + sign * always).astype(np.int32),
         "sign": sign,
     }
 
@@ -238,13 +206,9 @@ def _values_steps(
     return [bind(base + sign * counts.load("int32", index * lanes, lanes)) for index in range(len(bound))]
 
 
-def _fma(dtype: str, lanes: int, a: Expr, b: Expr, c: Expr) -> Expr:
-    name = f"llvm.fma.v{lanes}f{dtype[-2:]}"
-    return tirx.call_llvm_pure_intrin(f"{dtype}x{lanes}", name, a, b, c)
-
-
-COLUMNS: dict[str, Callable[[Rows, int, int], Columns]] = {
-    "none": lambda rows, number, bias: {},
+COLUMNS: dict[str, Callable[[Rows, int, Ending], Columns]] = {
+    "none": lambda rows, number, finish: {},
+    "fma_bits_f32": columns_fma_bits_f32,
     "fma_f32": _columns_fma_f32,
     "fma_offset_f32": _columns_fma_offset_f32,
     "fma_f64": _columns_fma_f64,
@@ -252,10 +216,11 @@ COLUMNS: dict[str, Callable[[Rows, int, int], Columns]] = {
     "wide_mul_shift": _columns_wide_mul_shift,
     "steps": _columns_steps,
 }
-SHIFTED = ("fma_f32", "fma_offset_f32")
+SHIFTED = ("fma_bits_f32", "fma_f32", "fma_offset_f32")
 """Kinds whose values, with `zero` MAGIC_F32_BITS, are bits of a float: MAGIC_F32 plus the rounded integer."""
 VALUES: dict[str, Callable[[Ending, BlockConstants, Expr, int, Sequence[Expr]], list[Expr]]] = {
     "none": lambda finish, constants, panel, number, accumulators: [bind(acc) for acc in accumulators],
+    "fma_bits_f32": values_fma_bits_f32,
     "fma_f32": _values_fma_f32,
     "fma_offset_f32": _values_fma_offset_f32,
     "fma_f64": _values_fma_f64,

@@ -7,20 +7,23 @@ that differ only in constants form a *bucket* and share one loop.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from edgeconv.codegen.builder import Builder, bind, const
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.isa.vectors import gathered, shuffle
-from edgeconv.codegen.kernels.panel_forms import COLUMNS, SHIFTED, VALUES, BlockConstants, Ending
+from edgeconv.codegen.kernels.bit_forms import bits_sign
+from edgeconv.codegen.kernels.forms_base import BlockConstants, Ending
+from edgeconv.codegen.kernels.panel_forms import COLUMNS, SHIFTED, VALUES
 from edgeconv.codegen.kernels.requantizer import proved_forms
 from edgeconv.codegen.kernels.sequel_vectors import Places, VectorSequel, can_go_on
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir.forms import (
     MAGIC_F32_BITS,
+    FmaBitsF32,
     FmaF32,
     FmaF64,
     FmaOffsetF32,
@@ -81,7 +84,7 @@ def can_finish(isa: Isa, step: Step, first_channels: Sequence[int]) -> bool:
     if not can_go_on(step):
         return False
     forms = step.forms.forms
-    kinds = (FmaF32, FmaOffsetF32, FmaF64, MulShift, WideMulShift, Steps)
+    kinds = (FmaBitsF32, FmaF32, FmaOffsetF32, FmaF64, MulShift, WideMulShift, Steps)
     if not all(isinstance(form, kinds) for form in forms):
         return False
     if any(isinstance(form, Steps) and len(form.thresholds) > _MOST_STEPS for form in forms):
@@ -134,8 +137,8 @@ def kind_key(forms: Sequence[Form]) -> tuple[str, int]:
     """Kind of a block, and a number on which its code depends."""
     if not forms:
         return ("none", 0)
-    if isinstance(forms[0], FmaF32):
-        return ("fma_f32", max(len(form.fixes) for form in forms if isinstance(form, FmaF32)))
+    if isinstance(forms[0], (FmaF32, FmaBitsF32)):
+        return (forms[0].kind, max(len(form.fixes) for form in forms if isinstance(form, (FmaF32, FmaBitsF32))))
     if isinstance(forms[0], FmaF64):
         return ("fma_f64", int(any(form.offset != 0 for form in forms if isinstance(form, FmaF64))))
     if isinstance(forms[0], Steps):
@@ -148,9 +151,10 @@ class Finish:
 
     Args:
         bucket: the panels that the calling loop runs over.
+        started: the accumulators begin with what `bit_forms.channel_starts` says.
     """
 
-    def __init__(self, build: Builder, step: Step, bucket: Bucket, label: str) -> None:
+    def __init__(self, build: Builder, step: Step, bucket: Bucket, label: str, *, started: bool = False) -> None:
         self._build, self._isa = build, build.isa
         self._out = build.view(step.output)
         self._sequel = VectorSequel(build, step) if step.sequel else None
@@ -158,9 +162,10 @@ class Finish:
         self._grid = self._sequel.grid if self._sequel else self._rounded
         # Memory holds what the sequel makes; what it begins with has no storage bias.
         bias = 0 if self._sequel else self._out.layout.storage.bias
-        self._zero = 0 if self._rounded is None else self._rounded.zero_point + bias
-        self._kinds = bucket.kinds
-        self._bucket = bucket
+        zero = 0 if self._rounded is None else self._rounded.zero_point + bias
+        self._kinds, self._bucket = bucket.kinds, bucket
+        members = [channel for panel in bucket.panels for channel in range(panel.first, panel.first + panel.count)]
+        self._ending = Ending(build, zero, bias, started, bits_sign(build.isa, step, zero, members))
         self._constants: list[BlockConstants] = []
         lanes = build.isa.lanes
         for block in range(bucket.blocks):
@@ -168,7 +173,7 @@ class Finish:
             if bucket.paired and block == bucket.blocks - 1:
                 rows = [row[: lanes // 2] * 2 for row in rows]
             kind, number = bucket.kinds[block]
-            arrays = COLUMNS[kind](rows, number, bias)
+            arrays = COLUMNS[kind](rows, number, self._ending)
             views = {
                 name: build.constant(f"{step.output}/{label}.{block}.{name}", array[:, None])
                 for name, array in arrays.items()
@@ -178,7 +183,7 @@ class Finish:
     def values(
         self, panel: Expr, block: int, accumulators: Sequence[Expr], places: Sequence[Sequence[Places]] = ()
     ) -> list[Expr]:
-        """Vectors after requantization and sequel, in the numbers that memory holds, not yet clipped.
+        """Vectors after requantization and sequel, in the numbers that memory holds, not yet clipped nor narrowed.
 
         Args:
             panel: index inside the bucket.
@@ -188,9 +193,9 @@ class Finish:
         kind, number = self._kinds[block]
         constants = self._constants[block]
         if self._sequel is None:
-            return VALUES[kind](Ending(self._build, self._zero), constants, panel, number, accumulators)
+            return VALUES[kind](self._ending, constants, panel, number, accumulators)
         shifted = kind in SHIFTED
-        ending = Ending(self._build, MAGIC_F32_BITS if shifted else self._zero)
+        ending = replace(self._ending, zero=MAGIC_F32_BITS) if shifted else self._ending
         rounded = VALUES[kind](ending, constants, panel, number, accumulators)
         pairs = zip(rounded, places, strict=True)
         return [self._sequel.values(value, others, shifted=shifted) for value, others in pairs]
@@ -213,8 +218,7 @@ class Finish:
         for start in range(0, len(vectors), step):
             members = list(vectors[start : start + step])
             padded = members + [members[-1]] * (step - len(members))
-            pack = self._isa.pack_bytes if step == 4 else self._isa.pack_words
-            packed = bind(self._clipped(pack(padded), step * lanes, element))
+            packed = self._narrowed(padded)
             at = 0
             while at < len(members):
                 run = 1
@@ -240,9 +244,7 @@ class Finish:
             if step == 1:
                 packed = bind(members[0])
             else:
-                pack = self._isa.pack_bytes if step == 4 else self._isa.pack_words
-                padded = members + [members[-1]] * (step - len(members))
-                packed = bind(self._clipped(pack(padded), step * lanes, element))
+                packed = self._narrowed(members + [members[-1]] * (step - len(members)))
             for index, places in enumerate(offsets[start : start + step]):
                 for side, place in enumerate(places):
                     first = index * lanes + side * half
@@ -273,7 +275,10 @@ class Finish:
 
     def _narrowed(self, vectors: Sequence[Expr]) -> Expr:
         element = self._out.layout.storage.element
-        pack = self._isa.pack_bytes if element == "uint8" else self._isa.pack_words
+        if element == "uint8":
+            pack = self._isa.pack_bits if self._ending.sign else self._isa.pack_bytes
+        else:
+            pack = self._isa.pack_words
         return bind(self._clipped(pack(vectors), len(vectors) * self._isa.lanes, element))
 
     def _clipped(self, packed: Expr, lanes: int, element: str) -> Expr:

@@ -171,6 +171,7 @@ class Product:
         bias: (outputs,), what an accumulator starts with, modulo 2³².
         packs: the panels as which the weights are packed, all of one shape: the bucket's panels, others like them, or
             wider ones of which the bucket's panels are blocks. One packing serves several buckets.
+        started: the bias holds what `bit_forms.channel_starts` says.
     """
 
     def __init__(
@@ -185,6 +186,8 @@ class Product:
         bias: NDArray[np.int64],
         label: str,
         packs: Sequence[Panel] = (),
+        *,
+        started: bool = False,
     ) -> None:
         self._build, self._bucket, self._dot, self._runs, self._x = build, bucket, dot, runs, x
         self._lanes = build.isa.lanes
@@ -201,7 +204,7 @@ class Product:
         self._bias = build.constant(f"{step.output}/bias{label}", wrapped)
         self._pack_blocks = packs[0].blocks
         self._panel_starts = self._starts(step, packs, label)
-        self.finish = Finish(build, step, bucket, f"requant{label}")
+        self.finish = Finish(build, step, bucket, f"requant{label}", started=started)
 
     def _padded(self, values: NDArray[np.int64], panel: Panel) -> NDArray[np.int64]:
         """Rows of all lanes of a panel; those of a block for two positions stand in both of its halves."""

@@ -18,6 +18,7 @@ from edgeconv.ir.forms import (
     MAGIC_F32,
     MAGIC_F32_BITS,
     MAGIC_F64,
+    FmaBitsF32,
     FmaF32,
     FmaF64,
     FmaOffsetF32,
@@ -143,7 +144,7 @@ class Requantizer:
         return self._grid.rounding is Rounding.HALF_EVEN
 
     def _fix_columns(self, forms: Sequence[Form]) -> list[tuple[View | Uniform, View | Uniform]]:
-        fixes = [form.fixes if isinstance(form, FmaF32) else () for form in forms]
+        fixes = [form.fixes if isinstance(form, (FmaF32, FmaBitsF32)) else () for form in forms]
         columns = []
         for index in range(max(map(len, fixes))):
             pairs = [pair[index] if index < len(pair) else (0, 0) for pair in fixes]
@@ -173,6 +174,20 @@ def _fma_f32(requantizer: Requantizer, forms: Sequence[FmaF32 | None]) -> Callab
         shifted = _fma("float32", acc.astype("float32"), factor, const(MAGIC_F32, "float32"))
         rounded = tirx.reinterpret("int32", shifted) - const(MAGIC_F32_BITS)
         return requantizer.clipped(rounded, small=True)
+
+    return emit
+
+
+def _fma_bits_f32(requantizer: Requantizer, forms: Sequence[FmaBitsF32 | None]) -> Callable[[Expr, Expr], Expr]:
+    starts = requantizer.column("start", [form.start if form else 0 for form in forms], "int32")
+    factors = requantizer.column("bits_factor_f32", [form.factor if form else 0.0 for form in forms], "float32")
+    addends = requantizer.column("addend_f32", [form.addend if form else 0.0 for form in forms], "float32")
+
+    def emit(acc: Expr, channel: Expr) -> Expr:
+        bits = acc.astype("int32") + starts.load([channel])
+        factor, addend = factors.load([channel], "float32"), addends.load([channel], "float32")
+        total = _fma("float32", tirx.reinterpret("float32", bits), factor, addend)
+        return requantizer.clipped(tirx.reinterpret("int32", total) - const(MAGIC_F32_BITS), small=True)
 
     return emit
 
@@ -335,9 +350,10 @@ def divided(total: Expr, denominator: Expr, *, half_even: bool) -> Expr:
     return floor + tirx.Select(up, one, zero)
 
 
-_FLOAT_FORMS = (FmaF32, FmaOffsetF32, FmaF64)
+_FLOAT_FORMS = (FmaF32, FmaBitsF32, FmaOffsetF32, FmaF64)
 _EMITTERS: dict[type, Callable[..., Callable[[Expr, Expr], Expr]]] = {
     FmaF32: _fma_f32,
+    FmaBitsF32: _fma_bits_f32,
     FmaOffsetF32: _fma_offset_f32,
     FmaF64: _fma_f64,
     MulShift: _mul_shift,
