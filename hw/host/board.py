@@ -141,6 +141,17 @@ class Board:
             self._send(Operation.WRITE, *header, data=np.ascontiguousarray(part["data"]).tobytes())
         self._send(Operation.END, len(image.writes))
 
+    @property
+    def image(self) -> NetworkImage:
+        """The network that was loaded.
+
+        Raises:
+            DeviceError: none was.
+        """
+        if self._image is None:
+            raise DeviceError(f"no network was loaded into {self._transport.name}", advice="load one first")
+        return self._image
+
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> BoardRun:
         """Run samples one after the other.
 
@@ -150,7 +161,7 @@ class Board:
         Raises:
             DeviceError: no network is loaded, or the board failed.
         """
-        image = self._loaded()
+        image = self.image
         _, words = image.input_words(inputs)
         total = image.result_words * LANES
         results = np.empty((len(words), total), np.int32)
@@ -177,7 +188,7 @@ class Board:
         Raises:
             DeviceError: as for `run`.
         """
-        image = self._loaded()
+        image = self.image
         _, words = image.input_words(inputs)
         different = 0
         for sample, row in enumerate(words):
@@ -259,11 +270,6 @@ class Board:
     def _check_length(self, payload: bytes, words: int) -> None:
         if len(payload) != 4 * words:
             raise DeviceError(f"{self._transport.name} answers with {len(payload)} bytes", expected=f"{4 * words}")
-
-    def _loaded(self) -> NetworkImage:
-        if self._image is None:
-            raise DeviceError(f"no network was loaded into {self._transport.name}", advice="load one first")
-        return self._image
 
     def _refused(self, operation: Operation, reason: int, detail: int) -> DeviceError:
         known = {int(each): each for each in Reason}

@@ -12,13 +12,13 @@ from edgeconv.cache import cached, digest
 from edgeconv.hw.export import FOLDER
 from edgeconv.hw.sim.verilate import checked
 
-__all__ = ["COMPILER", "SOURCES", "firmware_words"]
+__all__ = ["COMPILER", "INCLUDE", "PLACE", "SOURCES", "firmware_words"]
 
 COMPILER = "riscv64-unknown-elf-gcc"
-_PLACE = FOLDER / "soc" / "firmware"
-_INCLUDE = FOLDER / "include"
-SOURCES = tuple(_PLACE / name for name in ("frame.c", "network.c", "commands.c", "main.c"))
-_START, _SCRIPT = _PLACE / "start.S", _PLACE / "link.ld"
+PLACE = FOLDER / "soc" / "firmware"
+INCLUDE = FOLDER / "include"
+SOURCES = tuple(PLACE / name for name in ("frame.c", "network.c", "commands.c", "link.c", "main.c"))
+_START, _SCRIPT = PLACE / "start.S", PLACE / "link.ld"
 _OPTIONS = (
     *("-march=rv32i_zicsr", "-mabi=ilp32", "-ffreestanding", "-nostdlib", "-std=c11", "-O2"),
     # Loops must not become calls of a library that is not there.
@@ -35,7 +35,7 @@ def firmware_words(ram_bytes: int = 16384) -> Path:
     Raises:
         ToolError: the compiler for RISC-V is missing or fails.
     """
-    sources = [*SOURCES, _START, _SCRIPT, *sorted(_PLACE.glob("*.h")), *sorted(_INCLUDE.glob("*.h"))]
+    sources = [*SOURCES, _START, _SCRIPT, *sorted(PLACE.glob("*.h")), *sorted(INCLUDE.glob("*.h"))]
     compiler = checked([COMPILER, "--version"], _ADVICE)
     key = digest([str(ram_bytes), compiler, *_OPTIONS, *(path.read_bytes() for path in sources)])
     return cached("firmware", key, lambda folder: _build(ram_bytes, folder)) / "firmware.hex"
@@ -43,7 +43,7 @@ def firmware_words(ram_bytes: int = 16384) -> Path:
 
 def _build(ram_bytes: int, folder: Path) -> None:
     program, image = folder / "firmware.elf", folder / "firmware.bin"
-    command = [COMPILER, *_OPTIONS, f"-I{_INCLUDE}", f"-Wl,-T,{_SCRIPT}", f"-Wl,--defsym=_memory={ram_bytes}"]
+    command = [COMPILER, *_OPTIONS, f"-I{INCLUDE}", f"-Wl,-T,{_SCRIPT}", f"-Wl,--defsym=_memory={ram_bytes}"]
     checked([*command, str(_START), *map(str, SOURCES), "-o", str(program)], _ADVICE)
     objcopy = shutil.which(COMPILER.replace("gcc", "objcopy")) or "riscv64-unknown-elf-objcopy"
     checked([objcopy, "-O", "binary", str(program), str(image)], _ADVICE)

@@ -110,6 +110,12 @@ void *edge_soc_new(const char *firmware, uint32_t cpu_half, uint32_t array_half,
   return new Model(firmware, cpu_half, array_half, divider);
 }
 
+void edge_soc_clocks(void *handle, uint32_t cpu_half, uint32_t array_half) {
+  Model &model = *static_cast<Model *>(handle);
+  model.cpu_half = cpu_half;
+  model.array_half = array_half;
+}
+
 void edge_soc_delete(void *handle) { delete static_cast<Model *>(handle); }
 
 uint64_t edge_soc_cycles(void *handle, int array) {

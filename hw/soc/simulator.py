@@ -45,6 +45,7 @@ class SimulatedSoc:
         for name, result, arguments in (
             ("new", pointer, (ctypes.c_char_p, *(ctypes.c_uint32,) * 3)),
             ("delete", None, (pointer,)),
+            ("clocks", None, (pointer, *(ctypes.c_uint32,) * 2)),
             ("cycles", long, (pointer, ctypes.c_int)),
             ("unsent", count, (pointer,)),
             ("write", None, (pointer, ctypes.c_char_p, count)),
@@ -65,6 +66,10 @@ class SimulatedSoc:
         if getattr(self, "_handle", None):
             self._library.edge_soc_delete(self._handle)
             self._handle = None
+
+    def set_clocks(self, clocks: Clocks) -> None:
+        """Change the clocks from the next edges on."""
+        self._library.edge_soc_clocks(self._handle, clocks.cpu, clocks.array)
 
     @property
     def cpu_cycles(self) -> int:

@@ -164,9 +164,10 @@ static uint32_t stream(network_t *network, const uint32_t *in, uint32_t words, u
   if (in[1] > 255 || in[1] >= in[0]) return refuse(out, EDGE_REASON_RANGE, in[1]);
   if (!fits(in[3], lines)) return refuse(out, EDGE_REASON_RANGE, in[3]);
   if (!fits(in[4], lines)) return refuse(out, EDGE_REASON_RANGE, in[4]);
-  if (in[5] > network->result_words << 3 || in[5] > REPLY_WORDS - 3 - EDGE_EVENT_HEADER)
-    return refuse(out, EDGE_REASON_RANGE, in[5]);
   if ((in[6] & ~6u) != 0) return refuse(out, EDGE_REASON_RANGE, in[6]);
+  uint32_t to_host = in[6] >> 2; /* then an event must fit an answer */
+  if (in[5] > network->result_words << 3 || (to_host && in[5] > REPLY_WORDS - 3 - EDGE_EVENT_HEADER))
+    return refuse(out, EDGE_REASON_RANGE, in[5]);
   hw_write(EDGE_ARRAY_WINDOW_SAMPLES, in[0]);
   hw_write(EDGE_ARRAY_WINDOW_BEFORE, in[1]);
   hw_write(EDGE_ARRAY_SAMPLE_OFFSET, in[2]);
