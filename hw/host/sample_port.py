@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -19,6 +20,7 @@ from edgeconv.hw.spec import LANES
 __all__ = ["Counters", "Event", "SamplePort", "event_values"]
 
 _TWO_BYTES, _TO_HOST = 2, 4
+_TRIGGER = 1 << 16
 _MOST_VALUES = MOST_PAYLOAD // 4 - 3 - len(EVENT_HEADER)
 """Results of an event that fits an answer, behind the counters."""
 
@@ -87,6 +89,18 @@ class SamplePort:
         flags = (_TWO_BYTES if place.planes == 2 else 0) | (_TO_HOST if to_host else 0)
         words = (self._samples, before, place.offset, low, place.base, self._values, flags)
         self._board.request(Operation.STREAM, struct.pack(f"<{len(words)}I", *words))
+
+    def give(self, samples: NDArray[Any], triggers: Sequence[int] = ()) -> None:
+        """Samples from the host, as if they came through the pins; each index of `triggers` comes with a trigger.
+
+        Args:
+            samples: integers of up to 16 bits.
+        """
+        words = samples.astype(np.int64) & 0xFFFF
+        words[list(triggers)] |= _TRIGGER
+        for first in range(0, len(words), MOST_PAYLOAD // 4):
+            part = words[first : first + MOST_PAYLOAD // 4].astype("<u4")
+            self._board.request(Operation.SAMPLES, part.tobytes())
 
     def events(self) -> list[Event]:
         """The events that wait, as many as fit an answer."""

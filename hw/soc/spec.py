@@ -100,7 +100,7 @@ ARRAY_REGISTERS: tuple[Register, ...] = (
         "rw",
         "bit 0: on, clears the counters; bit 1: samples have high bytes; bit 2: events to the processor",
     ),
-    Register("trigger", 0x7C, "w", "any value: a trigger, as if the pin had risen"),
+    Register("sample", 0x7C, "w", "bits 15…0: a sample, as if it came through the pins; bit 16: with a trigger"),
     Register("triggers", 0x80, "r", "seen since the port was turned on"),
     Register("lost_open", 0x84, "r", "of them lost: a window was open, or too few samples were there before it"),
     Register("lost_full", 0x88, "r", "of them lost: all slots were full"),
@@ -137,6 +137,7 @@ class Operation(IntEnum):
     STREAM = 9
     EVENTS = 10
     STOP = 11
+    SAMPLES = 12
     REFUSED = 0x7F
 
 
@@ -182,6 +183,7 @@ OPERATIONS: dict[Operation, tuple[str, str, str]] = {
     ),
     Operation.EVENTS: ("events that wait", "", "triggers, lost_open, lost_full, then whole events"),
     Operation.STOP: ("turn the sample port off", "", "triggers, lost_open, lost_full"),
+    Operation.SAMPLES: ("samples from the host", "one in each word, as register `sample` takes them", ""),
     Operation.REFUSED: ("(reply) refused", "", "reason, detail; id 0 where the request could not be read"),
 }
 """What is done, words of the request, words of the reply."""

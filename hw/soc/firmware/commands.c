@@ -201,10 +201,17 @@ static uint32_t stop(network_t *network, const uint32_t *in, uint32_t words, uin
   return counters(out);
 }
 
+static uint32_t samples(network_t *network, const uint32_t *in, uint32_t words, uint32_t *out) {
+  if (network->event_words == 0) return refuse(out, EDGE_REASON_STATE, 0);
+  for (uint32_t i = 0; i < words; i++) hw_write(EDGE_ARRAY_SAMPLE, in[i]);
+  return 0;
+}
+
 static operation_t *const OPERATIONS[] = {
     [EDGE_OP_HELLO] = hello, [EDGE_OP_BEGIN] = begin,     [EDGE_OP_WRITE] = write,     [EDGE_OP_END] = end,
     [EDGE_OP_INPUT] = input, [EDGE_OP_RUN] = run,         [EDGE_OP_RESULTS] = results, [EDGE_OP_COMPARE] = compare,
     [EDGE_OP_STREAM] = stream, [EDGE_OP_EVENTS] = events, [EDGE_OP_STOP] = stop,
+    [EDGE_OP_SAMPLES] = samples,
 };
 enum { OPERATION_COUNT = sizeof OPERATIONS / sizeof OPERATIONS[0] };
 

@@ -51,12 +51,14 @@ module array_port
   logic [7:0] lead;
   logic [15:0] offset;
   logic [VALUE_BITS-1:0] values;
-  logic on, two_bytes, to_cpu, software_trigger;
+  logic on, two_bytes, to_cpu, given, given_trigger;
+  logic [15:0] given_sample;  // by the processor
   logic stream, active, open, busy;
   wire bus_write_cpu = writes && address == ARRAY_BUS_HIGH && !stream;
   assign stream = on || active || open;
   always_ff @(posedge clk) begin
-    software_trigger <= writes && address == ARRAY_TRIGGER;
+    given <= writes && address == ARRAY_SAMPLE;
+    {given_trigger, given_sample} <= data_in[16:0];
     if (writes) begin
       case (address)
         ARRAY_BUS_SELECT: select <= data_in[3:0];
@@ -96,8 +98,8 @@ module array_port
   always_ff @(posedge clk) result_read <= stream ? result_address_stream : result_address;
 
   capture windows (
-    .clk, .reset(inner_reset), .on, .sample_valid, .sample, .trigger(trigger || software_trigger), .time_now, .samples,
-    .lead, .offset, .window, .number, .time_of, .line, .high, .low, .done, .open, .triggers, .lost_open, .lost_full
+    .clk, .reset(inner_reset), .on, .sample_valid(sample_valid || given),
+    .sample(given ? given_sample : sample), .trigger(trigger || (given && given_trigger)), .time_now, .samples, .lead, .offset, .window, .number, .time_of, .line, .high, .low, .done, .open, .triggers, .lost_open, .lost_full
   );
 
   logic out_valid, fifo_full, fifo_pop;

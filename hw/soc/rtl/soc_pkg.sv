@@ -45,7 +45,7 @@ package soc_pkg;
   localparam logic [7:0] ARRAY_PLACE_HIGH = 8'h70;  // rw
   localparam logic [7:0] ARRAY_EVENT_VALUES = 8'h74;  // rw
   localparam logic [7:0] ARRAY_STREAM = 8'h78;  // rw
-  localparam logic [7:0] ARRAY_TRIGGER = 8'h7c;  // w
+  localparam logic [7:0] ARRAY_SAMPLE = 8'h7c;  // w
   localparam logic [7:0] ARRAY_TRIGGERS = 8'h80;  // r
   localparam logic [7:0] ARRAY_LOST_OPEN = 8'h84;  // r
   localparam logic [7:0] ARRAY_LOST_FULL = 8'h88;  // r

@@ -118,6 +118,7 @@ void hw_write(uint32_t where, uint32_t value) {
     case EDGE_ARRAY_PLACE_LOW:
     case EDGE_ARRAY_PLACE_HIGH:
     case EDGE_ARRAY_EVENT_VALUES:
+    case EDGE_ARRAY_SAMPLE:
     case EDGE_ARRAY_STREAM: break;
     default: fail("a write of", where);
   }

@@ -177,6 +177,16 @@ def test_the_host_fetches_events_over_the_serial_line(pulses: Detector) -> None:
         pulses.check(event, samples, trigger)
 
 
+def test_the_host_can_stand_in_for_a_detector(pulses: Detector) -> None:
+    samples = adc(700, 12)
+    pulses.port.start(before=10)
+    pulses.port.give(samples, [50, 300])
+    found = [*pulses.port.events(), *pulses.port.events()]
+    assert pulses.port.counters(stop=True) == Counters(2, 0, 0)
+    for event, trigger in zip(found, [50, 300], strict=True):
+        pulses.check(event, samples, trigger, 10)
+
+
 def test_while_the_port_is_on_the_host_runs_nothing(pulses: Detector) -> None:
     values = adc(WINDOW, 10).reshape(1, 1, 1, WINDOW)
     pulses.port.start()
