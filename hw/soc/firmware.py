@@ -29,22 +29,32 @@ _ADVICE = "apt-get install gcc-riscv64-unknown-elf"
 
 
 @cache
-def firmware_words(ram_bytes: int = 16384) -> Path:
+def firmware_words(ram_bytes: int = 16384, sources: tuple[Path, ...] = SOURCES) -> Path:
     """A file of the memory's words in hexadecimal, as `$readmemh` takes them; made when it is not in the cache yet.
+
+    Args:
+        sources: C with a `main`, the firmware's where nothing else is given.
 
     Raises:
         ToolError: the compiler for RISC-V is missing or fails.
     """
-    sources = [*SOURCES, _START, _SCRIPT, *sorted(PLACE.glob("*.h")), *sorted(INCLUDE.glob("*.h"))]
+    paths = [*sources, _START, _SCRIPT, *sorted(PLACE.glob("*.h")), *sorted(INCLUDE.glob("*.h"))]
     compiler = checked([COMPILER, "--version"], _ADVICE)
-    key = digest([str(ram_bytes), compiler, *_OPTIONS, *(path.read_bytes() for path in sources)])
-    return cached("firmware", key, lambda folder: _build(ram_bytes, folder)) / "firmware.hex"
+    key = digest([str(ram_bytes), compiler, *_OPTIONS, *(path.read_bytes() for path in paths)])
+    return cached("firmware", key, lambda folder: _build(ram_bytes, sources, folder)) / "firmware.hex"
 
 
-def _build(ram_bytes: int, folder: Path) -> None:
+def _build(ram_bytes: int, sources: tuple[Path, ...], folder: Path) -> None:
     program, image = folder / "firmware.elf", folder / "firmware.bin"
-    command = [COMPILER, *_OPTIONS, f"-I{INCLUDE}", f"-Wl,-T,{_SCRIPT}", f"-Wl,--defsym=_memory={ram_bytes}"]
-    checked([*command, str(_START), *map(str, SOURCES), "-o", str(program)], _ADVICE)
+    command = [
+        COMPILER,
+        *_OPTIONS,
+        f"-I{INCLUDE}",
+        f"-I{PLACE}",
+        f"-Wl,-T,{_SCRIPT}",
+        f"-Wl,--defsym=_memory={ram_bytes}",
+    ]
+    checked([*command, str(_START), *map(str, sources), "-o", str(program)], _ADVICE)
     objcopy = shutil.which(COMPILER.replace("gcc", "objcopy")) or "riscv64-unknown-elf-objcopy"
     checked([objcopy, "-O", "binary", str(program), str(image)], _ADVICE)
     data = image.read_bytes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,13 +34,18 @@ class Clocks:
 class SimulatedSoc:
     """A system with its firmware; a `Transport`, whose seconds are those of the simulated processor's timer.
 
+    Args:
+        firmware: words of the processor's memory, the project's own where none are given.
+
     Raises:
         ToolError: the simulation or the firmware cannot be built.
     """
 
     name = "the simulated system"
 
-    def __init__(self, config: ArrayConfig | None = None, clocks: Clocks | None = None) -> None:
+    def __init__(
+        self, config: ArrayConfig | None = None, clocks: Clocks | None = None, firmware: Path | None = None
+    ) -> None:
         self._library = ctypes.CDLL(str(soc_library(config)))
         pointer, count, long = ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint64
         for name, result, arguments in (
@@ -55,8 +61,8 @@ class SimulatedSoc:
             function = getattr(self._library, f"edge_soc_{name}")
             function.restype, function.argtypes = result, arguments
         chosen = clocks or Clocks()
-        firmware = str(firmware_words()).encode()
-        self._handle = self._library.edge_soc_new(firmware, chosen.cpu, chosen.array, SIMULATED_DIVIDER)
+        words = str(firmware or firmware_words()).encode()
+        self._handle = self._library.edge_soc_new(words, chosen.cpu, chosen.array, SIMULATED_DIVIDER)
 
     def __del__(self) -> None:
         self.close()
