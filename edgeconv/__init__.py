@@ -5,6 +5,7 @@
     runner = edgeconv.load("pulse.edge")
     y = runner(x)
     report = edgeconv.verify("pulse.edge")
+    study = edgeconv.search("pulse", objectives=["time_resolution", "latency"])
 
 Importing this package loads none of numpy, onnx, onnxruntime, tvm or torch: each name loads what it needs when it is
 first used.
@@ -21,14 +22,16 @@ from edgeconv.errors import EdgeconvError
 if TYPE_CHECKING:
     from edgeconv.api import compile_model as compile
     from edgeconv.api import load, quantize, verify
+    from edgeconv.search.api import search
 
-__all__ = ["EdgeconvError", "__version__", "compile", "load", "quantize", "verify"]
+__all__ = ["EdgeconvError", "__version__", "compile", "load", "quantize", "search", "verify"]
 
 # public name -> (module, name there)
 _LAZY = {
     "compile": ("edgeconv.api", "compile_model"),
     "load": ("edgeconv.api", "load"),
     "quantize": ("edgeconv.api", "quantize"),
+    "search": ("edgeconv.search.api", "search"),
     "verify": ("edgeconv.api", "verify"),
 }
 

@@ -16,15 +16,19 @@ __all__ = ["let_package_be_called"]
 
 
 class _CallablePackage(ModuleType):
+    _function_at: str
+
     @cached_property
     def _function(self) -> Any:
-        return getattr(import_module("edgeconv.api"), self.__name__.rpartition(".")[2])
+        return getattr(import_module(self._function_at), self.__name__.rpartition(".")[2])
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        """What the function of this name in `edgeconv.api` does."""
+        """What the function of this name does."""
         return self._function(*args, **options)
 
 
-def let_package_be_called(name: str) -> None:
-    """Let the package `edgeconv.X` be called as the function X of `edgeconv.api`."""
-    sys.modules[name].__class__ = _CallablePackage
+def let_package_be_called(name: str, module: str = "edgeconv.api") -> None:
+    """Let the package `edgeconv.X` be called as the function X of a module."""
+    package = sys.modules[name]
+    package.__class__ = _CallablePackage
+    package.__dict__["_function_at"] = module

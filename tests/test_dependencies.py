@@ -49,7 +49,7 @@ ALLOWED: dict[str, set[str]] = {
     "doctor": BASE | MACHINE,
     "api": BASE | MACHINE | LOWERING | RUNNING | {"verify", "quantize", "report", "bench", "tune"},
     "demo": BASE | RUNNING | {"verify", "bench", "quantize", "api"},
-    "public": BASE | {"api"},
+    "public": BASE | {"api", "search"},
     "models": BASE | {"quantize", "search", "public"},
     "cli": BASE
     | MACHINE

@@ -13,7 +13,7 @@ from edgeconv import errors
 
 
 def test_public_names() -> None:
-    assert edgeconv.__all__ == ["EdgeconvError", "__version__", "compile", "load", "quantize", "verify"]
+    assert edgeconv.__all__ == ["EdgeconvError", "__version__", "compile", "load", "quantize", "search", "verify"]
     assert set(edgeconv.__all__) <= set(dir(edgeconv))
 
 
@@ -60,6 +60,13 @@ def test_an_error_says_problem_expectation_and_advice() -> None:
     error = errors.InputError("input 'x' has shape (3,)", expected="(N, 128)", advice="reshape it")
     assert str(error) == "input 'x' has shape (3,)\n  expected: (N, 128)\n  try: reshape it"
     assert str(errors.InputError("no input")) == "no input"
+
+
+@pytest.mark.parametrize("name", ["quantize", "search", "verify"])
+def test_packages_with_the_name_of_a_function_are_called_whoever_imported_them_first(name: str) -> None:
+    code = f"import edgeconv, edgeconv.{name}; edgeconv.{name}(1, 2, 3, 4, 5, 6, 7, 8, nonsense=9)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd="/")
+    assert f"TypeError: {name}() " in done.stderr
 
 
 @pytest.mark.parametrize("folder", ["models", "targets", "hw"])

@@ -160,11 +160,11 @@ def _run(
     deadline: float,
 ) -> None:
     from edgeconv.search.engines import Supervision
-    from edgeconv.search.session import Workers, search
+    from edgeconv.search.session import Workers, run_session
 
     live = _Live(console)
     try:
-        session = search(
+        session = run_session(
             folder,
             settings,
             evaluations=evals,

@@ -90,12 +90,12 @@ class ElasticConvNet:
                 ("width", self.widths), ("kernel", self.kernels),
                 ("weights", self.weight_bits), ("activations", self.activation_bits),
             ):  # fmt: skip
-                choices.append(Choice(f"conv{number}.{own}", values, needs))
+                choices.append(Choice(f"conv{number}.{own}", values, needs, bits=own in ("weights", "activations")))
         choices += [
             Choice("hidden.width", self.hidden),
-            Choice("hidden.weights", self.weight_bits),
-            Choice("hidden.activations", self.activation_bits),
-            Choice("readout.weights", self.weight_bits),
+            Choice("hidden.weights", self.weight_bits, bits=True),
+            Choice("hidden.activations", self.activation_bits, bits=True),
+            Choice("readout.weights", self.weight_bits, bits=True),
         ]
         return Space(name, tuple(choices), self)
 

@@ -1,23 +1,29 @@
-"""Lightly trained predictors of metrics: ridge, support vectors or boosted trees, whichever ranks best.
+"""Lightly trained predictors of metrics: ridge, support vectors, boosted trees, Gaussian processes.
 
 Each kind is judged by Kendall's rank correlation over predictions that its cross-validation makes for genomes it has
-not seen. The models of the winner's folds stay together as a committee: their mean predicts, their spread says how
-sure they are (as in bagging; Breiman, Machine Learning 24, 1996).
+not seen. The models of the best kind's folds stay together as a committee, with those of kinds that rank nearly as
+well: their mean predicts, their spread says how sure they are (as in bagging; Breiman, Machine Learning 24, 1996).
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import GradientBoostingRegressor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
@@ -29,30 +35,42 @@ _DIGITS = 9
 """Predictions are rounded to so many digits: one row and the same row in a batch differ in the last bit."""
 _LOGARITHMIC = 3.0
 """Positive metrics whose largest value is so many times the smallest are learned as logarithms."""
+_MANY = 500
+"""Gaussian processes, whose time grows with the cube of the samples, are tried up to here."""
+_NEAR = 0.03
+"""Kinds whose rank correlation is at most so much below the best one's join its committee."""
 _SETTLED = 0.995
 """Where a simple kind ranks so well, the others are not tried."""
 
 
-def _ridge(seed: int) -> Any:
+def _ridge(seed: int, coordinates: int) -> Any:
     return make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 3, 13)))
 
 
-def _support_vectors(seed: int) -> Any:
+def _support_vectors(seed: int, coordinates: int) -> Any:
     return make_pipeline(StandardScaler(), SVR(C=10.0, epsilon=0.02, gamma="scale"))
 
 
-def _boosted_trees(seed: int) -> Any:
+def _boosted_trees(seed: int, coordinates: int) -> Any:
     return GradientBoostingRegressor(
         n_estimators=150, learning_rate=0.1, max_depth=4, subsample=0.8, max_features=0.4, random_state=seed
     )
 
 
-KINDS: Mapping[str, Callable[[int], Any]] = {
+def _gaussian_process(seed: int, coordinates: int) -> Any:
+    # A length for each choice, which one-hot columns would multiply: it sees the coordinates alone.
+    kernel = ConstantKernel() * Matern(np.full(coordinates, 2.0), (0.05, 100.0), nu=2.5) + WhiteKernel(0.01)
+    columns = ColumnTransformer([("coordinates", StandardScaler(), slice(0, coordinates))])
+    return make_pipeline(columns, GaussianProcessRegressor(kernel, random_state=seed))
+
+
+KINDS: Mapping[str, Callable[[int, int], Any]] = {
     "ridge": _ridge,
     "support vectors": _support_vectors,
     "boosted trees": _boosted_trees,
+    "gaussian process": _gaussian_process,
 }
-"""Name -> a fresh regressor for a seed."""
+"""Name -> a fresh regressor, for a seed and the number of leading columns that are coordinates of choices."""
 
 
 def rank_correlation(one: Floats, other: Floats) -> float:
@@ -90,8 +108,10 @@ class Predictor:
     """A committee for one metric.
 
     Attributes:
-        kind: of its members, a key of `KINDS`; "log" is put before it where they learned logarithms.
-        taus: cross-validated rank correlation of every kind that was tried.
+        kind: the best one, a key of `KINDS`; "log" is put before it where members learned logarithms.
+        taus: of every kind that was tried, how well it ranks in cross-validation: the mean of Kendall's τ over all
+            samples and over their better half, which is where fronts are.
+        members: fitted regressors.
     """
 
     kind: str
@@ -101,49 +121,80 @@ class Predictor:
 
     @property
     def tau(self) -> float:
-        """Rank correlation of the kind that was chosen."""
+        """How well the best kind ranks."""
         return self.taus[self.kind]
 
     def predict(self, features: Floats) -> tuple[Floats, Floats]:
         """Prediction and its uncertainty for each row, in the metric's unit."""
-        rows = np.stack([member.predict(features) for member in self.members])
-        middle, spread = rows.mean(axis=0), rows.std(axis=0)
+        guesses = [_guess(member, features) for member in self.members]
+        rows, own = (np.stack(part) for part in zip(*guesses, strict=True))
+        # Of a mixture of all members: what they differ by, and what each is unsure of by itself.
+        middle, spread = rows.mean(axis=0), np.sqrt(rows.var(axis=0) + np.square(own).mean(axis=0))
         # One standard deviation to the better and to the worse side differ for logarithms: half of both.
         half = (self.scale.metric(middle + spread) - self.scale.metric(middle - spread)) / 2
         return _rounded(self.scale.metric(middle)), _rounded(half)
 
 
-def fit_predictor(features: Floats, values: Floats, seed: int) -> Predictor:
-    """Fit every kind in cross-validation and keep the one that ranks best; ties go to the simpler one.
+def _guess(member: Any, features: Floats) -> tuple[Floats, Floats]:
+    """A member's prediction and its own standard deviation, which only Gaussian processes know."""
+    if isinstance(member, Pipeline) and isinstance(member[-1], GaussianProcessRegressor):
+        middle, spread = member.predict(features, return_std=True)
+        return middle, spread
+    middle = member.predict(features)
+    return middle, np.zeros_like(middle)
+
+
+def fit_predictor(
+    features: Floats, values: Floats, coordinates: int, seed: int, *, maximize: bool = False
+) -> Predictor:
+    """Fit every kind in cross-validation and keep those that rank best; ties go to the simpler one.
 
     Counted costs are sums over layers, errors rather products: positive metrics of a wide range are learned both ways.
 
     Args:
         features: (samples, columns), at least 10 samples.
         values: (samples,).
+        coordinates: so many leading columns are coordinates of choices.
+        maximize: more is better.
     """
     wide = bool(values.min() > 0 and values.max() > _LOGARITHMIC * values.min())
     scales = [Scale.of(values, logarithmic) for logarithmic in ((False, True) if wide else (False,))]
     found: dict[str, Predictor] = {}
     taus: dict[str, float] = {}
     for kind, make in KINDS.items():
+        if kind == "gaussian process" and len(values) > _MANY:
+            continue
         # Trees cut a scale anywhere, so the logarithm's errors, which are relative ones, suit them as they are.
-        for scale in scales[-1:] if kind == "boosted trees" else scales:
+        for scale in scales[-1:] if kind in ("boosted trees", "gaussian process") else scales:
             name = f"log {kind}" if scale.logarithmic else kind
-            members, taus[name] = _cross_validate(make, features, scale.learned(values), seed)
+            fresh = partial(make, seed, coordinates)
+            members, guesses = _cross_validate(fresh, features, scale.learned(values), seed)
+            taus[name] = _rank(guesses, values, maximize)
             found[name] = Predictor(name, taus, members, scale)
-        if max(taus.values()) > _SETTLED:
+        if max(taus.values()) > _SETTLED or not np.ptp(values):
             break
-    return found[max(found, key=lambda name: round(taus[name], 3))]
+    best = found[max(found, key=lambda name: round(taus[name], 3))]
+    near = [one for one in found.values() if one.tau >= best.tau - _NEAR and one.scale == best.scale]
+    return Predictor(best.kind, taus, [member for one in near for member in one.members], best.scale)
 
 
-def _cross_validate(make: Callable[[int], Any], features: Floats, target: Floats, seed: int) -> tuple[list[Any], float]:
-    """The models of all folds, and how well together they rank what each has not seen."""
+def _cross_validate(make: Callable[[], Any], features: Floats, target: Floats, seed: int) -> tuple[list[Any], Floats]:
+    """The models of all folds, and what together they predict for what each has not seen."""
     members, guesses = [], np.empty_like(target)
-    for train, test in KFold(_FOLDS, shuffle=True, random_state=seed).split(features):
-        members.append(make(seed).fit(features[train], target[train]))
-        guesses[test] = members[-1].predict(features[test])
-    return members, rank_correlation(guesses, target)
+    with warnings.catch_warnings():
+        # A length at its bound is a choice that does not matter, not an error.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for train, test in KFold(_FOLDS, shuffle=True, random_state=seed).split(features):
+            members.append(make().fit(features[train], target[train]))
+            guesses[test] = members[-1].predict(features[test])
+    return members, guesses
+
+
+def _rank(guesses: Floats, values: Floats, maximize: bool) -> float:
+    """Mean rank correlation over all samples and over the better half of them."""
+    middle = np.median(values)
+    better = values >= middle if maximize else values <= middle
+    return (rank_correlation(guesses, values) + rank_correlation(guesses[better], values[better])) / 2
 
 
 def _rounded(values: Floats) -> Floats:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from edgeconv.search.fronts import front_of
 from edgeconv.search.page import PAGE
 from edgeconv.search.problem import Evaluated, readable
 from edgeconv.search.session import Session
@@ -20,7 +19,7 @@ __all__ = ["front_document", "write_reports"]
 def front_document(session: Session) -> dict[str, Any]:
     """The front as plain values: settings, points with genome, values, metrics and text."""
     problem = session.problem
-    front = front_of(problem, session.evaluated)
+    front = session.front
     return {
         "family": session.settings.family,
         "target": session.settings.target,
@@ -116,7 +115,7 @@ def _plot(session: Session, path: Path) -> Path:
 
     one, other = session.problem.objectives[:2]
     everyone = [e.metrics for e in session.evaluated if e.metrics is not None]
-    best = [e.metrics or {} for e in front_of(session.problem, session.evaluated)]
+    best = [e.metrics or {} for e in session.front]
     figure, axes = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
     for members, style in ((everyone, {"s": 10, "color": "0.75"}), (best, {"s": 26, "color": "C0"})):
         axes.scatter([m[one.name] for m in members], [m[other.name] for m in members], **style)

@@ -11,6 +11,7 @@ from typing import Any
 from edgeconv.errors import UsageError
 from edgeconv.quantize.family import Progress as TrainingProgress
 from edgeconv.search.engines import Engine, Supervision, open_engine
+from edgeconv.search.fronts import front_of
 from edgeconv.search.loop import Progress, evaluated_rounds, hypervolume_of, run_search
 from edgeconv.search.problem import Evaluated, Problem, find_metrics, parse_constraint
 from edgeconv.search.space import Space
@@ -18,7 +19,7 @@ from edgeconv.search.strategies import make_strategy
 from edgeconv.search.study import Study
 from edgeconv.search.task import FamilyEvaluator, Searchable, find_family, metrics_of
 
-__all__ = ["STUDY", "Session", "Settings", "Workers", "read_session", "search"]
+__all__ = ["STUDY", "Session", "Settings", "Workers", "read_session", "run_session"]
 
 STUDY, SUPERNET = "study.sqlite", "supernet.pt"
 _SUPERNET_BATCH = 128
@@ -85,6 +86,11 @@ class Session:
         return [evaluated for batch in self.rounds for evaluated in batch]
 
     @property
+    def front(self) -> list[Evaluated]:
+        """As `front_of`."""
+        return front_of(self.problem, self.evaluated)
+
+    @property
     def hypervolume(self) -> float:
         """As `hypervolume_of`."""
         return hypervolume_of(self.problem, self.rounds)
@@ -101,7 +107,7 @@ def _spec(settings: Settings, space: Space) -> dict[str, Any]:
     return asdict(settings) | {"space": choices}
 
 
-def search(
+def run_session(
     folder: Path,
     settings: Settings | None,
     *,

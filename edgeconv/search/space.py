@@ -36,17 +36,26 @@ class Choice:
         values: all that may be chosen, different from one another.
         needs: (name, least): the choice counts only where the choice of that name is at least `least`; that choice
             must always count.
+        bits: the values are bit widths. How far apart two of them are is told by the steps they round to.
     """
 
     name: str
     values: tuple[Value, ...]
     needs: tuple[str, int] | None = None
+    bits: bool = False
 
     def __post_init__(self) -> None:
         if not self.values or len(set(self.values)) != len(self.values):
             raise UsageError(f"choice '{self.name}' of {self.values}", expected="at least one value, none twice")
         if not self.name or set(self.name) & set(" =,"):
             raise UsageError(f"choice named '{self.name}'", expected="a name without blanks, '=' and ','")
+        if self.bits and not all(isinstance(value, int) for value in self.values):
+            raise UsageError(f"choice '{self.name}' of bits {self.values}", expected="whole numbers")
+
+    @cached_property
+    def coordinates(self) -> tuple[float, ...]:
+        """Where each value stands on a scale: its place from 1, or for bit widths 2^-bits, the step they round to."""
+        return tuple(2.0 ** -int(v) if self.bits else place for place, v in enumerate(self.values, 1))
 
 
 class Analysis(Protocol):
@@ -170,18 +179,21 @@ class Space:
             row[(offsets + np.asarray(genome))[counts]] = 1
         return rows
 
-    def features(self, genomes: Sequence[Genome]) -> NDArray[np.float64]:
-        """What predictors learn from: one-hot rows, places on each scale, and the analysis' terms if there is one.
+    def coordinates(self, genomes: Sequence[Genome]) -> NDArray[np.float64]:
+        """Each choice's value on its scale, (genomes, choices); 0 where it does not count."""
+        rows = np.zeros((len(genomes), len(self.choices)))
+        for row, genome in zip(rows, genomes, strict=True):
+            row[:] = [c.coordinates[i] for c, i in zip(self.choices, genome, strict=True)]
+            row[~np.array(self.active(genome))] = 0
+        return rows
 
-        The place of a value among those of its choice (from 1; 0 where the choice does not count) lets a tree ask for
-        "at least 4 bits" in one question.
+    def features(self, genomes: Sequence[Genome]) -> NDArray[np.float64]:
+        """What predictors learn from: coordinates, one-hot rows, and the analysis' terms if there is one.
+
+        Coordinates come first. They let a tree ask for "at least 4 bits" in one question.
         """
-        rows = self.encode(genomes)
-        if not len(rows):
-            return rows
-        counts = np.array([self.active(genome) for genome in genomes])
-        columns = [rows, (np.array(genomes) + 1.0) * counts]
-        if self.analysis is not None:
+        columns = [self.coordinates(genomes), self.encode(genomes)]
+        if self.analysis is not None and len(genomes):
             columns.append(np.array([list(self.analysis.terms(self.values(genome))) for genome in genomes]))
         return np.hstack(columns)
 

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeconv.errors import UsageError
+from edgeconv.search.acquisition import pick
 from edgeconv.search.evolution import Evolution, distinct_samples
-from edgeconv.search.fronts import front_of, ranked
+from edgeconv.search.fronts import front_of
 from edgeconv.search.predictors import Predictor, fit_predictor
 from edgeconv.search.problem import Evaluated, Problem
 from edgeconv.search.space import Genome
@@ -111,14 +112,15 @@ def _answers(problem: Problem, evaluated: Sequence[Evaluated]) -> tuple[NDArray[
 class PredictorStrategy:
     """A few real evaluations, predictors, thousands of predicted ones, and again (LINAS: Cummings et al., 2205.10358).
 
-    A third of each batch is what predictors deem best, a third what they may hope for, and a third children of the
-    front that evolution makes without them: where predictors are wrong all along the front, those still find it out.
+    Two fifths of each batch are what predictors deem best, as much what they may hope for, and a fifth are children of
+    the front that evolution makes without them: where predictors are wrong all along the front, those still find it
+    out.
 
     Attributes:
         first: genomes of the first round, random but for the two corners of the space.
         batch: genomes of each later round.
         population, generations: of the evolution over predictions, anew in every round.
-        optimism: standard deviations of the committee that the hopeful third is given in advance: what predictors are
+        optimism: standard deviations of the committee that the hopeful part is given in advance: what predictors are
             unsure of is worth measuring.
         report: told of the predictors of each round.
     """
@@ -143,15 +145,19 @@ class PredictorStrategy:
             return distinct_samples(problem.space, self.batch, rng, seen)
         predictors = self._fit(problem, known, _seed(seed, len(rounds)))
         self.report(predictors)
-        chosen = _children(problem, known, self.batch // 3, rng, seen)
+        chosen = _children(problem, known, self.batch // 5, rng, seen)
         candidates = self._evolve(problem, predictors, known, _seed(seed, len(rounds)), rng)
-        chosen += self._choose(problem, predictors, candidates, {*seen, *chosen}, self.batch - len(chosen))
+        chosen += self._choose(problem, predictors, known, candidates, {*seen, *chosen}, self.batch - len(chosen))
         return chosen + distinct_samples(problem.space, self.batch - len(chosen), rng, seen + chosen)
 
     def _fit(self, problem: Problem, known: Sequence[Evaluated], seed: int) -> dict[str, Predictor]:
         features = problem.space.features([e.genome for e in known])
-        values = {m.name: np.array([(e.metrics or {})[m.name] for e in known]) for m in problem.metrics}
-        return {name: fit_predictor(features, value, seed) for name, value in values.items()}
+        coordinates = len(problem.space.choices)
+        predictors = {}
+        for metric in problem.metrics:
+            values = np.array([(e.metrics or {})[metric.name] for e in known])
+            predictors[metric.name] = fit_predictor(features, values, coordinates, seed, maximize=metric.maximize)
+        return predictors
 
     def _evolve(
         self,
@@ -179,17 +185,19 @@ class PredictorStrategy:
         self,
         problem: Problem,
         predictors: Mapping[str, Predictor],
+        known: Sequence[Evaluated],
         candidates: Sequence[Genome],
         taken: AbstractSet[Genome],
         count: int,
     ) -> list[Genome]:
         """Half by what is predicted, half by what may be hoped for."""
+        front = np.array([problem.costs(e.metrics or {}) for e in front_of(problem, known)])
         chosen: list[Genome] = []
         for size, optimism in ((count - count // 2, 0.0), (count // 2, self.optimism)):
             left = [genome for genome in candidates if genome not in taken and genome not in chosen]
             if left:
                 costs, violations = _predicted(problem, predictors, left, optimism)
-                chosen += [left[index] for index in _best(costs, violations.sum(axis=1), size)]
+                chosen += [left[index] for index in pick(front, costs, violations.sum(axis=1), size)]
         return chosen
 
 
@@ -224,23 +232,6 @@ def _predicted(
         {name: column[row] for name, column in columns.items()} for row in range(len(genomes))
     ]
     return np.array([problem.costs(row) for row in rows]), np.array([problem.violations(row) for row in rows])
-
-
-def _best(costs: NDArray[np.float64], violation: NDArray[np.float64], count: int) -> list[int]:
-    """Front after front of what is feasible, then the least infeasible; of the last front a spread-out part."""
-    chosen: list[int] = []
-    feasible = np.flatnonzero(violation == 0)
-    for front in ranked(costs[feasible]) if len(feasible) else ():
-        members = feasible[front]
-        room = count - len(chosen)
-        if len(members) > room:
-            order = members[np.lexsort(costs[members].T[::-1])]
-            members = order[np.linspace(0, len(order) - 1, room).round().astype(int)]
-        chosen += [int(index) for index in members]
-        if len(chosen) >= count:
-            return chosen
-    rest = [int(index) for index in np.argsort(violation, kind="stable") if violation[index] > 0]
-    return chosen + rest[: count - len(chosen)]
 
 
 STRATEGIES: Mapping[str, Callable[..., Strategy]] = {

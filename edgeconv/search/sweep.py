@@ -170,7 +170,7 @@ def _choices(path: Path, grid: Mapping[str, Any], model: Path) -> tuple[Choice, 
         kind = SETTINGS[name]
         if not isinstance(values, list) or not all(type(value) is kind for value in values):
             raise UsageError(f"sweep file {path}: grid.{name} = {values!r}", expected=f"a list of {kind.__name__}")
-        choices.append(Choice(name, tuple(values)))
+        choices.append(Choice(name, tuple(values), bits=name in ("weight_bits", "activation_bits")))
     return tuple(choices)
 
 

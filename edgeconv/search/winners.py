@@ -14,7 +14,6 @@ from edgeconv.errors import UsageError
 from edgeconv.quantize.family import Progress
 from edgeconv.quantize.loop import fit
 from edgeconv.quantize.stage import Stage
-from edgeconv.search.fronts import front_of
 from edgeconv.search.session import SUPERNET, Session
 from edgeconv.search.task import FamilyEvaluator, Searchable
 
@@ -55,7 +54,7 @@ def export_winner(
     Raises:
         UsageError: the front has no such point.
     """
-    front = front_of(session.problem, session.evaluated)
+    front = session.front
     if not 0 <= point < len(front):
         raise UsageError(f"point {point} of a front of {len(front)}", expected=f"0 to {len(front) - 1}")
     settings, wanted = session.settings, tuple(metric.name for metric in session.problem.metrics)

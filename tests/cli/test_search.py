@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import edgeconv
 from edgeconv.cli import main
 
 pytestmark = pytest.mark.needs_torch
@@ -47,6 +48,13 @@ def test_a_study_from_its_beginning_to_its_table(
     assert capsys.readouterr().out.startswith("net.onnx: depth=")
     assert main(["search", "export", "pulse.search", "net.onnx", "--point", "9"]) == 2
     assert "point 9 of a front of" in capsys.readouterr().err
+
+    study = edgeconv.search(
+        "pulse", objectives=["time_resolution", "mac_bits"], constraints=["model_bytes<2MB"], supernet_steps=2,
+        evaluations=3,
+    )  # fmt: skip
+    assert len(study.evaluated) == 3
+    assert len(study.front) >= 1
 
     assert main([*BEGIN, "--evals", "2", "--seed", "1"]) == 2
     assert "was begun with another constraints, seed" in capsys.readouterr().err

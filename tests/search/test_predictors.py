@@ -10,6 +10,8 @@ from edgeconv.search.evolution import distinct_samples
 from edgeconv.search.predictors import KINDS, fit_predictor, rank_correlation
 from tests.search.evaluators import TOY_SPACE, Toy
 
+COORDINATES = len(TOY_SPACE.choices)
+
 
 def toy_data(count: int, metric: str) -> tuple[np.ndarray, np.ndarray]:
     genomes = distinct_samples(TOY_SPACE, count, np.random.default_rng(1))
@@ -19,18 +21,19 @@ def toy_data(count: int, metric: str) -> tuple[np.ndarray, np.ndarray]:
 
 def test_predictions_rank_genomes_that_were_not_seen() -> None:
     features, values = toy_data(300, "error")
-    predictor = fit_predictor(features[:200], values[:200], seed=0)
+    predictor = fit_predictor(features[:200], values[:200], COORDINATES, seed=0)
     guess, uncertainty = predictor.predict(features[200:])
     assert set(predictor.taus) == set(KINDS)
     assert predictor.taus[predictor.kind] == max(predictor.taus.values())
     assert rank_correlation(guess, values[200:]) > 0.8
-    assert predictor.tau == pytest.approx(rank_correlation(guess, values[200:]), abs=0.1)
+    better = values[200:] <= np.median(values[200:])
+    assert rank_correlation(guess[better], values[200:][better]) > 0.6
     assert (uncertainty > 0).all()
 
 
 def test_the_same_data_give_the_same_bits_in_any_batch() -> None:
     features, values = toy_data(60, "error")
-    one, other = (fit_predictor(features, values, seed=3) for _ in range(2))
+    one, other = (fit_predictor(features, values, COORDINATES, seed=3) for _ in range(2))
     together = one.predict(features)
     assert all((a == b).all() for a, b in zip(together, other.predict(features), strict=True))
     single = np.array([one.predict(row[None])[0][0] for row in features])
@@ -41,12 +44,12 @@ def test_counted_cost_is_predicted_from_terms_of_the_layers() -> None:
     space = pulse_space()
     genomes = distinct_samples(space, 200, np.random.default_rng(2))
     cost = np.array([sum(layer.mac_bits for layer in ELASTIC.layers(space.values(g))) for g in genomes], float)
-    predictor = fit_predictor(space.features(genomes[:150]), cost[:150], seed=0)
+    predictor = fit_predictor(space.features(genomes[:150]), cost[:150], len(space.choices), seed=0)
     assert rank_correlation(predictor.predict(space.features(genomes[150:]))[0], cost[150:]) >= 0.99
 
 
 def test_a_metric_that_never_changes_is_predicted() -> None:
     features, _ = toy_data(30, "cost")
-    guess, uncertainty = fit_predictor(features, np.full(30, 7.0), seed=0).predict(features)
+    guess, uncertainty = fit_predictor(features, np.full(30, 7.0), COORDINATES, seed=0).predict(features)
     assert guess == pytest.approx(np.full(30, 7.0))
     assert np.abs(uncertainty).max() < 1e-9
