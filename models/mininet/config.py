@@ -44,11 +44,13 @@ class LossWeights:
         ssim: share of structural dissimilarity in the photometric error; the rest is the absolute difference.
         smooth: weight of the smoothness of disparity, halved at each coarser scale.
         scales: how many of the network's sizes are judged, finest first.
+        leave_unmoved: are pixels left out that a neighbour explains better unmoved, such as a car that drives ahead?
     """
 
     ssim: float = 0.85
     smooth: float = 1e-3
     scales: int = 2
+    leave_unmoved: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.ssim <= 1 or self.smooth < 0 or not 1 <= self.scales <= 3:
@@ -69,6 +71,8 @@ class DepthTraining:
         train_folder, test_folder: drives in KITTI's layout to use in place of synthetic ones, resampled to the size
             that `drives` states; "" for synthetic ones.
         batch: triplets a step.
+        settle: steps of the float stage in which no pixel is left out: while motion is still wrong, unmoved is better
+            everywhere, and nothing would be left to learn motion from.
         float_stage, twin_stage: training of the float network, and of the twin that starts from it.
         seed: of initial weights and batches.
         threads: of torch.
@@ -85,17 +89,19 @@ class DepthTraining:
     data_seed: int = 0
     train_folder: str = ""
     test_folder: str = ""
-    batch: int = 6
-    float_stage: Stage = field(default_factory=lambda: Stage("float", 2000, 3e-3))
+    batch: int = 4
+    settle: int = 500
+    float_stage: Stage = field(default_factory=lambda: Stage("float", 2000, 4e-3))
     twin_stage: Stage = field(default_factory=lambda: Stage("quantization-aware", 300, 3e-4))
     seed: int = 0
     threads: int = 1
 
     def __post_init__(self) -> None:
-        if min(self.train_drives, self.test_drives, self.batch, self.threads) < 1:
+        if min(self.train_drives, self.test_drives, self.batch, self.threads) < 1 or self.settle < 0:
             raise UsageError(
-                f"drives {self.train_drives} and {self.test_drives}, batch {self.batch}, threads {self.threads}",
-                expected="at least 1 of each",
+                f"drives {self.train_drives} and {self.test_drives}, batch {self.batch}, threads {self.threads}, "
+                f"settle {self.settle}",
+                expected="at least 1 of each, settle >= 0",
             )
         multiple = self.network.multiple
         if self.drives.width % multiple or self.drives.height % multiple:

@@ -6,6 +6,7 @@ The network of motion is trained beside the one of depth and goes on beside the 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -70,9 +71,10 @@ def train(
 
         def train_stage(depth: MiniNet, stage: Stage, number: int, done: int) -> None:
             with Ahead(partial(_batch, config, data, number)) as batches:
+                settle = 0 if done else config.settle
                 fit(
-                    DepthAndMotion(depth, motion), stage, _loss(batches, config), seed=config.seed, progress=progress,
-                    done=done, total=total, checkpoints=checkpoints,
+                    DepthAndMotion(depth, motion), stage, _loss(batches, config, settle), seed=config.seed,
+                    progress=progress, done=done, total=total, checkpoints=checkpoints,
                 )  # fmt: skip
 
         train_stage(network, config.float_stage, 1, 0)
@@ -88,7 +90,9 @@ def _batch(config: DepthTraining, data: Triplets, stage: int, step: int) -> tupl
     return torch.from_numpy(pictures).float() / 256, torch.from_numpy(intrinsics)
 
 
-def _loss(batches: Callable[[int], tuple[Tensor, Tensor]], config: DepthTraining) -> Callable[[nn.Module, int], Tensor]:
+def _loss(
+    batches: Callable[[int], tuple[Tensor, Tensor]], config: DepthTraining, settle: int
+) -> Callable[[nn.Module, int], Tensor]:
     def loss(networks: nn.Module, step: int) -> Tensor:
         triplets, intrinsics = batches(step)
         before, target, after = triplets.unbind(1)
@@ -98,6 +102,7 @@ def _loss(batches: Callable[[int], tuple[Tensor, Tensor]], config: DepthTraining
             motion_matrix(networks.motion(target, after)),
         ]
         projector = Projector(intrinsics, *target.shape[2:])
-        return triplet_loss(networks.depth(target), motions, target, [before, after], projector, config.loss)
+        weights = config.loss if step >= settle else replace(config.loss, leave_unmoved=False)
+        return triplet_loss(networks.depth(target), motions, target, [before, after], projector, weights)
 
     return loss

@@ -30,12 +30,14 @@ class PoseNet(nn.Module):
             previous = width
         self.body = nn.Sequential(*blocks)
         self.head = nn.Conv2d(previous, 6, 1)
+        # Standing still is where to start from: from a wrong way back there may be no way down.
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
         self.register_buffer("unit", torch.tensor([0.01] * 3 + [1.0] * 3), persistent=False)
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         pair = torch.cat([first, second], 1) - 0.45
-        # Motions between frames are small numbers; the factors start them there (Zhou et al.). Translations are counted
-        # beside depths that start at 7 m, so theirs is larger.
+        # Rotations between frames are small numbers (Zhou et al.); translations are counted beside depths of 7 m.
         return self.unit * self.head(self.body(pair)).mean((2, 3))
 
 
@@ -96,17 +98,17 @@ class Projector:
 
 
 def dissimilarity(one: Tensor, other: Tensor, weights: LossWeights) -> Tensor:
-    """Photometric error (N, 1, H, W) of two pictures: SSIM over 3 × 3 windows (Wang et al. 2004), and difference."""
+    """Photometric error (N, 1, H, W) of two pictures: SSIM of luminance over 3 × 3 windows (Wang et al. 2004), and
+    absolute difference of the colours.
+    """
     difference = (one - other).abs().mean(1, keepdim=True)
-    a, b = (F.pad(picture, (1, 1, 1, 1), mode="reflect") for picture in (one, other))
-    mean_a, mean_b = F.avg_pool2d(a, 3, 1), F.avg_pool2d(b, 3, 1)
-    var_a = F.avg_pool2d(a * a, 3, 1) - mean_a**2
-    var_b = F.avg_pool2d(b * b, 3, 1) - mean_b**2
-    covariance = F.avg_pool2d(a * b, 3, 1) - mean_a * mean_b
+    a, b = (F.pad(picture.mean(1, keepdim=True), (1, 1, 1, 1), mode="reflect") for picture in (one, other))
+    moments = F.avg_pool2d(torch.cat([a, b, a * a, b * b, a * b], 1), 3, 1)
+    mean_a, mean_b, square_a, square_b, product = moments.split(1, 1)
+    var_a, var_b, covariance = square_a - mean_a**2, square_b - mean_b**2, product - mean_a * mean_b
     c1, c2 = 0.01**2, 0.03**2
     ssim = (2 * mean_a * mean_b + c1) * (2 * covariance + c2) / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
-    structure = ((1 - ssim) / 2).clamp(0, 1).mean(1, keepdim=True)
-    return weights.ssim * structure + (1 - weights.ssim) * difference
+    return weights.ssim * ((1 - ssim) / 2).clamp(0, 1) + (1 - weights.ssim) * difference
 
 
 def smoothness(disparity: Tensor, picture: Tensor) -> Tensor:
@@ -138,15 +140,17 @@ def triplet_loss(
         if scale:
             target, *sources = (F.avg_pool2d(picture, 2) for picture in (target, *sources))
             projector = projector.halved()
-        unmoved = torch.cat([dissimilarity(source, target, weights) for source in sources], 1)
-        # Equal errors, as in a picture without texture, must not count as unmoved: a little noise breaks the tie.
-        still = (unmoved + 1e-5 * torch.randn_like(unmoved)).amin(1, keepdim=True)
         depth = depth_of(F.interpolate(level, target.shape[2:], mode="bilinear", align_corners=False))
         errors = [
             dissimilarity(projector.warp(source, depth, motion), target, weights)
             for source, motion in zip(sources, motions, strict=True)
         ]
         best = torch.cat(errors, 1).amin(1, keepdim=True)
+        if weights.leave_unmoved:
+            unmoved = torch.cat([dissimilarity(source, target, weights) for source in sources], 1)
+            # Equal errors, as in a picture without texture, must not count as unmoved: a little noise breaks the tie.
+            still = (unmoved + 1e-5 * torch.randn_like(unmoved)).amin(1, keepdim=True)
+            best = torch.minimum(best, still)
         smooth = smoothness(NEAREST / depth_of(level), F.interpolate(target, level.shape[2:], mode="area"))
-        total = total + torch.minimum(best, still).mean() + weights.smooth / 2**scale * smooth
+        total = total + best.mean() + weights.smooth / 2**scale * smooth
     return total / len(levels)

@@ -33,6 +33,7 @@ CONFIG = DepthTraining(
     train_drives=2,
     test_drives=1,
     batch=2,
+    settle=2,
     float_stage=Stage("float", 4, 1e-3),
     twin_stage=Stage("quantization-aware", 3, 1e-4),
 )
