@@ -19,7 +19,7 @@ _CARD = ModelCard(
     data="rendered drives in KITTI's layout, pictures alone",
     size="47.3k weights",
     metric="AbsRel, RMSE and δ of depth beside the best map of the training set",
-    training="ten minutes at demo size",
+    training="minutes at demo size",
 )
 _HEADER = ("estimator", "AbsRel", "SqRel", "RMSE", "RMSElog", "δ<1.25", "δ<1.25²", "δ<1.25³")
 
