@@ -1,11 +1,11 @@
 """All families at demo size: trained, measured, and written down in docs/results.md with plots.
 
-    python scripts/reproduce_results.py                       # every family
-    python scripts/reproduce_results.py pulse --folder build/results
+    python -m scripts.reproduce_results                       # every family
+    python -m scripts.reproduce_results pulse --folder build/results
 
 A training in FOLDER that was stopped goes on, and one that has ended is not repeated. A family's section takes the
 place of the one before; sections of families that were not asked for stay. Another family joins with a module in
-scripts/results that has `section(folder, plots)`, and its line in `FAMILIES`.
+scripts/results that has `section(folder, plots, only)`, and its line in `FAMILIES`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ PAGE, PLOTS = Path("docs/results.md"), Path("docs/results")
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("families", nargs="*", metavar="FAMILY", help=", ".join(FAMILIES))
+    parser.add_argument("--parts", nargs="+", default=(), help="of the families' sections; all by default")
     parser.add_argument("--folder", type=Path, default=Path("build/results"), help="of trainings")
     parser.add_argument("--page", type=Path, default=PAGE)
     parser.add_argument("--plots", type=Path, default=PLOTS)
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if unknown := set(options.families) - set(FAMILIES):
         parser.error(f"unknown {', '.join(sorted(unknown))}; known: {', '.join(FAMILIES)}")
     for family in options.families or FAMILIES:
-        section = import_module(FAMILIES[family]).section(options.folder, options.plots)
+        section = import_module(FAMILIES[family]).section(options.folder, options.plots, options.parts)
         write_sections(options.page, {family: section})
         print(f"{options.page}: {family}", flush=True)
 

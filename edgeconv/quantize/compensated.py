@@ -19,7 +19,7 @@ __all__ = ["input_moments", "refit_weights", "round_weights"]
 # Inputs that never move make the moments singular; this share of the mean diagonal is far below any that matters.
 _DAMPING = 1e-7
 # With which a large weight is tried to be clipped, where the grid is coarse enough for that to pay.
-_CLIPS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+_CLIPS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 _CLIPPED_BITS = 6
 
 

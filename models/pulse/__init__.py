@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from edgeconv.models.pulse.recipe import train
     from edgeconv.models.pulse.recorded import Aligned, Digitizer, Recording
     from edgeconv.models.pulse.scintillation import scintillate
+    from edgeconv.models.pulse.shipped import trained_model
     from edgeconv.models.pulse.simulation import Biexponential, CrRc, PulseConfig, Pulses, simulate
     from edgeconv.models.pulse.study import resolutions, train_policies
     from edgeconv.models.pulse.trained import TrainedPulse, export_benchmark
@@ -68,6 +69,7 @@ _LAZY = {
     "sweep": "evaluation",
     "train": "recipe",
     "train_policies": "study",
+    "trained_model": "shipped",
 }
 
 __all__ = [
@@ -98,6 +100,7 @@ __all__ = [
     "sweep",
     "train",
     "train_policies",
+    "trained_model",
 ]
 
 

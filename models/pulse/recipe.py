@@ -38,6 +38,8 @@ _HUBER = 3.0
 _STRATA = 4
 # What the uncertainties' likelihood counts: little is enough to learn them, and it carries all the noise there is.
 _LIKELIHOOD = 0.02
+# Where the rounding of weights looks: what it adds shows at the quiet end, but is not to cost much in the middle.
+_BELOW_THE_QUIETEST_DB = 10.0
 # Steps between two scalings of the twin's channels to the whole range of their grid.
 _EQUALIZE_EVERY = 100
 
@@ -100,7 +102,10 @@ def quantized(
     rounded = QuantPulseNet(policy or config.policy, -config.pulses.adc_bits, config.network)
     mean, spread = normalization(config.pulses)
     with pinned_threads(config.threads):
-        pulses = simulate(config.pulses, config.rounding_pulses, step_generator(config.seed, 3, 0))
+        channel = config.pulses
+        if config.snr_range_db is not None:
+            channel = channel.at_snr(config.snr_range_db[1] - _BELOW_THE_QUIETEST_DB)
+        pulses = simulate(channel, config.rounding_pulses, step_generator(config.seed, 3, 0))
         round_network(twin, rounded, pulses, mean, spread)
         trained = TrainedPulse(config.pulses, real, rounded)
         trained.to_units(mean, spread, pulses)

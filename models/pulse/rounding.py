@@ -18,6 +18,8 @@ __all__ = ["round_network"]
 
 # Rows that a layer's input moments are taken over: hundreds for each of its unknowns, of which there are hundreds.
 _ROWS = 1 << 17
+# Of least squares: large weights that cancel each other fit best, and are rounded worst.
+_DAMPINGS = (1e-9, 1e-8, 1e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4)
 # From these bits on the rounding of weights moves less than what a refit over finitely many rows would add.
 _FINE_BITS = 7
 
@@ -104,11 +106,24 @@ def _fit_readout(
     for output, limit in enumerate((bound.time_ns, bound.energy)):
         importance = torch.from_numpy((limit.mean() / limit) ** 2)
         moments = input_moments(inputs, importance)
-        damped = moments + 1e-9 * moments.diagonal().mean() * torch.eye(len(moments), dtype=torch.float64)
-        fitted = torch.linalg.solve(damped, (rows * importance[:, None]).T @ target[:, output] / len(rows))
-        rounded.append(round_weights(fitted[None, :-1], fitted[-1:], moments, groups=groups))
+        wanted = (rows * importance[:, None]).T @ target[:, output] / len(rows)
+        tried = [_readout(moments, wanted, part, groups) for part in _DAMPINGS]
+        rounded.append(min(tried, key=lambda one: _missed(*one, moments, wanted)))
     if len(own[0].bias) > len(rounded):
         weight, bias = torch.cat([part.weight for part in own], 1)[2:], own[0].bias[2:]
         rounded.append(round_weights(weight, bias, input_moments(inputs), groups=groups))
     weights, biases = zip(*rounded, strict=True)
     _fill(parts, torch.cat(weights), torch.cat(biases), groups)
+
+
+def _readout(moments: Tensor, wanted: Tensor, part: float, groups: list[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+    """Rounded least squares weights, with `part` of the mean diagonal added to keep them small."""
+    damped = moments + part * moments.diagonal().mean() * torch.eye(len(moments), dtype=torch.float64)
+    fitted = torch.linalg.solve(damped, wanted)
+    return round_weights(fitted[None, :-1], fitted[-1:], moments, groups=groups)
+
+
+def _missed(weight: Tensor, bias: Tensor, moments: Tensor, wanted: Tensor) -> float:
+    """Mean square error of a readout, less what no readout changes."""
+    whole = torch.cat([weight[0], bias]).double()
+    return float(whole @ moments @ whole - 2 * whole @ wanted)

@@ -13,7 +13,7 @@ __all__ = ["Figure", "Section", "Table", "write_sections"]
 
 _TITLE = """# Results at demo size
 
-What `python scripts/reproduce_results.py` measured: every family trained by its recipes on data that are simulated or
+What `python -m scripts.reproduce_results` measured: every family trained by its recipes on data that are simulated or
 generated, float and quantized networks judged on data that no training has seen.
 """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,39 +12,41 @@ from edgeconv.models import pulse
 from edgeconv.models.pulse import denoising, pile_up, single
 from edgeconv.models.pulse.config import DenoiseConfig, PileUpConfig, TrainConfig
 from edgeconv.models.pulse.configurations import CONFIGURATIONS, POLICIES, PRECISE
+from edgeconv.models.pulse.evaluation import classic_estimators
 from edgeconv.models.pulse.plots import plot_resolution
 from edgeconv.models.pulse.study import resolution_tables
 from edgeconv.quantize.family import Comparison, Estimator, TrainedModel
 from scripts.results.page import Figure, Section, Table
 from scripts.results.training import trained
 
-__all__ = ["section"]
+__all__ = ["PARTS", "section"]
 
 _SIZES = ("nano", "small", "medium", "standard")
-_OTHER_PULSES = 300
+_OTHER_PULSES = 200
 _PUBLISHED = (
     "Published for PulseDL-II, of its own pulse shape and on its own hardware: 60 ps and 0.40 % at 47.4 dB "
     "(arXiv 2209.00884); a figure to set beside these, not a comparison under equal conditions."
 )
 
 
-def section(folder: Path, plots: Path) -> Section:
+def section(folder: Path, plots: Path, only: Collection[str] = ()) -> Section:
     """Train what has not been trained, and measure.
 
     Args:
         folder: of trainings, one folder each.
         plots: receives PNG files.
+        only: parts of `PARTS`; all of them when empty.
     """
     plots.mkdir(parents=True, exist_ok=True)
-    parts: list[Table | Figure | str] = [*_precise(folder, plots), *_sizes(folder)]
-    parts += [*_uncertainty(folder, plots), *_pile_up(folder, plots), *_denoising(folder, plots)]
-    commands = [f"edgeconv train pulse --config {name}" for name in CONFIGURATIONS]
+    chosen = [name for name in PARTS if not only or name in only]
+    parts = [part for name in chosen for part in PARTS[name](folder, plots)]
+    commands = [f"edgeconv train pulse --config {one}" for name in chosen for one in _TRAINED[name]]
     return Section("pulse", tuple(commands), tuple(parts))
 
 
 def _precise(folder: Path, plots: Path) -> list[Table | Figure | str]:
     networks = pulse.train_policies(PRECISE, POLICIES, folder / "pulse-precise")
-    report = pulse.resolutions(networks)
+    report = pulse.resolutions(networks, n=4000)
     picture = plot_resolution(report, plots / "pulse-resolution.png")
     time, energy = resolution_tables(report)
     return [
@@ -60,7 +62,7 @@ def _other_source(network: pulse.TrainedPulse) -> Table:
     """On pulses of scintiPulses: scatter about what a calibration of offset and gain would leave."""
     pulses = pulse.scintillate(network.config, _OTHER_PULSES, seed=1)
     methods: dict[str, Estimator] = {"float": network.predict_float, "int8": network.predict_quantized}
-    methods |= pulse.evaluation.classic_estimators(network.config)
+    methods |= classic_estimators(network.config)
     rows = []
     for name, method in methods.items():
         answer = np.asarray(method(pulses.samples)).astype(np.float64)
@@ -76,7 +78,7 @@ def _other_source(network: pulse.TrainedPulse) -> Table:
     return Table(text, Comparison(header, tuple(rows), (remark,)))
 
 
-def _sizes(folder: Path) -> list[Table | Figure | str]:
+def _sizes(folder: Path, plots: Path) -> list[Table | Figure | str]:
     rows = []
     for name in _SIZES:
         config, network = _trained(folder, name)
@@ -148,3 +150,13 @@ def _denoising(folder: Path, plots: Path) -> list[Table | Figure | str]:
 def _kept(drawn: Path, path: Path, caption: str) -> Figure:
     shutil.copyfile(drawn, path)
     return Figure(path, caption)
+
+
+PARTS = {
+    "precise": _precise,
+    "sizes": _sizes,
+    "uncertainty": _uncertainty,
+    "pile-up": _pile_up,
+    "denoising": _denoising,
+}
+_TRAINED = {name: _SIZES if name == "sizes" else (name,) for name in PARTS}
