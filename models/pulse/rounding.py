@@ -108,7 +108,7 @@ def _fit_readout(
         moments = input_moments(inputs, importance)
         wanted = (rows * importance[:, None]).T @ target[:, output] / len(rows)
         tried = [_readout(moments, wanted, part, groups) for part in _DAMPINGS]
-        rounded.append(min(tried, key=lambda one: _missed(*one, moments, wanted)))
+        rounded.append(min(tried, key=lambda one: _missed(one[0], one[1], moments, wanted)))
     if len(own[0].bias) > len(rounded):
         weight, bias = torch.cat([part.weight for part in own], 1)[2:], own[0].bias[2:]
         rounded.append(round_weights(weight, bias, input_moments(inputs), groups=groups))
