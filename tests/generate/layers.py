@@ -55,6 +55,28 @@ def conv(b: Builder) -> None:
     divisors = [g for g in range(1, channels + 1) if channels % g == 0]
     groups = choose.pick((1, 1, 1, channels, choose.pick(divisors)))
     out_channels = groups * choose.pick((1, 1, 2)) if groups > 1 else choose.pick((1, 2, 5, 8, 16, 17, 32, 33, 48, 64))
+    _append_conv(b, name, groups, out_channels, fields)
+
+
+def grouped_conv(b: Builder) -> None:
+    """Convolution of several groups of several channels, mostly of step one."""
+    name = b.latest((3, 4))
+    channels = b.types[name].shape[1] if name is not None else 1
+    widths = [width for width in range(2, channels) if channels % width == 0]
+    if name is None or not widths:
+        conv(b)
+        return
+    choose, fields = b.choose, window(b, b.types[name].shape[2:], (1, 2, 3, 3, 4))
+    if choose.chance(70):
+        fields |= dict.fromkeys(("strides", "dilations"), (1,) * len(fields["strides"]))
+    width = choose.pick((*widths, *(width for width in widths if width in (2, 4)), *widths[:1]))
+    groups = channels // width
+    _append_conv(b, name, groups, groups * choose.pick((width, width, 1, 2, 3)), fields)
+
+
+def _append_conv(b: Builder, name: str, groups: int, out_channels: int, fields: dict[str, tuple[int, ...]]) -> None:
+    x = b.types[name]
+    channels = x.shape[1]
     w = b.weights(("i8", "i8", "i8", "i4", "i2", "i3", "i6"), (out_channels, channels // groups, *fields.pop("kernel")))
     zero_point, bias = b.zero_point(x.dtype), b.bias(out_channels, 70)
     weights = np.abs(b.integers(w)[0]).reshape(out_channels, -1)
@@ -304,6 +326,7 @@ def requant(b: Builder) -> None:
 
 LAYERS: dict[str, Callable[[Builder], None]] = {
     "conv": conv,
+    "grouped_conv": grouped_conv,
     "conv_transpose": conv_transpose,
     "matmul": matmul,
     "dynamic_matmul": dynamic_matmul,
@@ -333,7 +356,8 @@ LAYERS: dict[str, Callable[[Builder], None]] = {
 """Every layer by name."""
 
 USUAL = (
-    *("conv",) * 7,
+    *("conv",) * 6,
+    "grouped_conv",
     *("conv_transpose",) * 2,
     *("matmul", "flatten", "mul", "avg_pool", "max_pool", "table", "requant") * 2,
     *("add", "residual") * 3,

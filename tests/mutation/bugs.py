@@ -31,6 +31,24 @@ VNNI = "avx512vnni"
 
 KERNEL_BUGS = (
     Bug(
+        "channels of a group that change places along flat rows",
+        f"{_K}.depthwise_flat",
+        "_Flat",
+        "= taps[..., inside, column]",
+        "= taps[..., ::-1, inside, column]",
+        "grouped_conv",
+        VNNI,
+    ),
+    Bug(
+        "merged groups that read the first one's channels",
+        f"{_K}.conv_grouped",
+        "merged_weights",
+        "% merge",
+        "% 1",
+        "grouped_conv",
+        VNNI,
+    ),
+    Bug(
         "a selective scan whose ties of the state go up",
         f"{_K}.scan_parts",
         "Shift",

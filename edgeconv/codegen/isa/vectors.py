@@ -12,6 +12,7 @@ __all__ = [
     "gathered",
     "interleaved",
     "interleaved_order",
+    "interleaved_pairs",
     "join_halves",
     "lane_sums",
     "load_weights",
@@ -72,14 +73,29 @@ def interleaved(vectors: Sequence[Expr], lanes: int) -> list[Expr]:
     return [_unpacked(pairs[j // 2], pairs[2 + j // 2], j % 2, 2, lanes) for j in range(4)]
 
 
-def interleaved_order(lanes: int) -> list[list[int]]:
-    """The element that each 32-bit lane of each vector of `interleaved` holds."""
-    return [[_QUARTER * (lane // 4) + 4 * j + lane % 4 for lane in range(lanes)] for j in range(4)]
+def interleaved_pairs(a: Expr, b: Expr, lanes: int) -> list[Expr]:
+    """Two vectors of bytes: pair i of both side by side, two vectors."""
+    return [_unpacked(a, b, half, 2, lanes) for half in range(2)]
 
 
-def packed_order(lanes: int) -> list[int]:
+def interleaved_order(lanes: int, members: int = 1) -> list[list[int]]:
+    """The element whose sum each 32-bit lane of four vectors is to hold.
+
+    Args:
+        members: neighbouring elements that lie side by side in a lane: 1 (`interleaved`), 2 (`interleaved_pairs`) or 4
+            (a vector as it is). Each such vector of inputs serves as many vectors of sums, one for each member.
+    """
+    inputs = 4 // members
+    return [
+        [members * (_QUARTER // members * (lane // 4) + 4 * j + lane % 4) + member for lane in range(lanes)]
+        for j in range(inputs)
+        for member in range(members)
+    ]
+
+
+def packed_order(lanes: int, members: int = 1) -> list[int]:
     """Where each byte of a vector in element order stands after `pack_bytes` of vectors in `interleaved_order`."""
-    flat = [element for vector in interleaved_order(lanes) for element in vector]
+    flat = [element for vector in interleaved_order(lanes, members) for element in vector]
     return [flat.index(element) for element in range(4 * lanes)]
 
 

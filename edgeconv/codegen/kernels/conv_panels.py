@@ -10,10 +10,17 @@ from numpy.typing import NDArray
 
 from edgeconv.codegen.builder import Builder, Loop, View, bind
 from edgeconv.codegen.isa.base import Dot, Isa
-from edgeconv.codegen.kernels.conv import conv_constants, panel_blocks
+from edgeconv.codegen.kernels.conv import conv_constants
+from edgeconv.codegen.kernels.conv_grouped import (
+    choose_merge,
+    group_panels,
+    merged_weights,
+    usable_merges,
+    vectors_together,
+)
 from edgeconv.codegen.kernels.dense_blocking import choose_panel, choose_tile
 from edgeconv.codegen.kernels.long_products import made_signed, split_panels
-from edgeconv.codegen.kernels.panels import Bucket, Panel, can_finish, make_buckets
+from edgeconv.codegen.kernels.panels import Bucket, Panel, make_buckets
 from edgeconv.codegen.kernels.product import (
     Product,
     Runs,
@@ -35,7 +42,6 @@ from edgeconv.ir import operators as ops
 __all__ = ["Geometry", "conv_geometry", "stored_bias", "stored_range"]
 
 _FEWEST_DENSE_CHANNELS = 8
-_FEWEST_GROUP_CHANNELS = 4  # below, most lanes of a vector would be empty
 
 
 @dataclass(frozen=True)
@@ -69,15 +75,6 @@ def stored_range(step: Step, name: str) -> tuple[int, int]:
     """Smallest and largest stored number of a tensor."""
     type_, bias = step.type(name).dtype, step.layout(name).storage.bias
     return type_.lo + bias, type_.hi + bias
-
-
-def _together(per_group: int, isa: Isa) -> int:
-    """Vectors of a panel of a group's output channels."""
-    return min(isa.panel_blocks, panel_blocks(per_group, isa.lanes))
-
-
-def _panels(groups: int, per_group: int, isa: Isa, together: int) -> list[Panel]:
-    return [panel for group in range(groups) for panel in cut_panels(group * per_group, per_group, isa.lanes, together)]
 
 
 def _dot(isa: Isa, stored: str, w: NDArray[np.int64]) -> Dot | None:
@@ -114,16 +111,11 @@ def _can_handle(isa: Isa, step: Step) -> bool:
     if any(operator.pads) and (x.halo is None or not x.halo.covers(operator.pads, operator.x_zero_point)):
         return False
     w, bias = stored_bias(step, operator)
-    if operator.groups > 1 and len(w) // operator.groups < _FEWEST_GROUP_CHANNELS:
-        return False
     dot = _dot(isa, x.storage.element, w)
     if dot is None or not product_fits(dot, w, bias, stored_range(step, operator.x)):
         return False
     axis_fits = step.requant is None or step.requant.linear.channels == 1 or step.requant.linear.axis == 1
-    per_group = len(w) // operator.groups
-    panels = _panels(operator.groups, per_group, isa, _together(per_group, isa))
-    blocks = [panel.first + block * isa.lanes for panel in panels for block in range(panel.blocks)]
-    return axis_fits and can_finish(isa, step, blocks)
+    return axis_fits and bool(usable_merges(isa, step, operator.groups, len(w)))
 
 
 def _goes_on(isa: Isa, step: Step) -> bool:
@@ -135,7 +127,7 @@ def _goes_on(isa: Isa, step: Step) -> bool:
     w = step.type(operator.w).shape
     x, y = step.layout(operator.x), step.layout(step.output)
     geometry = conv_geometry(step, operator, x, y, w[1], [step.layout(name) for name in step.others])
-    blocks = _together(w[0] // operator.groups, isa)
+    blocks = vectors_together(w[0] // operator.groups, isa)
     window = geometry.runs.number * geometry.runs.groups(dot.group)
     rows = rank_rows(isa, dot, dot.tile_blocks or blocks, False, window, geometry.row_length)[0]
     return sequel_pays(rows, geometry.row_length)
@@ -201,21 +193,22 @@ def _emit(build: Builder, step: Step) -> str:
     if dot.activation != x.layout.storage.element:
         x = widened(build, x)
     others = [step.layout(name) for name in step.others]
+    merge = _choose_merge(build, step, operator, dot, x.layout, w)
+    groups, w = operator.groups // merge, merged_weights(w, operator.groups, merge)
     geometry = conv_geometry(step, operator, x.layout, y, w.shape[1], others)
     # (O, run, element of the run): taps outermost first, channels innermost.
     rows = np.moveaxis(w, 1, -1).reshape(len(w), geometry.runs.number, -1)
-    stored, per_group = stored_range(step, operator.x), len(w) // operator.groups
-    window = geometry.runs.number * geometry.runs.groups(dot.group)
-    together = _together(per_group, isa)
+    stored, per_group = stored_range(step, operator.x), len(w) // groups
+    window, together = geometry.runs.number * geometry.runs.groups(dot.group), vectors_together(per_group, isa)
     together = choose_panel(build, step, "conv.panels", dot, per_group, together, window, geometry.row_length)
-    split = split_panels(isa, dot, _panels(operator.groups, per_group, isa, together), rows, stored)
+    split = split_panels(isa, dot, group_panels(isa, groups, per_group, together), rows, stored)
     targets: list[_Target] = []
     for dot, panels in split:
         source = x if dot.activation == x.layout.storage.element else made_signed(build, x)
         begin, started = started_bias(step, dot, w, bias, stored)
-        groups, splits = geometry.runs.groups(dot.group), may_split(dot, w, begin, stored)
+        length, splits = geometry.runs.groups(dot.group), may_split(dot, w, begin, stored)
         for bucket, packs in _bucketed(step, panels, dot, isa.lanes, geometry.row_length):
-            label, counts = f".{len(targets)}", (groups, groups * geometry.runs.number)
+            label, counts = f".{len(targets)}", (length, length * geometry.runs.number)
             height, chains = choose_tile(
                 *(build, step, f"conv.panels{label}", dot, bucket.blocks, bucket.paired, counts, geometry.row_length),
                 splits=splits,
@@ -223,7 +216,7 @@ def _emit(build: Builder, step: Step) -> str:
             product = Product(
                 build, step, bucket, dot, geometry.runs, source, rows, begin, label, packs, started=started
             )
-            targets.append(_Target(build, step, bucket, product, operator, geometry, y, w.shape[1], height, chains))
+            targets.append(_Target(build, step, bucket, product, groups, geometry, y, w.shape[1], height, chains))
     tiles = {target.rows for target in targets}
     each_row, each_tile = build.sharing([geometry.rows, geometry.row_length // max(tiles)])
     once = step.works_in_place
@@ -233,7 +226,22 @@ def _emit(build: Builder, step: Step) -> str:
             _emit_row(each_tile, geometry, row, height, members, once=once)
     tile = ", ".join(sorted({target.tile for target in targets}))
     names = "; ".join(f"{dot.name} ({geometry.runs.groups(dot.group)} groups)" for dot, _ in split)
-    return f"{names}, tile {tile}, {geometry.runs.number} runs"
+    merged = f", {merge} groups together" if merge > 1 else ""
+    return f"{names}, tile {tile}, {geometry.runs.number} runs{merged}"
+
+
+def _choose_merge(build: Builder, step: Step, operator: ops.Conv, dot: Dot, x: Layout, w: NDArray[np.int64]) -> int:
+    """How many groups are computed as one."""
+    if operator.groups == 1:
+        return 1
+    y, others = step.layout(step.output), [step.layout(name) for name in step.others]
+
+    def window(merge: int) -> int:
+        runs = conv_geometry(step, operator, x, y, merge * w.shape[1], others).runs
+        return runs.number * runs.groups(dot.group)
+
+    row_length = conv_geometry(step, operator, x, y, w.shape[1], others).row_length
+    return choose_merge(build, step, dot, operator.groups, len(w), window, row_length)
 
 
 def _emit_row(
@@ -267,7 +275,7 @@ class _Target:
     step: Step
     bucket: Bucket
     product: Product
-    operator: ops.Conv
+    groups: int
     geometry: Geometry
     y: Layout
     group_channels: int
@@ -303,7 +311,7 @@ class _Target:
     def _channels(self, panel: Expr) -> tuple[Expr, Expr]:
         """First input channel and first output channel of a panel: affine where they are, else from a table."""
         first = np.array([p.first for p in self.bucket.panels])
-        per_group = self.y.shape[1] // self.operator.groups
+        per_group = self.y.shape[1] // self.groups
         source = first // per_group * self.group_channels
         return self._looked_up(panel, source, "x"), self._looked_up(panel, first, "y")
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgeconv.codegen.builder import Builder
-from edgeconv.codegen.isa.base import Dot
+from edgeconv.codegen.isa.base import Dot, Isa
 from edgeconv.codegen.kernels.product import choose_chains
-from edgeconv.codegen.kernels.tiles import rank_rows, row_cycles
+from edgeconv.codegen.kernels.tiles import pairs_rows, rank_rows, row_cycles
 from edgeconv.codegen.plan import Step
 from edgeconv.ir.forms import PANEL
 
-__all__ = ["choose_panel", "choose_tile", "rank_panels", "rank_tiles"]
+__all__ = ["choose_panel", "choose_tile", "panel_cycles", "rank_panels", "rank_tiles"]
 
 _MOST_CHAINS = 4
 _WIDEST = 4  # vectors of a panel, of the widest instruction set
@@ -41,14 +41,23 @@ def rank_panels(build: Builder, dot: Dot, outputs: int, pick: int, groups: int, 
     vectors = -(-outputs // isa.lanes)
 
     def cycles(blocks: int) -> float:
-        whole, rest = divmod(vectors, blocks)
-        each = row_cycles(isa, dot, blocks, groups, positions)
-        return whole * each + (row_cycles(isa, dot, rest, groups, positions) if rest else 0.0)
+        return panel_cycles(isa, dot, outputs, blocks, groups, positions)
 
     unit = max(1, PANEL // isa.lanes)
     widths = {min(isa.panel_blocks, vectors, width * unit) for width in range(1, _WIDEST + 1)}
     same = {blocks for blocks in widths if -(-vectors // blocks) == -(-vectors // pick) == 1}
     return [pick, *sorted(widths - {pick} - same, key=cycles)]
+
+
+def panel_cycles(isa: Isa, dot: Dot, outputs: int, blocks: int, groups: int, positions: int) -> float:
+    """Estimated cycles of a row of all panels of `blocks` vectors, and of a last one of those that are left."""
+
+    def cycles(members: int) -> float:
+        paired = dot.joins and pairs_rows(members, isa.lanes, positions)
+        return row_cycles(isa, dot, -(-members // isa.lanes), paired, groups, positions)
+
+    whole, rest = divmod(outputs, blocks * isa.lanes)
+    return (whole * cycles(blocks * isa.lanes) if whole else 0.0) + (cycles(rest) if rest else 0.0)
 
 
 def choose_tile(

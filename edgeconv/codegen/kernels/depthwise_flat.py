@@ -1,10 +1,14 @@
-"""Depthwise convolution over whole rows: every lane works, whatever the number of channels.
+"""Depthwise convolution, and such of two or four channels a group, over whole rows: every lane works.
 
 Where windows move by one position along a row, channels-last memory is one flat run: output element f, whatever its
 position and channel, needs the elements f + tap·C. So vectors of bytes begin anywhere in the row, and a vector's
 channels follow from where it begins; they repeat after lcm(C, vector) elements, that is after a few *phases*, each with
 constants of its own. Four vectors, shifted by one tap each, are interleaved into the groups that a dot product takes.
 Taps of a group are rows where the window has several, so that output rows of a tile share it, else positions.
+
+With two channels in a group of the convolution (and as many outputs) a dot product takes two taps of both channels: two
+vectors are interleaved by pairs, and what they become serves two vectors of sums, one for each output of the group.
+With four channels it takes one tap of all four: a vector of memory as it is, for four vectors of sums.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from numpy.typing import NDArray
 
 from edgeconv.codegen.builder import Builder, bind
 from edgeconv.codegen.isa.base import Isa
-from edgeconv.codegen.isa.vectors import interleaved, interleaved_order, packed_order, shuffle
+from edgeconv.codegen.isa.vectors import interleaved, interleaved_order, interleaved_pairs, packed_order, shuffle
 from edgeconv.codegen.kernels.conv_panels import stored_bias, stored_range
 from edgeconv.codegen.kernels.lane_finish import LaneFinish, can_finish_lanes
 from edgeconv.codegen.kernels.loops import moved_back
@@ -31,23 +35,26 @@ from edgeconv.ir import operators as ops
 __all__ = ["FlatShape", "flat_shape", "runs_along_rows"]
 
 _GROUP = 4
-_INTERLEAVE_COST = 8  # shuffles of four vectors, in dot products of which as many are needed for one group
+_INTERLEAVE_COST = {1: 8, 2: 0, 4: 0}
+"""By channels of a group: shuffles of four vectors, in dot products of which as many are needed for one group of taps.
+Those of pairs hide beside the products: output rows that share them were measured to bring nothing."""
 _MOST_ROWS = 4
 _MOST_CONSTANT_BYTES = 1 << 14  # of weights: phases of odd channel counts must not push activations out of the cache
 _TOGETHER = 2  # vectors of one phase that use each loaded weight
 _SHORT_LANES = 4  # of NEON
+_MANY_ACCUMULATORS = 16  # of instruction sets with 32 registers
 
 
 @dataclass(frozen=True)
 class _Group:
-    """Four taps: element offsets from the first element of the tile's window, and (row, column) of each in it."""
+    """Taps of a dot product: element offsets from the first element of the tile's window, and (row, column) in it."""
 
     offsets: tuple[int, ...]
     taps: tuple[tuple[int, int], ...]
 
 
-def _runs(taps: int) -> list[range]:
-    return [range(first, min(first + _GROUP, taps)) for first in range(0, taps, _GROUP)]
+def _runs(taps: int, size: int) -> list[range]:
+    return [range(first, min(first + size, taps)) for first in range(0, taps, size)]
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,7 @@ class FlatShape:
         stride: of rows.
         x_row, y_row: elements between rows.
         x_first: offset of the first window.
+        members: channels of a group of the convolution, and outputs of it.
     """
 
     rows: int
@@ -70,6 +78,7 @@ class FlatShape:
     x_row: int
     y_row: int
     x_first: int
+    members: int = 1
 
     def phases(self, width: int) -> int:
         """Vectors after which the channels of the lanes repeat."""
@@ -78,15 +87,14 @@ class FlatShape:
     def groups(self, along: int) -> list[_Group]:
         """Groups that cover the windows of `along` output rows."""
         height, width = (along - 1) * self.stride + self.kernel[0], self.kernel[1]
-        if height == 1:
-            taps = [
-                [(0, column) for column in range(first, min(first + _GROUP, width))]
-                for first in range(0, width, _GROUP)
-            ]
+        size = _GROUP // self.members
+        if height == 1 or (along == 1 and self.members > 1):
+            whole = [(row, column) for row in range(height) for column in range(width)]
+            taps = [[whole[place] for place in run] for run in _runs(len(whole), size)]
         else:
-            taps = [[(row, column) for row in run] for column in range(width) for run in _runs(height)]
+            taps = [[(row, column) for row in run] for column in range(width) for run in _runs(height, size)]
         # Places without a tap repeat the first one; their weights are zero.
-        full = [tuple(members + [members[0]] * (_GROUP - len(members))) for members in taps]
+        full = [tuple(members + [members[0]] * (size - len(members))) for members in taps]
         return [
             _Group(tuple(row * self.x_row + column * self.channels for row, column in group), group) for group in full
         ]
@@ -101,11 +109,11 @@ def flat_shape(step: Step, operator: ops.Conv) -> FlatShape:
     window = operator.window(step.type(operator.w))
     x, y, channels = step.layout(operator.x), step.layout(step.output), step.type(operator.x).shape[1]
     first = x.base - sum(window.begin(axis) * x.stride(2 + axis) for axis in range(window.rank))
-    length = y.shape[-1] * channels
+    length, members = y.shape[-1] * channels, channels // operator.groups
     if window.rank == 1:
-        return FlatShape(1, length, channels, (1, window.kernel[0]), 1, 0, 0, first)
-    kernel_ = (window.kernel[0], window.kernel[1])
-    return FlatShape(y.shape[2], length, channels, kernel_, window.strides[0], x.stride(2), y.stride(2), first)
+        return FlatShape(1, length, channels, (1, window.kernel[0]), 1, 0, 0, first, members)
+    kernel_, stride = (window.kernel[0], window.kernel[1]), window.strides[0]
+    return FlatShape(y.shape[2], length, channels, kernel_, stride, x.stride(2), y.stride(2), first, members)
 
 
 def _rank_along(shape: FlatShape) -> list[int]:
@@ -114,7 +122,7 @@ def _rank_along(shape: FlatShape) -> list[int]:
     def cost(along: int) -> float:
         groups = shape.groups(along)
         dots = sum(_GROUP * shape.uses(group, output) for group in groups for output in range(along))
-        return (len(groups) * _INTERLEAVE_COST + dots) / along
+        return (len(groups) * _INTERLEAVE_COST[shape.members] + dots) / along
 
     return sorted(range(1, min(_MOST_ROWS, shape.rows) + 1), key=cost)
 
@@ -127,18 +135,27 @@ def _together(isa: Isa, shape: FlatShape, along: int) -> tuple[int, ...]:
     width = _GROUP * isa.lanes
     if shape.row_elements // width // shape.phases(width) < _TOGETHER:
         return (1,)
-    fits = isa.lanes > _SHORT_LANES or _TOGETHER * along * _GROUP <= isa.accumulators
+    if shape.members == 1:
+        fits = isa.lanes > _SHORT_LANES or _TOGETHER * along * _GROUP <= isa.accumulators
+    else:
+        fits = isa.accumulators >= max(_MANY_ACCUMULATORS, _TOGETHER * along * _GROUP)
     return (_TOGETHER, 1) if fits else (1, _TOGETHER)
 
 
-def runs_along_rows(isa: Isa, step: Step) -> bool:
-    """Whether a step is a depthwise convolution of bytes whose windows move by one position along flat rows."""
+def runs_along_rows(isa: Isa, step: Step, members: int) -> bool:
+    """Whether a step is a convolution of bytes whose windows move by one position along flat rows.
+
+    Args:
+        members: channels in each group of the convolution, and outputs: 1 if it is depthwise.
+    """
     operator = step.operator
     if isa.lanes == 1 or not isinstance(operator, ops.Conv) or str(operator.dtype) != "i32":
         return False
     x, y = step.layout(operator.x), step.layout(step.output)
     channels = step.type(operator.x).shape[1]
-    if operator.groups != channels or step.type(step.output).shape[1] != channels or max(operator.dilations) > 1:
+    if operator.groups * members != channels or step.type(step.output).shape[1] != channels:
+        return False
+    if max(operator.dilations) > 1:
         return False
     if x.order != "channels_last" or y.order != "channels_last" or x.shape[0] != 1 or x.storage.element != "uint8":
         return False
@@ -151,26 +168,40 @@ def runs_along_rows(isa: Isa, step: Step) -> bool:
     return product_fits(dot, w, bias, stored_range(step, operator.x))
 
 
-def _can_handle(isa: Isa, step: Step) -> bool:
+def _can_handle(isa: Isa, step: Step, members: int = 1) -> bool:
     operator = step.operator
-    if not runs_along_rows(isa, step) or not isinstance(operator, ops.Conv):
+    if not runs_along_rows(isa, step, members) or not isinstance(operator, ops.Conv):
         return False
     shape, width = flat_shape(step, operator), _GROUP * isa.lanes
     constants = shape.phases(width) * width * _GROUP * len(shape.groups(_rank_along(shape)[0]))
     return constants <= _MOST_CONSTANT_BYTES and can_finish_lanes(isa, step)
 
 
+def _can_handle_grouped(isa: Isa, step: Step) -> bool:
+    return any(_can_handle(isa, step, members) for members in (2, 4))
+
+
+@kernel(
+    *(ops.Conv, "conv.grouped_flat"),
+    can_handle=_can_handle_grouped,
+    priority=30,
+    fuses=True,
+    parallel=True,
+    by_rows=True,
+)
 @kernel(ops.Conv, "conv.depthwise_flat", can_handle=_can_handle, priority=30, fuses=True, parallel=True, by_rows=True)
 def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Conv)
     shape = flat_shape(step, operator)
     candidates = [(along, count) for along in _rank_along(shape) for count in _together(build.isa, shape, along)]
-    along, together = build.choose(step, "conv.depthwise_flat", ("rows", "vectors together"), candidates)
+    name = "conv.depthwise_flat" if shape.members == 1 else "conv.grouped_flat"
+    along, together = build.choose(step, name, ("rows", "vectors together"), candidates)
     flat = _Flat(build, step, operator, shape, along, together)
     with build.parallel(-(-shape.rows // flat.along)) as index:
         flat.rows(moved_back(index, flat.along, shape.rows))
-    detail = f"{flat.dot.name}, {flat.along} rows of flat vectors, {len(flat.groups)} groups of {_GROUP} taps"
+    taps = _GROUP // shape.members
+    detail = f"{flat.dot.name}, {flat.along} rows of flat vectors, {len(flat.groups)} groups of {taps} taps"
     return f"{detail}, {flat.phases} phases"
 
 
@@ -195,10 +226,10 @@ class _Flat:
         dot = byte_dot(build.isa, w, any_offset=True)
         assert dot is not None
         self.dot = dot
-        order = np.array(interleaved_order(self._lanes))
+        order = np.array(interleaved_order(self._lanes, shape.members))
         firsts = np.arange(self.phases)[:, None, None] * self._width
         channels = (firsts + order) % shape.channels  # (phase, vector, lane)
-        taps = w[:, 0].reshape(len(w), *shape.kernel)
+        taps = w.reshape(*w.shape[:2], *shape.kernel)
         packed = np.stack([self._packed(taps[channels], output) for output in range(along)], 1)
         self._weights = build.constant(f"{step.output}/weights", packed.astype(np.int8))
         bias, started = started_bias(step, dot, w, bias, stored_range(step, operator.x))
@@ -212,15 +243,17 @@ class _Flat:
         """(phase, group, vector, lane, group element): what an output row of a tile multiplies the groups with.
 
         Args:
-            taps: (phase, vector, lane, kernel rows, kernel columns).
+            taps: (phase, vector, lane, member, kernel rows, kernel columns).
         """
+        members = self._shape.members
         result = np.zeros((self.phases, len(self.groups), *taps.shape[1:3], _GROUP), np.int64)
         for number, group in enumerate(self.groups):
-            for element, (row, column) in enumerate(group.taps):
+            for index, (row, column) in enumerate(group.taps):
                 inside = row - output * self._shape.stride
-                repeated = (row, column) in group.taps[:element]
+                repeated = (row, column) in group.taps[:index]
                 if 0 <= inside < self._shape.kernel[0] and not repeated:
-                    result[:, number, ..., element] = taps[..., inside, column]
+                    places = slice(index * members, (index + 1) * members)
+                    result[:, number, ..., places] = taps[..., inside, column]
         return result
 
     def rows(self, row: Expr) -> None:
@@ -284,17 +317,22 @@ class _Flat:
                 for vector in range(_GROUP):
                     total = acc.load("int32", slot(at, output, vector), lanes)
                     finished += self._finish.values(phase * _GROUP + vector, [total])
-                ordered = bind(shuffle([self._finish.packed(finished)], packed_order(lanes)))
+                ordered = bind(shuffle([self._finish.packed(finished)], packed_order(lanes, self._shape.members)))
                 where = target + at * cycle + output * self._shape.y_row
                 self._finish.store(where, ordered, self._width, count)
 
     def _inputs(self, source: Expr, group: _Group) -> list[Expr]:
+        """What each of the four vectors of sums multiplies."""
         loaded: dict[int, Expr] = {}
         for offset in group.offsets:
             if offset not in loaded:
                 loaded[offset] = bind(self._x.vload(source + offset, self._width))
-        vectors = interleaved([loaded[offset] for offset in group.offsets], self._lanes)
-        return [self.dot.from_bytes(vector) for vector in vectors]
+        members, taps = self._shape.members, [loaded[offset] for offset in group.offsets]
+        if members == 1:
+            taps = interleaved(taps, self._lanes)
+        elif members == 2:
+            taps = interleaved_pairs(taps[0], taps[1], self._lanes)
+        return [vector for tap in taps for vector in [self.dot.from_bytes(tap)] * members]
 
     def _weights_at(self, phase: Expr, output: int, group: int, vector: int) -> Expr:
         place = ((phase * self.along + output) * len(self.groups) + group) * _GROUP + vector

@@ -93,7 +93,7 @@ def _cut(shape: FlatShape, lanes: int, along: int) -> _Pieces | None:
 
 def _can_handle(isa: Isa, step: Step) -> bool:
     operator = step.operator
-    if isa.lanes < _LEAST_LANES or not runs_along_rows(isa, step) or not isinstance(operator, ops.Conv):
+    if isa.lanes < _LEAST_LANES or not runs_along_rows(isa, step, 1) or not isinstance(operator, ops.Conv):
         return False
     shape = flat_shape(step, operator)
     return shape.kernel[0] >= _LEAST_HEIGHT and bool(_rank_cuts(shape, isa.lanes)) and can_finish_lanes(isa, step)

@@ -24,6 +24,7 @@ _SEQUEL_CYCLES = 2.8  # of an addition for each accumulator at the end of a tile
 _PASS_CYCLES = (
     2.9  # of the same addition in a pass of its own, operands in the cache; what it reads was narrowed before
 )
+_END_GROUPS = 4  # the end of a tile, in dot products for each accumulator, of dot products without costs
 _NEGLIGIBLE = 1.02  # of tiles so close to the best one the smallest is taken
 
 
@@ -85,8 +86,10 @@ def rank_rows(isa: Isa, dot: Dot, blocks: int, paired: bool, groups: int, positi
     return [pick, *sorted((rows for rows in costs if rows != pick), key=costs.__getitem__)]
 
 
-def row_cycles(isa: Isa, dot: Dot, blocks: int, groups: int, positions: int) -> float:
+def row_cycles(isa: Isa, dot: Dot, blocks: int, paired: bool, groups: int, positions: int) -> float:
     """Estimated cycles of a row of one panel by its best tile; of dot products without costs, their proportions."""
-    rows = rank_rows(isa, dot, blocks, False, groups, positions)[0]
+    rows = rank_rows(isa, dot, blocks, paired, groups, positions)[0]
     tiles = -(-positions // rows)
-    return tiles * (_tile_cycles(dot, rows, blocks, False, groups) if dot.cost else groups * (rows * blocks + blocks))
+    if dot.cost is not None:
+        return tiles * _tile_cycles(dot, rows, blocks, paired, groups)
+    return tiles * ((groups + _END_GROUPS) * _accumulators(rows, blocks, paired) + groups * blocks)
