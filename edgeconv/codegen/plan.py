@@ -135,7 +135,7 @@ def make_plan(program: Program, forms: Mapping[str, ProvedForms], isa: Isa, *, f
         bands: with `fuse`, compute chains of steps over images by bands of rows (edgeconv.codegen.bands).
     """
     if fuse and isa.lanes > 1:
-        program = fold_dequantized_tables(program)
+        program = fold_dequantized_tables(program, isa)
     # Bands need upsampled images as tensors of their own: they make rows of them.
     upsamplings = find_upsamplings(program) if fuse and not bands and isa.lanes > 1 else {}
     while True:

@@ -60,6 +60,28 @@ def test_quantize(isa: str, rounding: Rounding, tmp_path: Path) -> None:
     assert ("quantize.rows" in kernels(code)) == (isa != "generic")
 
 
+def test_dequantize_rows(any_isa: str, tmp_path: Path) -> None:
+    """A signal, an image of one channel with and without a halo, and rows of numbers, of any width, clipped or not."""
+    parts = Parts(seed=9)
+    scale = Fraction(float(np.float32(0.037)))
+    cases = (
+        ("u8", (1, 1, 83), 128, None, None),
+        ("i8", (1, 1, 5, 21), 0, Fraction(-1), Fraction(3)),
+        ("u6", (1, 70), 3, Fraction(0), None),
+        ("i16", (1, 1, 67), -300, None, Fraction(5, 3)),
+        ("i20", (1, 9), 77, None, None),
+    )
+    for element, shape, zero, lo, hi in cases:
+        x = parts.input(element, *shape)
+        parts.add(ops.Dequantize(parts.fresh, (x,), Linear(((scale,),), (-scale * zero,)), lo, hi))
+        if len(shape) == 4:  # a convolution that wants padding around the image
+            w = parts.constant("i8", parts.rng.integers(-128, 127, (2, 1, 3, 3)))
+            ones = (1, 1)
+            parts.add(ops.Conv(parts.fresh, x, w, None, dtype("i32"), ones, ones, (1,) * 4, 1, 0))
+    code = assert_agrees(parts, any_isa, tmp_path)
+    assert ("dequantize.rows" in kernels(code)) == (any_isa != "generic")
+
+
 def scale_product(parts: Parts) -> Fraction:
     """The product of two float32 scales: 48 bits."""
     return Fraction(float(np.float32(parts.rng.uniform(1e-3, 0.1)))) * Fraction(float(np.float32(parts.rng.random())))

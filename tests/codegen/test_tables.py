@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edgeconv.codegen import tables
+from edgeconv.codegen.isa.table import ISAS
 from edgeconv.ir import Linear, dtype
 from edgeconv.ir import operators as ops
 
@@ -27,9 +28,10 @@ def _parts(x_type: str = "i8", channels: int = 1) -> Parts:
     return parts
 
 
-def test_one_table_of_floats_is_left() -> None:
+@pytest.mark.parametrize("isa", ["avx2", "avx512vnni"])
+def test_one_table_of_floats_is_left(isa: str) -> None:
     program = _parts().program()
-    folded = tables.fold_dequantized_tables(program)
+    folded = tables.fold_dequantized_tables(program, ISAS[isa])
     last = folded.producers[program.outputs[0]]
     assert isinstance(last, ops.Table)
     assert folded.constants[last.values].array.dtype == np.float32
@@ -40,7 +42,20 @@ def test_one_table_of_floats_is_left() -> None:
 @pytest.mark.parametrize("parts", [_parts("i10"), _parts(channels=2)], ids=["long table", "factors of their own"])
 def test_others_stay(parts: Parts) -> None:
     program = parts.program()
-    assert tables.fold_dequantized_tables(program) == program
+    assert tables.fold_dequantized_tables(program, ISAS["avx2"]) == program
+
+
+def test_what_vectors_do_in_two_passes_stays() -> None:
+    parts = Parts(seed=5)
+    x = parts.input("u8", 1, 1, 5, 7)
+    table = parts.add(ops.Table(parts.fresh, x, parts.constant("u8", parts.rng.integers(0, 255, 256))))
+    parts.add(ops.Dequantize(parts.fresh, (table,), Linear(((Fraction(1, 128),),))))
+    program = parts.program()
+    for isa, stays in (("avx512vnni", True), ("neon", True), ("avx2", False)):
+        assert (tables.fold_dequantized_tables(program, ISAS[isa]) == program) == stays
+    # A factor of more bits than a float32 product takes.
+    parts.operators[-1] = ops.Dequantize(parts.fresh, (table,), Linear(((Fraction(1, 3),),)))
+    assert tables.fold_dequantized_tables(parts.program(), ISAS["avx512vnni"]) != parts.program()
 
 
 @pytest.mark.needs_gcc

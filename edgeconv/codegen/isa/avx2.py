@@ -150,23 +150,24 @@ class VectorsOf256(Isa):
         return tirx.reinterpret("uint8x32", shuffle([tirx.reinterpret("int32x8", packed)], _BYTES_ORDER))
 
     def look_up_bytes(self, build: Builder, label: str, table: NDArray[np.uint8]) -> Callable[[Expr], Expr]:
-        """vpshufb looks up the low halves of the indices in each sixteenth of the table, and gives 0 beyond bit 7."""
+        """vpshufb looks up the low half of an index in each sixteenth of the table, blends choose by the high half."""
         rows = build.constant(label, np.tile(table.reshape(16, 16), 2))
 
         def entries(stored: Expr) -> Expr:
-            found: Expr = None
-            for number in range(16):
-                row = tirx.reinterpret("int8x32", bind(rows.vload(32 * number, 32)))
-                # Only indices of this sixteenth stay below 128.
-                moved = stored ^ const(16 * number, "uint8", 32)
-                marked = tirx.call_llvm_pure_intrin(
-                    "uint8x32", "llvm.uadd.sat.v32i8", bind(moved), const(0x70, "uint8", 32)
-                )
-                part = tirx.call_llvm_pure_intrin(
-                    "int8x32", "llvm.x86.avx2.pshuf.b", row, tirx.reinterpret("int8x32", bind(marked))
-                )
-                found = bind(part if found is None else found | part)
-            return tirx.reinterpret("uint8x32", found)
+            low = bind(tirx.reinterpret("int8x32", stored & const(15, "uint8", 32)))
+            words = bind(tirx.reinterpret("uint16x16", stored))
+            # Bits 4 to 7 where a blend looks: at the top of their bytes.
+            moved = [bind(tirx.reinterpret("int8x32", words << const(3 - bit, "uint16", 16))) for bit in range(4)]
+
+            def chosen(first: int, bit: int) -> Expr:
+                """Of the sixteenths from `first` on, 2^bit of them."""
+                if bit == 0:
+                    row = tirx.reinterpret("int8x32", rows.vload(32 * first, 32))
+                    return bind(tirx.call_llvm_pure_intrin("int8x32", "llvm.x86.avx2.pshuf.b", row, low))
+                below, above = chosen(first, bit - 1), chosen(first + (1 << (bit - 1)), bit - 1)
+                return bind(tirx.Select(moved[bit - 1] < const(0, "int8", 32), above, below))
+
+            return tirx.reinterpret("uint8x32", chosen(0, 4))
 
         return entries
 
@@ -187,6 +188,7 @@ AVX2 = VectorsOf256(
     accumulators=12,
     has_fma=True,
     bits_sign=-1,
+    lookup_steps=36,
     dots=(_ByteDot(), WordDot()),
     dense_dots=(_HalvesDot(),),
 )

@@ -98,5 +98,6 @@ AVX512VNNI = _Avx512(
     accumulators=24,
     has_fma=True,
     bits_sign=-1,
+    lookup_steps=22,
     dots=(VnniBytes(lanes=_LANES), VnniWords(lanes=_LANES)),
 )

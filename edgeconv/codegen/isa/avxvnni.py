@@ -20,5 +20,6 @@ AVXVNNI = VectorsOf256(
     accumulators=12,
     has_fma=True,
     bits_sign=-1,
+    lookup_steps=36,
     dots=(VnniBytes(lanes=_LANES, tile_blocks=3), VnniWords(lanes=_LANES, tile_blocks=3)),
 )

@@ -134,6 +134,7 @@ class Isa:
         panel_blocks: most vectors of output channels that a tile spans.
         has_fma: fused multiply-add in float32 and float64. Without it requantizations use integers alone.
         llvm_options: command-line options of LLVM's passes.
+        lookup_steps: instructions of `look_up_bytes` for a vector.
         multiplies_words: `multiply_words` and an addition are one instruction.
         dots: dot products; of those that fit activations and weights the first is taken.
         plain: C source, with no vectors of elements, and with weights of its own, in the order of the program.
@@ -152,6 +153,7 @@ class Isa:
     accumulators: int = 8
     panel_blocks: int = 16
     has_fma: bool = False
+    lookup_steps: int = 0
     multiplies_words: bool = False
     dots: tuple[Dot, ...] = ()
     plain: bool = False

@@ -250,6 +250,7 @@ NEON = _Neon(
     panel_blocks=4,
     has_fma=True,
     bits_sign=1,
+    lookup_steps=7,
     multiplies_words=True,
     dots=(_PairDot(), _SingleDot(), _WordDot()),
     long_dots=(_LongDot(),),
@@ -264,6 +265,7 @@ NEON_DOTPROD = _Neon(
     panel_blocks=4,
     has_fma=True,
     bits_sign=1,
+    lookup_steps=7,
     multiplies_words=True,
     dots=(_ByteDot(), _WordDot()),
 )

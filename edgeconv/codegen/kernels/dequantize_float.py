@@ -29,6 +29,8 @@ from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir import operators as ops
 from edgeconv.ir.exact import fraction_to_float32
 
+__all__ = ["clipped_floats", "exact_product", "product_of"]
+
 _SMALLEST_NORMAL_FACTOR = Fraction(1, 1 << 120)
 _LARGEST_FACTOR = Fraction(1 << 60)
 
@@ -69,7 +71,8 @@ def exact_product(operator: ops.Dequantize, lo: int, hi: int) -> Product | None:
     return Product(tuple(shifts), tuple(factors), single)
 
 
-def _product_of(step: Step) -> Product | None:
+def product_of(step: Step) -> Product | None:
+    """The product form of a dequantize step, or None."""
     operator = step.operator
     assert isinstance(operator, ops.Dequantize)
     type_ = step.type(operator.inputs[0]).dtype
@@ -77,12 +80,12 @@ def _product_of(step: Step) -> Product | None:
 
 
 def _can_multiply(isa: Isa, step: Step) -> bool:
-    return isa.has_fma and _product_of(step) is not None
+    return isa.has_fma and product_of(step) is not None
 
 
 @kernel(ops.Dequantize, "dequantize.float", priority=10, can_handle=_can_multiply, parallel=True, by_rows=True)
 def _dequantize(build: Builder, step: Step) -> str:
-    operator, product = step.operator, _product_of(step)
+    operator, product = step.operator, product_of(step)
     assert isinstance(operator, ops.Dequantize)
     assert product is not None
     x, y = build.view(operator.inputs[0]), build.view(step.output)
@@ -94,7 +97,7 @@ def _dequantize(build: Builder, step: Step) -> str:
         number = bind(x.load(indices, "int64") + shifts.load([channel], "int64"))
         factor = bind(factors.load([channel], element))
         value = number.astype("float32") * factor if product.single else _rounded_to_odd(number, factor)
-        y.store(indices, _clipped(operator, bind(value.astype("float32"))))
+        y.store(indices, clipped_floats(operator, bind(value.astype("float32"))))
     return "one float32 product" if product.single else "one float64 product, rounded to odd"
 
 
@@ -112,9 +115,10 @@ def _rounded_to_odd(number: Expr, factor: Expr) -> Expr:
     return reinterpret("float64", bind(moved))
 
 
-def _clipped(operator: ops.Dequantize, value: Expr) -> Expr:
+def clipped_floats(operator: ops.Dequantize, value: Expr, lanes: int = 1) -> Expr:
+    """Products clipped to the bounds of the operator."""
     if operator.lo is not None:
-        value = bind(tirx.max(value, const(fraction_to_float32(operator.lo), "float32")))
+        value = bind(tirx.max(value, const(fraction_to_float32(operator.lo), "float32", lanes)))
     if operator.hi is not None:
-        value = bind(tirx.min(value, const(fraction_to_float32(operator.hi), "float32")))
+        value = bind(tirx.min(value, const(fraction_to_float32(operator.hi), "float32", lanes)))
     return value
