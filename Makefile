@@ -32,7 +32,7 @@ help:
 	@echo "make accept-pulse   whole trainings against their goals (minutes; goes on where it was stopped)"
 	@echo "make accept-hw      random layers, networks and 2,000 pulses on the simulated accelerator (minutes)"
 	@echo "make bitstream      a bitstream for the ULX3S board, with open tools (half an hour, once)"
-	@echo "make accept-bitstream  that bitstream's clock, its netlist at gate level, and the proofs (an hour)"
+	@echo "make accept-bitstream  places and routes the boards and looks at their clocks (an hour or two)"
 	@echo "make accept-search  a search that is killed twenty times; predictors against evolution (minutes)"
 	@echo "make lint      ruff and mypy, on the sources and on the installed wheel"
 	@echo "make wheel     the wheel, in dist/"
