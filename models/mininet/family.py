@@ -60,10 +60,10 @@ class DepthFamily:
             errors = (f"{abs_rel:.4f}", f"{sq_rel:.3f} m", f"{rmse:.2f} m", f"{rmse_log:.4f}")
             rows.append((name, *errors, *(f"{100 * share:.1f} %" for share in shares)))
         first = next(iter(scores))
-        gain = 1 - scores[first].abs_rel / scores[BEST_MAP].abs_rel
+        change = 100 * (scores[first].abs_rel / scores[BEST_MAP].abs_rel - 1)
         remarks = (
             "within Garg's crop, up to 80 m, every depth scaled to the median of the truth",
-            f"AbsRel of {first}: {100 * gain:.1f} % below that of the {BEST_MAP}",
+            f"AbsRel of {first}: {abs(change):.1f} % {'below' if change < 0 else 'above'} that of the {BEST_MAP}",
         )
         return Comparison(_HEADER, tuple(rows), remarks)
 
