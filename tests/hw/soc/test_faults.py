@@ -59,6 +59,7 @@ def same(found: BoardRun, expected: BoardRun) -> bool:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.needs_gcc
 def test_ten_thousand_faults_never_give_a_wrong_result_and_never_a_hang(line: HostFirmware) -> None:
     rng = np.random.default_rng(21)
@@ -95,6 +96,7 @@ def begin_other_network() -> bytes:
     return np.array([77, 5, 1, 10, 0], "<u4").tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.needs_gcc
 def test_requests_at_random_are_answered_and_touch_nothing_they_must_not(line: HostFirmware) -> None:
     """Right checksums around anything; the double ends at any access that no firmware may make."""
@@ -202,6 +204,7 @@ def test_a_line_that_never_falls_silent_is_given_up() -> None:
         Board(Noise(), seconds=0.01, attempts=2).facts()
 
 
+@pytest.mark.slow
 @pytest.mark.needs_verilator
 @pytest.mark.needs_riscv
 def test_faults_on_the_line_of_the_simulated_system() -> None:

@@ -21,7 +21,7 @@ from tests.hw.running import compile_for_array
 from tests.hw.test_pulse import pulse_program
 from tests.hw.test_refusals import conv, half, program
 
-pytestmark = [pytest.mark.needs_verilator, pytest.mark.needs_riscv]
+pytestmark = [pytest.mark.slow, pytest.mark.needs_verilator, pytest.mark.needs_riscv]
 
 CLOCK_HZ, WANTED_RATE = 115e6, 46_000
 PERIOD = int(CLOCK_HZ / WANTED_RATE)

@@ -39,6 +39,7 @@ def run_and_compare(board: Board, whole: Program, compiled: CompiledNetwork, inp
     assert board.self_test(inputs, expected) == 0
 
 
+@pytest.mark.slow
 def test_pulses_through_firmware_and_protocol_equal_the_reference_in_the_cycles_of_the_model() -> None:
     whole = pulse_program("u16", "i8")
     compiled = compile_for_array(whole)
@@ -59,6 +60,7 @@ def test_any_ratio_of_the_clocks_gives_the_same(clocks: Clocks) -> None:
     run_and_compare(board, SMALL, compiled, {"x": values})
 
 
+@pytest.mark.slow
 def test_inputs_and_results_of_many_frames() -> None:
     whole = program(half("x"), shape=(1, 8, 350))
     compiled = compile_for_array(whole)
@@ -68,6 +70,7 @@ def test_inputs_and_results_of_many_frames() -> None:
     run_and_compare(board, whole, compiled, {"x": values})
 
 
+@pytest.mark.slow
 def test_random_networks_run_one_after_the_other() -> None:
     board = Board(SimulatedSoc())
     for seed in (9001, 9003):
