@@ -37,7 +37,7 @@ def test_a_few_random_graphs(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_many_random_graphs(tmp_path: Path) -> None:
     seen: Counter[str] = Counter()
-    for seed, project in _accepted(5000, 40):
+    for seed, project in _accepted(7000, 40):
         assert project.problem(tmp_path / str(seed)) == "", f"seed {seed}"
         seen.update({operator.keyword for operator in project.project.core.operators})
     lacking = {kind.keyword for kind in STAGES} - set(seen)

@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgeconv.models import pulse
-from edgeconv.models.pulse.config import TrainConfig
-from edgeconv.models.pulse.network import PADDING, STRIDE, PulseNet
+from edgeconv.models.pulse.config import STRIDE, TrainConfig
+from edgeconv.models.pulse.network import PulseNet
 from edgeconv.models.pulse.simulation import Pulses
 from edgeconv.models.pulse.trained import to_real
 from edgeconv.quantize import Stage
@@ -122,7 +122,7 @@ def _tops(network: PulseNet, x: Tensor) -> list[float]:
 
 def _apply(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     if weight.dim() == 3:
-        return F.conv1d(x, weight, bias, STRIDE, PADDING)
+        return F.conv1d(x, weight, bias, STRIDE, weight.shape[2] // 2)
     return F.linear(x.flatten(1), weight, bias)
 
 

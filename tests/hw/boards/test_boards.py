@@ -61,6 +61,7 @@ def test_blocks_are_read_before_what_contains_them_and_apart_from_it() -> None:
     assert "-G FEEDBACK=23" in top
 
 
+@pytest.mark.needs_yosys
 def test_a_netlist_is_another_when_the_array_is() -> None:
     smaller = replace(ARRAY, config=replace(ARRAY.config, weight_words=1024))
     assert netlist_key(smaller) != netlist_key(ARRAY)
