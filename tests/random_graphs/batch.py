@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.generate import count_ties
 from tests.random_graphs.compare import Compared, compare_graphs
-from tests.random_graphs.coverage import Cell, cells, missing, table
+from tests.random_graphs.coverage import LEAST, Cell, cells, lacking, table
 from tests.random_graphs.machines import HOST, Machine
 from tests.random_graphs.seeds import graph_of
 
@@ -60,9 +60,9 @@ class Findings:
             f"{self.refused} refused by the proof"
         )
 
-    def missing(self, least: int) -> list[str]:
-        """What occurred in fewer than `least` graphs."""
-        return missing(self.counts, self.isas, least)
+    def lacking(self) -> dict[Cell, int]:
+        """Operators, instruction sets and forms that met in fewer than `LEAST` graphs, and how many there were."""
+        return {cell: self.counts[cell] for cell in lacking(self.counts, self.isas, LEAST)}
 
 
 def run_seeds(seeds: Iterable[int], machine: Machine = HOST) -> Findings:

@@ -16,9 +16,6 @@ SUMS = ("conv", "conv_transpose", "matmul", "mul", "avg_pool", "resize_linear", 
 """Operators whose results a requant rounds; any other tensor that is rounded counts for `requant` itself."""
 NO_FORM = "-"
 LEAST = 20
-LEAST_SELDOM = 6
-SELDOM = ("fma_f32", "fma_offset_f32", "fma_f64", "wide_mul_shift")
-"""Kinds that few channels need where `fma_bits_f32` comes first. Each kind has tests of its own in tests/codegen."""
 
 Cell = tuple[str, str, str]
 
@@ -68,12 +65,6 @@ def table(counts: Counter[Cell], isas: Iterable[str]) -> str:
     return "\n".join(lines)
 
 
-def missing(counts: Counter[Cell], isas: Iterable[str], least: int = LEAST) -> list[str]:
-    """The required cells with fewer than `least` graphs, or `LEAST_SELDOM` of them for kinds that are seldom needed."""
-
-    def enough(cell: Cell) -> int:
-        _, isa, kind = cell
-        seldom = kind in SELDOM and POLICY_OF_ISA[isa].requant[0] == "fma_bits_f32"
-        return min(least, LEAST_SELDOM) if seldom else least
-
-    return [f"{' × '.join(cell)}: {counts[cell]}" for cell in required_cells(isas) if counts[cell] < enough(cell)]
+def lacking(counts: Counter[Cell], isas: Iterable[str], least: int = LEAST) -> list[Cell]:
+    """The required cells with fewer than `least` graphs."""
+    return [cell for cell in required_cells(isas) if counts[cell] < least]
