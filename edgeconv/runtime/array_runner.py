@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ from edgeconv.runtime.runner import Runner, never
 __all__ = ["ArrayRunner"]
 
 
-class ArrayRunner(Runner):
+class ArrayRunner(Runner, ABC):
     """A network on an accelerator; used like any `Runner`.
 
     Attributes:
@@ -37,9 +38,9 @@ class ArrayRunner(Runner):
         self._ends = split_ends(artifact.program())
         self.cycles: NDArray[np.uint32] = np.zeros(0, np.uint32)
 
+    @abstractmethod
     def _execute(self, arrays: Mapping[str, NDArray[Any]]) -> tuple[Mapping[str, NDArray[Any]], NDArray[np.uint32]]:
         """Run the array on integers (n, *shape) by name: outputs by name, cycles of each sample."""
-        raise NotImplementedError
 
     def _run(self, arrays: list[NDArray[np.generic]], results: list[NDArray[np.generic]], samples: int) -> None:
         if samples == 0:

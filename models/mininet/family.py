@@ -42,11 +42,11 @@ class DepthFamily:
     ) -> TrainedModel:
         """Train on drives, which are rendered and kept in the cache the first time, or on a folder of KITTI's."""
         from edgeconv.models.mininet.recipe import train
-        from edgeconv.models.mininet.triplets import test_drives
+        from edgeconv.models.mininet.triplets import unseen_drives
 
         config = config or self.config
         # Before the training rather than after: can it be judged?
-        test_drives(config)
+        unseen_drives(config)
         return train(config, progress=progress, checkpoints=checkpoints)
 
     def judge(self, estimators: Mapping[str, Estimator], config: DepthTraining | None = None) -> Comparison:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgeconv.models.mininet.config import DepthTraining
 from edgeconv.models.mininet.metrics import DepthScore, garg_crop, mean_score, score_depth
 from edgeconv.models.mininet.network import depth_of
-from edgeconv.models.mininet.triplets import Known, known_depth, test_drives, training_drives
+from edgeconv.models.mininet.triplets import Known, known_depth, training_drives, unseen_drives
 from edgeconv.quantize.family import Estimator
 
 __all__ = ["BEST_MAP", "SHUFFLED", "best_map", "depths_of", "judge", "unseen"]
@@ -22,7 +22,7 @@ _JUDGED, _MAPPED = 96, 240
 
 def unseen(config: DepthTraining) -> Known:
     """The pictures that estimators are judged on."""
-    return known_depth(test_drives(config), config, _JUDGED)
+    return known_depth(unseen_drives(config), config, _JUDGED)
 
 
 def depths_of(estimator: Estimator, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ from edgeconv.models.mininet.config import DepthTraining
 from edgeconv.models.mininet.drive import DriveConfig, write_drives
 from edgeconv.models.mininet.kitti import Drive, find_drives, scan_depth
 
-__all__ = ["Known", "Triplets", "known_depth", "load_triplets", "test_drives", "training_drives"]
+__all__ = ["Known", "Triplets", "known_depth", "load_triplets", "unseen_drives", "training_drives"]
 
 _LOG = logging.getLogger(__name__)
 # Of the cached drives: another number renders them again.
@@ -70,7 +70,7 @@ def training_drives(config: DepthTraining) -> list[Drive]:
     return _drives(config.train_folder, config.drives, config.train_drives, config.data_seed)
 
 
-def test_drives(config: DepthTraining) -> list[Drive]:
+def unseen_drives(config: DepthTraining) -> list[Drive]:
     """Drives through other streets, on which estimators are judged."""
     return _drives(config.test_folder, config.drives, config.test_drives, config.data_seed + _UNSEEN)
 

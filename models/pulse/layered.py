@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgeconv.errors import InputError
-from edgeconv.models.pulse.config import SAMPLES, LayeredConfig
+from edgeconv.models.pulse.config import LayeredConfig
 from edgeconv.models.pulse.simulation import PulseConfig
-from edgeconv.models.pulse.trained import INPUT, integer_input, to_real
+from edgeconv.models.pulse.trained import TrainedOnPulses, pulse_interface
 from edgeconv.quantize.batches import Ahead, step_generator
 from edgeconv.quantize.checkpoint import Checkpoints
 from edgeconv.quantize.convert import make_twin
-from edgeconv.quantize.export import export_float, export_qcdq, export_qonnx
 from edgeconv.quantize.family import Progress
 from edgeconv.quantize.layers import FloatLayers, Layers
 from edgeconv.quantize.loop import fit, pinned_threads
@@ -33,12 +29,11 @@ Batch = tuple[Tensor, Tensor, Tensor]
 
 _HUBER = 3.0
 _CALIBRATION_BATCHES = 4
-_CHUNK = 2048
 
 
 @dataclass
-class TrainedNetworks:
-    """A float network and its quantized twin; implements `TrainedModel`.
+class TrainedNetworks(TrainedOnPulses):
+    """A float network and its quantized twin.
 
     Attributes:
         config: the detector channel.
@@ -51,42 +46,9 @@ class TrainedNetworks:
     float_network: nn.Module
     quantized_network: nn.Module
 
-    def predict_float(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
-        """Answers of the float network to ADC codes (N, 1, 128)."""
-        return self._predict(self.float_network, inputs)
-
-    def predict_quantized(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
-        """Answers of the quantized network as torch computes them."""
-        return self._predict(self.quantized_network, inputs)
-
-    @torch.no_grad()
-    def _predict(self, network: nn.Module, inputs: NDArray[Any]) -> NDArray[np.float32]:
-        if inputs.shape[1:] != (1, SAMPLES) or inputs.dtype != self.config.dtype:
-            raise InputError(
-                f"pulses of shape {inputs.shape} and type {inputs.dtype}",
-                expected=f"(N, 1, {SAMPLES}) of {self.config.dtype}",
-            )
-        chunks = [inputs[start : start + _CHUNK] for start in range(0, len(inputs), _CHUNK)]
-        return np.concatenate([network(to_real(self.config, chunk)).numpy() for chunk in chunks])
-
-    def export_qcdq(self, path: str | Path) -> Path:
-        """Write the quantized network as QCDQ ONNX."""
-        return export_qcdq(self.quantized_network, _example(), path, **self._interface())
-
-    def export_qonnx(self, path: str | Path) -> Path:
-        """Write the quantized network as QONNX."""
-        return export_qonnx(self.quantized_network, _example(), path, **self._interface())
-
-    def export_float(self, path: str | Path) -> Path:
-        """Write the float network as plain ONNX."""
-        return export_float(self.float_network, _example(), path, **self._interface())
-
-    def _interface(self) -> dict[str, Any]:
-        return {"input_name": INPUT, "output_name": self.output, "integers": integer_input(self.config)}
-
-
-def _example() -> Tensor:
-    return torch.zeros(1, 1, SAMPLES)
+    def interface(self) -> dict[str, Any]:
+        """As `pulse_interface`."""
+        return pulse_interface(self.config, self.output)
 
 
 def train_layered(

@@ -17,12 +17,21 @@ from edgeconv.models.pulse.bound import efficient_estimate
 from edgeconv.models.pulse.config import SAMPLES
 from edgeconv.models.pulse.network import BenchmarkNet, PulseNet, QuantPulseNet, parts_of
 from edgeconv.models.pulse.simulation import PulseConfig, Pulses
-from edgeconv.quantize.export import IntegerInput, export_float, export_qcdq, export_qonnx
+from edgeconv.quantize.export import IntegerInput, export_qcdq, export_qonnx
+from edgeconv.quantize.trained import TrainedTwins
 
-__all__ = ["INPUT", "OUTPUT", "TrainedPulse", "export_benchmark", "integer_input", "to_real"]
+__all__ = [
+    "INPUT",
+    "OUTPUT",
+    "TrainedOnPulses",
+    "TrainedPulse",
+    "export_benchmark",
+    "integer_input",
+    "pulse_interface",
+    "to_real",
+]
 
 INPUT, OUTPUT, UNCERTAIN_OUTPUT = "samples", "time_energy", "time_energy_ln_sigmas"
-_CHUNK = 4096
 
 
 def integer_input(config: PulseConfig) -> IntegerInput:
@@ -37,8 +46,37 @@ def to_real(config: PulseConfig, samples: NDArray[Any]) -> Tensor:
     return torch.from_numpy(real)
 
 
+def pulse_interface(config: PulseConfig, output: str) -> dict[str, Any]:
+    """ "samples", ADC codes (n, 1, 128), to the output of this name: keywords of the exports."""
+    return {"input_name": INPUT, "output_name": output, "integers": integer_input(config)}
+
+
+class TrainedOnPulses(TrainedTwins):
+    """Twins that take the ADC codes of one pulse, whatever they answer.
+
+    Attributes:
+        config: the detector channel they were trained for.
+    """
+
+    config: PulseConfig
+    chunk = 4096
+
+    def real(self, inputs: NDArray[Any]) -> Tensor:
+        """ADC codes (N, 1, 128) as `to_real` has them."""
+        if inputs.shape[1:] != (1, SAMPLES) or inputs.dtype != self.config.dtype:
+            raise InputError(
+                f"pulses of shape {inputs.shape} and type {inputs.dtype}",
+                expected=f"(N, 1, {SAMPLES}) of {self.config.dtype}",
+            )
+        return to_real(self.config, inputs)
+
+    def example(self) -> Tensor:
+        """As `TrainedTwins.example`."""
+        return _example()
+
+
 @dataclass
-class TrainedPulse:
+class TrainedPulse(TrainedOnPulses):
     """The float network and its quantized twin, both answering time in ns and energy as a fraction of full scale.
 
     Attributes:
@@ -68,7 +106,7 @@ class TrainedPulse:
             for part in parts_of(network, len(network.layers) - 1):
                 part.weight.mul_(factor[:, None])
             last.bias.mul_(factor).add_(addend)
-            offset = (self._predict(network, pulses.samples)[:, :2] - target).mean(0)
+            offset = (self.answers(network, pulses.samples)[:, :2] - target).mean(0)
             last.bias[:2] -= torch.from_numpy(offset.astype(np.float32))
 
     @torch.no_grad()
@@ -77,54 +115,20 @@ class TrainedPulse:
         for network in (self.float_network, self.quantized_network):
             pulls = []
             for pulses in parts:
-                answer = self._predict(network, pulses.samples).astype(np.float64)
+                answer = self.answers(network, pulses.samples).astype(np.float64)
                 error = answer[:, :2] - np.stack([pulses.time_ns, pulses.energy], 1)
                 pulls.append((error / np.exp(answer[:, 2:])) ** 2)
             shift = 0.5 * np.log(np.concatenate(pulls).mean(0))
             network.layers[-1].bias[2:] += torch.from_numpy(shift.astype(np.float32))
 
-    def predict_float(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
-        """Answers of the float network: (N, 2), time in ns and energy as a fraction of full scale.
+    def interface(self) -> dict[str, Any]:
+        """As `TrainedOnPulses.interface`.
 
-        With uncertainties (N, 4): behind them the natural logarithms of their standard deviations, in the same units.
-
-        Args:
-            inputs: ADC codes (N, 1, 128).
-
-        Raises:
-            InputError: another shape or type.
+        Time in ns and energy as a fraction of full scale; with uncertainties behind them the natural logarithms of
+        their standard deviations, in the same units.
         """
-        return self._predict(self.float_network, inputs)
-
-    def predict_quantized(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
-        """Answers of the quantized network as torch computes them; arguments as for `predict_float`."""
-        return self._predict(self.quantized_network, inputs)
-
-    @torch.no_grad()
-    def _predict(self, network: PulseNet | QuantPulseNet, inputs: NDArray[Any]) -> NDArray[np.float32]:
-        if inputs.shape[1:] != (1, SAMPLES) or inputs.dtype != self.config.dtype:
-            raise InputError(
-                f"pulses of shape {inputs.shape} and type {inputs.dtype}",
-                expected=f"(N, 1, {SAMPLES}) of {self.config.dtype}",
-            )
-        chunks = [inputs[start : start + _CHUNK] for start in range(0, len(inputs), _CHUNK)]
-        return np.concatenate([network(to_real(self.config, chunk)).numpy() for chunk in chunks])
-
-    def export_qcdq(self, path: str | Path) -> Path:
-        """Write the quantized network as QCDQ ONNX: "samples" uint16 (n, 1, 128) to "time_energy" float32 (n, 2)."""
-        return export_qcdq(self.quantized_network, _example(), path, **self._interface())
-
-    def export_qonnx(self, path: str | Path) -> Path:
-        """Write the quantized network as QONNX with the same input and output."""
-        return export_qonnx(self.quantized_network, _example(), path, **self._interface())
-
-    def export_float(self, path: str | Path) -> Path:
-        """Write the float network as plain ONNX with the same input and output."""
-        return export_float(self.float_network, _example(), path, **self._interface())
-
-    def _interface(self) -> dict[str, Any]:
         output = OUTPUT if len(self.float_network.layers[-1].bias) == 2 else UNCERTAIN_OUTPUT
-        return {"input_name": INPUT, "output_name": output, "integers": integer_input(self.config)}
+        return pulse_interface(self.config, output)
 
 
 def export_benchmark(network: BenchmarkNet, path: str | Path, *, dialect: str = "qcdq") -> Path:

@@ -15,9 +15,10 @@ from edgeconv.integer import FMA, Certificate, Problem, check_certificate, prove
 from edgeconv.ir import Program
 from edgeconv.runtime.cpu_features import supported_isas
 from tests.generate import Case, Choices, random_case
-from tests.mutation.bugs import KERNEL_BUGS, PROOF_BUGS, Bug
+from tests.mutation.bugs import KERNEL_BUGS, Bug
 from tests.mutation.gpu_bugs import GPU_BUGS
 from tests.mutation.mutate import mutated
+from tests.mutation.proof_bugs import PROOF_BUGS
 from tests.mutation.sequel_bugs import SEQUEL_BUGS
 from tests.random_graphs.compare import Graph, compare_graphs
 from tests.random_graphs.forms import preferring

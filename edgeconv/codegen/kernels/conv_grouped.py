@@ -16,8 +16,7 @@ from edgeconv.codegen.builder import Builder
 from edgeconv.codegen.isa.base import Dot, Isa
 from edgeconv.codegen.kernels.conv import panel_blocks
 from edgeconv.codegen.kernels.dense_blocking import panel_cycles
-from edgeconv.codegen.kernels.panels import Panel, can_finish
-from edgeconv.codegen.kernels.product import cut_panels
+from edgeconv.codegen.kernels.panels import Panel, can_finish, cut_panels
 from edgeconv.codegen.plan import Step
 
 __all__ = ["choose_merge", "group_panels", "merged_weights", "usable_merges", "vectors_together"]

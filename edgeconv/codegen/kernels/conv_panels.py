@@ -20,12 +20,11 @@ from edgeconv.codegen.kernels.conv_grouped import (
 )
 from edgeconv.codegen.kernels.dense_blocking import choose_panel, choose_tile
 from edgeconv.codegen.kernels.long_products import made_signed, split_panels
-from edgeconv.codegen.kernels.panels import Bucket, Panel, make_buckets
+from edgeconv.codegen.kernels.panels import Bucket, Panel, cut_panels, make_buckets
 from edgeconv.codegen.kernels.product import (
     Product,
     Runs,
     choose_dot,
-    cut_panels,
     may_split,
     product_fits,
     widened,

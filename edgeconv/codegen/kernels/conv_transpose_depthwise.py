@@ -14,8 +14,7 @@ from edgeconv.codegen.kernels.conv_transpose_phases import (
     reads_halo,
     stored_range,
 )
-from edgeconv.codegen.kernels.panels import Bucket, Finish, can_finish, make_buckets
-from edgeconv.codegen.kernels.product import cut_panels
+from edgeconv.codegen.kernels.panels import Bucket, Finish, can_finish, cut_panels, make_buckets
 from edgeconv.codegen.kernels.registry import kernel
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr

@@ -26,11 +26,10 @@ from edgeconv.codegen.kernels.conv_transpose_phases import (
     stored_range,
 )
 from edgeconv.codegen.kernels.dense_blocking import choose_tile
-from edgeconv.codegen.kernels.panels import Bucket, Panel, can_finish, make_buckets
+from edgeconv.codegen.kernels.panels import Bucket, Panel, can_finish, cut_panels, make_buckets
 from edgeconv.codegen.kernels.product import (
     Product,
     choose_dot,
-    cut_panels,
     may_split,
     product_fits,
     widened,

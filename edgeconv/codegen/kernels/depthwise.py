@@ -17,8 +17,8 @@ from edgeconv.codegen.choices import Blocking
 from edgeconv.codegen.isa.base import Dot, Isa
 from edgeconv.codegen.kernels.conv_panels import stored_bias, stored_range
 from edgeconv.codegen.kernels.loops import moved_back
-from edgeconv.codegen.kernels.panels import Bucket, Finish, Panel, can_finish, make_buckets
-from edgeconv.codegen.kernels.product import choose_dot, cut_panels, product_fits
+from edgeconv.codegen.kernels.panels import Bucket, Finish, Panel, can_finish, cut_panels, make_buckets
+from edgeconv.codegen.kernels.product import choose_dot, product_fits
 from edgeconv.codegen.kernels.registry import kernel
 from edgeconv.codegen.kernels.starts import started_bias
 from edgeconv.codegen.plan import Step

@@ -16,8 +16,8 @@ from edgeconv.codegen.builder import Builder, Memory, View, bind
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.isa.vectors import shuffle
 from edgeconv.codegen.kernels.conv_panels import stored_bias, stored_range
-from edgeconv.codegen.kernels.panels import Bucket, Finish, can_finish, make_buckets
-from edgeconv.codegen.kernels.product import cut_panels, stays_inside
+from edgeconv.codegen.kernels.panels import Bucket, Finish, can_finish, cut_panels, make_buckets
+from edgeconv.codegen.kernels.product import stays_inside
 from edgeconv.codegen.kernels.registry import kernel
 from edgeconv.codegen.kernels.starts import started_bias
 from edgeconv.codegen.plan import Step

@@ -23,8 +23,7 @@ from edgeconv.codegen.builder import Builder, Memory, View, bind, const, reinter
 from edgeconv.codegen.isa.base import Dot, Isa
 from edgeconv.codegen.isa.vectors import shuffle
 from edgeconv.codegen.kernels.loops import broadcast_indices
-from edgeconv.codegen.kernels.panels import Bucket, Finish, can_finish, make_buckets
-from edgeconv.codegen.kernels.product import cut_panels
+from edgeconv.codegen.kernels.panels import Bucket, Finish, can_finish, cut_panels, make_buckets
 from edgeconv.codegen.kernels.registry import kernel
 from edgeconv.codegen.layout import Layout
 from edgeconv.codegen.plan import Step

@@ -12,12 +12,11 @@ from edgeconv.codegen.builder import Builder, bind
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.kernels.conv import conv_constants
 from edgeconv.codegen.kernels.dense_blocking import choose_panel, choose_tile
-from edgeconv.codegen.kernels.panels import can_finish, make_buckets
+from edgeconv.codegen.kernels.panels import can_finish, cut_panels, make_buckets
 from edgeconv.codegen.kernels.product import (
     Product,
     Runs,
     choose_dot,
-    cut_panels,
     may_split,
     product_fits,
     widened,

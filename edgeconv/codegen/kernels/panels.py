@@ -33,7 +33,7 @@ from edgeconv.ir.forms import (
     WideMulShift,
 )
 
-__all__ = ["Bucket", "Finish", "Panel", "can_finish", "kind_key", "make_buckets"]
+__all__ = ["Bucket", "Finish", "Panel", "can_finish", "cut_panels", "kind_key", "make_buckets"]
 
 _MOST_STEPS = 1024
 _MOST_BUCKETS = 4
@@ -48,6 +48,15 @@ class Panel:
     first: int
     count: int
     blocks: int
+
+
+def cut_panels(first: int, count: int, lanes: int, blocks: int) -> list[Panel]:
+    """Cut `count` output channels into panels of at most `blocks` vectors."""
+    panels = []
+    for start in range(0, count, blocks * lanes):
+        members = min(blocks * lanes, count - start)
+        panels.append(Panel(first + start, members, -(-members // lanes)))
+    return panels
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,6 @@ __all__ = [
     "byte_dot",
     "choose_chains",
     "choose_dot",
-    "cut_panels",
     "may_split",
     "product_fits",
     "stays_inside",
@@ -140,15 +139,6 @@ def choose_chains(dot: Dot, accumulators: int, groups: int) -> int:
     while chains > 1 and groups < 4 * chains:
         chains //= 2
     return chains
-
-
-def cut_panels(first: int, count: int, lanes: int, blocks: int) -> list[Panel]:
-    """Cut `count` output channels into panels of at most `blocks` vectors."""
-    panels = []
-    for start in range(0, count, blocks * lanes):
-        members = min(blocks * lanes, count - start)
-        panels.append(Panel(first + start, members, -(-members // lanes)))
-    return panels
 
 
 def widened(build: Builder, view: View) -> View:

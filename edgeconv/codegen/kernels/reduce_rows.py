@@ -9,8 +9,7 @@ import numpy as np
 from edgeconv.codegen.builder import Builder, bind, const
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.kernels.elementwise_rows import load_values, store_elements
-from edgeconv.codegen.kernels.panels import Bucket, Finish, can_finish, make_buckets
-from edgeconv.codegen.kernels.product import cut_panels
+from edgeconv.codegen.kernels.panels import Bucket, Finish, can_finish, cut_panels, make_buckets
 from edgeconv.codegen.kernels.reduce import each_reduced
 from edgeconv.codegen.kernels.registry import kernel
 from edgeconv.codegen.layout import Layout

@@ -11,8 +11,7 @@ import numpy as np
 
 from edgeconv.codegen.builder import Builder, View, bind, const
 from edgeconv.codegen.isa.base import Isa
-from edgeconv.codegen.kernels.panels import Bucket, Finish, can_finish, make_buckets
-from edgeconv.codegen.kernels.product import cut_panels
+from edgeconv.codegen.kernels.panels import Bucket, Finish, can_finish, cut_panels, make_buckets
 from edgeconv.codegen.kernels.registry import kernel
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeconv.hw.host import Transport
+from edgeconv import reference
+from edgeconv.hw.host import Board, Transport
+from edgeconv.hw.soc.simulator import SimulatedSoc
+from tests.hw.running import compile_for_array
+from tests.hw.test_refusals import half, program
 
-__all__ = ["KINDS", "FaultyLine"]
+__all__ = ["KINDS", "FaultyLine", "run_until"]
 
 KINDS = ("flip", "drop", "truncate", "behead", "insert", "repeat", "lose", "swap", "zero")
 
@@ -66,3 +70,25 @@ class FaultyLine:
         else:
             data.clear()
         return bytes(data)
+
+
+def run_until(faults: int, seed: int, rate: float, batch: int, attempts: int) -> tuple[Board, FaultyLine, int]:
+    """Run a small network on the simulated system over a bad line until so many faults happened; nothing may differ.
+
+    Returns:
+        the board, its line, and the samples that were run.
+    """
+    whole = program(half("x"))
+    image = compile_for_array(whole).image
+    rng = np.random.default_rng(seed)
+    line = FaultyLine(SimulatedSoc(), rng, rate)
+    board = Board(line, seconds=0.15, attempts=attempts)
+    board.load(image)
+    done = 0
+    while sum(line.faults.values()) < faults:
+        inputs = {"x": rng.integers(0, 256, (batch, 1, 4, 6)).astype(np.uint8)}
+        found = board.run(inputs)
+        np.testing.assert_array_equal(found.outputs["q"], reference.run(whole, inputs)["q"])
+        assert (found.cycles == image.cycles).all()
+        done += batch
+    return board, line, done

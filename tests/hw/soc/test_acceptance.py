@@ -5,16 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgeconv import reference
 from edgeconv.hw.host import Board, Counters
 from edgeconv.hw.soc.simulator import SimulatedSoc
 from tests.hw.running import compile_for_array
-from tests.hw.soc.faults import FaultyLine
+from tests.hw.soc.faults import run_until
 from tests.hw.soc.test_faults import RATE
 from tests.hw.soc.test_sample_port import PERIOD, WINDOW, adc, detector
 from tests.hw.soc.test_soc import run_and_compare
 from tests.hw.test_pulse import pulse_program
-from tests.hw.test_refusals import half, program
 
 pytestmark = [pytest.mark.accept, pytest.mark.needs_verilator, pytest.mark.needs_riscv]
 
@@ -48,17 +46,5 @@ def test_windows_at_line_rate() -> None:
 
 
 def test_faults_on_the_line_of_the_simulated_system() -> None:
-    whole = program(half("x"))
-    image = compile_for_array(whole).image
-    rng = np.random.default_rng(33)
-    faulty = FaultyLine(SimulatedSoc(), rng, RATE)
-    board = Board(faulty, seconds=0.15, attempts=30)
-    board.load(image)
-    done = 0
-    while sum(faulty.faults.values()) < FAULTS:
-        inputs = {"x": rng.integers(0, 256, (4, 1, 4, 6)).astype(np.uint8)}
-        found = board.run(inputs)
-        np.testing.assert_array_equal(found.outputs["q"], reference.run(whole, inputs)["q"])
-        assert (found.cycles == image.cycles).all()
-        done += 4
-    print(f"\n{sum(faulty.faults.values())} faults on the line, {done} samples: 0 differences")
+    _, line, done = run_until(FAULTS, seed=33, rate=RATE, batch=4, attempts=30)
+    print(f"\n{sum(line.faults.values())} faults on the line, {done} samples: 0 differences")

@@ -8,16 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeconv import reference
 from edgeconv.errors import DeviceError
 from edgeconv.hw.compiler import CompiledNetwork
 from edgeconv.hw.host import Board, BoardRun
 from edgeconv.hw.host.frames import Frame, frame_from_bytes
-from edgeconv.hw.soc.simulator import SimulatedSoc
 from edgeconv.hw.soc.spec import IDENT, MOST_PAYLOAD, REPLY, Operation, Reason
 from edgeconv.ir import Program
 from tests.hw.running import compile_for_array
-from tests.hw.soc.faults import FaultyLine
+from tests.hw.soc.faults import FaultyLine, run_until
 from tests.hw.soc.firmware_double import GoldenDouble, HostFirmware, build
 from tests.hw.test_refusals import conv, half, program
 
@@ -208,19 +206,7 @@ def test_a_line_that_never_falls_silent_is_given_up() -> None:
 @pytest.mark.needs_verilator
 @pytest.mark.needs_riscv
 def test_faults_on_the_line_of_the_simulated_system() -> None:
-    whole = program(half("x"))
-    image = compile_for_array(whole).image
-    rng = np.random.default_rng(23)
-    faulty = FaultyLine(SimulatedSoc(), rng, RATE)
-    board = Board(faulty, seconds=0.15, attempts=20)
-    board.load(image)
-    done = 0
-    while sum(faulty.faults.values()) < FAULTS_IN_SIMULATION:
-        inputs = {"x": rng.integers(0, 256, (2, 1, 4, 6)).astype(np.uint8)}
-        found = board.run(inputs)
-        np.testing.assert_array_equal(found.outputs["q"], reference.run(whole, inputs)["q"])
-        assert (found.cycles == image.cycles).all()
-        done += 2
+    board, line, done = run_until(FAULTS_IN_SIMULATION, seed=23, rate=RATE, batch=2, attempts=20)
     assert done >= 10
-    faulty.rate = 0.0
+    line.rate = 0.0
     assert board.facts().restarts == 0

@@ -1,0 +1,87 @@
+"""Seeded bugs in the proofs, which the check of the certificate is to find."""
+
+from __future__ import annotations
+
+from tests.mutation.bugs import Bug
+
+PROOF_BUGS = (
+    Bug(
+        "upper end of the reachable range one too small",
+        "integer.ranges",
+        "_sums",
+        "int(c) + b[1]",
+        "int(c) + b[1] - 1",
+        "conv",
+        "",
+    ),
+    Bug(
+        "last threshold skipped",
+        "integer.steps",
+        "step_function",
+        "bottom + 1, top + 1",
+        "bottom + 1, top",
+        "matmul",
+        "",
+        5,
+    ),
+    Bug(
+        "ties reach the odd level",
+        "integer.steps",
+        "_first_reaching",
+        "(levels & 1) == 0",
+        "(levels & 1) == 1",
+        "cast",
+        "",
+        5,
+    ),
+    Bug(
+        "accumulators that need a fix taken for right",
+        "integer.search",
+        "_with_fixes",
+        "if not wrong.any():",
+        "if True:",
+        "avg_pool",
+        "",
+        0,
+    ),
+    Bug(
+        "any multiplier accepted",
+        "integer.search",
+        "_refute",
+        "return results",
+        "return [None for _ in results]",
+        "mul",
+        "",
+        4,
+    ),
+    Bug(
+        "falling thresholds one too high",
+        "integer.search",
+        "_search_steps",
+        "steps.changes - 1",
+        "steps.changes",
+        "cast",
+        "",
+        5,
+    ),
+    Bug(
+        "a form that misses the offset counts as exact",
+        "integer.proof",
+        "exact_by_construction",
+        "len(exact) == len(numbers) and all(",
+        "any(",
+        "cast",
+        "",
+        4,
+    ),
+    Bug(
+        "shortcut of float sums unchecked",
+        "integer.sums",
+        "_first_proved",
+        "if refutation is None:",
+        "if True:",
+        "add",
+        "",
+        0,
+    ),
+)
