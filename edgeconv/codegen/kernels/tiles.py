@@ -21,9 +21,7 @@ _TILE_CYCLES, _LOOP_CYCLES = 2.0, 4.0  # addresses and constants; a branch that 
 _ACCUMULATOR_CYCLES, _CROWDING = 0.6, 0.02  # the end of a tile of n accumulators: 0.6·n + 0.02·(n + joined)²
 _PACK, _PACK_CYCLES = 4, 1.6  # accumulators that are narrowed and stored together
 _SEQUEL_CYCLES = 2.8  # of an addition for each accumulator at the end of a tile
-_PASS_CYCLES = (
-    2.9  # of the same addition in a pass of its own, operands in the cache; what it reads was narrowed before
-)
+_PASS_CYCLES = 2.9  # of the same addition in a pass of its own, where what it reads was narrowed before
 _END_GROUPS = 4  # the end of a tile, in dot products for each accumulator, of dot products without costs
 _NEGLIGIBLE = 1.02  # of tiles so close to the best one the smallest is taken
 
