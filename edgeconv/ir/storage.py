@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from edgeconv.errors import ProgramError
 from edgeconv.ir.packing import pack_bits, unpack_bits
 from edgeconv.ir.program import Constant, Program
-from edgeconv.ir.text import from_text, to_text
-from edgeconv.ir.types import dtype
+from edgeconv.ir.text import declared_constants, from_text, to_text
+from edgeconv.ir.types import DType, TensorType
 
 TEXT_NAME, WEIGHTS_NAME = "program.txt", "weights.npz"
 
@@ -20,22 +20,24 @@ TEXT_NAME, WEIGHTS_NAME = "program.txt", "weights.npz"
 def save_program(program: Program, folder: Path) -> None:
     """Write `program.txt` and `weights.npz` into an existing folder.
 
-    Constants narrower than 8 bits are packed, so bytes on disk are the bytes of the model. Equal programs give equal
-    bytes: entries are sorted and carry a fixed date.
+    An entry of the archive holds the values of a constant; its number is the constant's place in the text, which has
+    name, element type and shape: tensor names may hold characters that no entry's name may. Constants narrower than 8
+    bits are packed, so bytes on disk are the bytes of the model. Equal texts and values give equal bytes: entries carry
+    a fixed date.
     """
     (folder / TEXT_NAME).write_text(to_text(program), encoding="utf-8")
     with zipfile.ZipFile(folder / WEIGHTS_NAME, "w", zipfile.ZIP_DEFLATED) as archive:
-        for index, name in enumerate(sorted(program.constants)):
-            constant = program.constants[name]
-            array = pack_bits(constant.array, constant.dtype) if _is_packed(constant) else constant.array
-            # Tensor names may hold characters that no zip entry may: the entry is numbered, the name stands beside it.
-            _write_entry(archive, f"{index:05d}.values.npy", array)
-            label = np.array([name, str(constant.dtype), ",".join(map(str, constant.array.shape))])
-            _write_entry(archive, f"{index:05d}.name.npy", label)
+        for index, constant in enumerate(program.constants.values()):
+            array = pack_bits(constant.array, constant.dtype) if _is_packed(constant.dtype) else constant.array
+            _write_entry(archive, f"{_entry(index)}.npy", array)
 
 
-def _is_packed(constant: Constant) -> bool:
-    return not constant.dtype.is_float and constant.dtype.bits < 8
+def _entry(index: int) -> str:
+    return f"{index:05d}"
+
+
+def _is_packed(type_: DType) -> bool:
+    return not type_.is_float and type_.bits < 8
 
 
 def _write_entry(archive: zipfile.ZipFile, name: str, array: NDArray[np.generic]) -> None:
@@ -49,7 +51,7 @@ def load_program(folder: Path) -> Program:
     """Read what `save_program` wrote.
 
     Raises:
-        ProgramError: a file is missing, damaged, or the program breaks a rule.
+        ProgramError: a file is missing, damaged, does not fit the other, or the program breaks a rule.
     """
     try:
         text = (folder / TEXT_NAME).read_text(encoding="utf-8")
@@ -57,15 +59,21 @@ def load_program(folder: Path) -> Program:
             entries = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, zipfile.BadZipFile, UnicodeDecodeError, EOFError) as error:
         raise ProgramError(f"cannot read the program in {folder}: {error}", advice="compile the model again") from error
-    constants: dict[str, Constant] = {}
-    for key, values in entries.items():
-        if key.endswith(".values"):
-            try:
-                name, element, extents = map(str, entries[key.removesuffix(".values") + ".name"])
-                shape = tuple(int(extent) for extent in extents.split(",") if extent)
-            except (KeyError, ValueError) as error:
-                raise ProgramError(f"{WEIGHTS_NAME} in {folder}: entry {key} has no valid name beside it") from error
-            type_ = dtype(element)
-            narrow = not type_.is_float and type_.bits < 8
-            constants[name] = Constant(type_, unpack_bits(values, type_, shape) if narrow else values.reshape(shape))
-    return from_text(text, constants)
+    declared = declared_constants(text)
+    if list(entries) != [_entry(index) for index in range(len(declared))]:
+        raise ProgramError(
+            f"{WEIGHTS_NAME} in {folder} holds {len(entries)} entries",
+            expected=f"{len(declared)}, numbered, one for each constant of {TEXT_NAME}",
+            advice="compile the model again",
+        )
+    values = zip(declared.items(), entries.values(), strict=True)
+    return from_text(text, {name: _constant(name, type_, array) for (name, type_), array in values})
+
+
+def _constant(name: str, type_: TensorType, array: NDArray[np.generic]) -> Constant:
+    if _is_packed(type_.dtype):
+        return Constant(type_.dtype, unpack_bits(array, type_.dtype, type_.shape))
+    if array.dtype != type_.dtype.container or array.shape != type_.shape:
+        found = f"{array.dtype}{list(array.shape)}"
+        raise ProgramError(f"constant %{name} has values of {found} in {WEIGHTS_NAME}", expected=str(type_))
+    return Constant(type_.dtype, array)

@@ -123,6 +123,24 @@ def from_text(text: str, constants: Mapping[str, Constant]) -> Program:
     raise ProgramError("program text ends without a return line")
 
 
+def declared_constants(text: str) -> dict[str, TensorType]:
+    """Name and type of the constants that a program's text declares, in its order.
+
+    Raises:
+        ProgramError: a declaration cannot be parsed, with line number.
+    """
+    declared: dict[str, TensorType] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith("constant "):
+            try:
+                parser = _Parser(line)
+                parser.next("word", "constant")
+                name, declared[name] = parser.declaration()
+            except (ProgramError, KeyError, TypeError) as error:
+                raise ProgramError(f"program text, line {number}: {error}") from error
+    return declared
+
+
 def _take(constants: Mapping[str, Constant], name: str, type_: TensorType) -> Constant:
     if name not in constants:
         raise ProgramError(f"constant %{name} has no values")

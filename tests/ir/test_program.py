@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -73,6 +74,37 @@ def test_truncated_weights_are_refused(tmp_path: Path) -> None:
     weights = tmp_path / "weights.npz"
     weights.write_bytes(weights.read_bytes()[:-40])
     with pytest.raises(ProgramError, match="cannot read the program"):
+        load_program(tmp_path)
+
+
+def _without_last(entries: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return dict(list(entries.items())[:-1])
+
+
+def _flattened(entries: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: array.reshape(1, -1) for name, array in entries.items()}
+
+
+def _wider(entries: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: array if array.dtype == np.uint8 else array.astype(np.int64) for name, array in entries.items()}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_without_last, "holds . entries\n  expected: .*one for each constant"),
+        (_flattened, "has values of .*expected"),
+        (_wider, "has values of int64"),
+    ],
+)
+def test_values_that_do_not_fit_the_text_are_refused(
+    tmp_path: Path, change: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]], message: str
+) -> None:
+    save_program(small_program(), tmp_path)
+    with np.load(tmp_path / "weights.npz") as archive:
+        entries = {name: archive[name] for name in archive.files}
+    np.savez(tmp_path / "weights.npz", **change(entries))
+    with pytest.raises(ProgramError, match="(?s)" + message):
         load_program(tmp_path)
 
 
