@@ -10,6 +10,7 @@ import numpy as np
 from edgeconv.codegen.blob import narrowed
 from edgeconv.codegen.builder import Builder, Memory, View, bind, const
 from edgeconv.codegen.integer_forms import SoftFma, integer_form
+from edgeconv.codegen.kernels.float_bits import held
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, T, tirx
 from edgeconv.errors import ProgramError
@@ -340,7 +341,7 @@ def _ratio(requantizer: Requantizer, forms: Sequence[Ratio | None]) -> Callable[
 def divided(total: Expr, denominator: Expr, *, half_even: bool) -> Expr:
     """total / denominator (positive) rounded to the nearest int64; ties to even, or away from zero."""
     zero, one = const(0, "int64"), const(1, "int64")
-    floor = bind(tirx.floordiv(total, denominator))
+    floor = held(tirx.floordiv(total, denominator))
     twice = bind((total - floor * denominator) * 2)
     if half_even:
         tie_up = tirx.NE(tirx.bitwise_and(floor, one), zero)
