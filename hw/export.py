@@ -1,4 +1,5 @@
-"""Files generated from the one definition in spec.py: SystemVerilog package, C header, tables of the documentation.
+"""Files generated from the one definition in spec.py: SystemVerilog package, C header, tables and block diagram of the
+documentation.
 
 python -m edgeconv.hw.export      # writes them into the source tree
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from edgeconv.hw.diagram import block_diagram
 from edgeconv.hw.soc import export as soc
 from edgeconv.hw.spec import (
     ACC_BITS,
@@ -132,12 +134,13 @@ def end_mark(name: str) -> str:
 
 
 def generated_files() -> dict[Path, str]:
-    """Every generated file by path below hw/, with its text."""
+    """Every generated file by its path from hw/, with its text."""
     return {
         Path("rtl/edge_pkg.sv"): package(),
         Path("include/edge_accelerator.h"): c_header(),
         Path("soc/rtl/soc_pkg.sv"): soc.package(),
         Path("include/edge_soc.h"): soc.c_header(),
+        Path("../docs/images/accelerator.svg"): block_diagram(),
     }
 
 
