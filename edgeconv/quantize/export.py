@@ -1,8 +1,8 @@
 """ONNX files of trained networks: QCDQ for onnxruntime and QONNX, both with integer samples as their input.
 
 Converters and cameras deliver integers, so the graph's input is those integers and a DequantizeLinear says what they
-mean: real = scale·(integer - zero_point). Below it stands what brevitas writes. QCDQ has no quantizer above 8 bits, and
-none is needed here, because nothing rounds.
+mean: real = scale·(integer - zero_point), where nothing rounds. Below it stands what brevitas writes; its QCDQ ends at
+8 bits, and wider activations are given their type here.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from edgeconv.errors import UnsupportedModelError, UsageError
 from edgeconv.quantize.files import write_whole
+from edgeconv.quantize.quantizers import LearnedScale
 from edgeconv.quantize.scan_export import DOMAIN, DOMAIN_VERSION, add_functions
 
 __all__ = ["IntegerInput", "export_float", "export_qcdq", "export_qonnx"]
@@ -34,6 +35,7 @@ _TORCH_OPSET = 17
 _OPSET = 21
 # The newest that onnxruntime 1.31 and qonnx 1.0 both read.
 _IR_VERSION = 10
+_ROUNDING = {"QuantizeLinear", "DequantizeLinear"}
 # From _TORCH_OPSET to _OPSET these gained types and attributes whose defaults mean what was meant before.
 _SAME_MEANING = {
     "Add", "AveragePool", "Cast", "Clip", "Concat", "Constant", "ConstantOfShape", "Conv", "ConvTranspose",
@@ -80,18 +82,32 @@ def export_qcdq(
         integers: what the integers of the graph input mean; None keeps the network's own float input.
 
     Raises:
-        UnsupportedModelError: the network exports to operators whose meaning changed between operator sets, or has
-            quantizers of more than 8 bits, which brevitas writes as QONNX only.
+        UnsupportedModelError: the network exports to operators whose meaning changed between operator sets.
     """
-    write = _brevitas_exporter("export_onnx_qcdq")
-    try:
-        return _export(write, network, example, path, input_name, output_name, integers)
-    except RuntimeError as error:
-        if "Bit width" not in str(error):
-            raise
-        raise UnsupportedModelError(
-            "the network has activations of more than 8 bits", expected="2 to 8 bits in QCDQ", advice="export_qonnx"
-        ) from error
+    return _export(_write_qcdq, network, example, path, input_name, output_name, integers)
+
+
+def _write_qcdq(network: nn.Module, *, export_path: str, **options: Any) -> None:
+    """brevitas' QCDQ ends at 8 bits: a wider quantizer leaves as one of 8, with its own scale, and is widened after."""
+    wide = {name: one for name, one in network.named_modules() if isinstance(one, LearnedScale) and one.bits > 8}
+    for quantizer in wide.values():
+        quantizer.bits.fill_(8)
+    _brevitas_exporter("export_onnx_qcdq")(network, export_path=export_path, **options)
+    model = onnx.load(export_path)
+    for name, quantizer in wide.items():
+        _widen(model, name, np.int16 if quantizer.low < 0 else np.uint16)
+    onnx.save(model, export_path)
+
+
+def _widen(model: onnx.ModelProto, name: str, kind: type[np.integer[Any]]) -> None:
+    """Give what a quantizer rounds to another type, which its zero point tells; `name` is that of its module."""
+    owner = name.partition("fused_activation_quant_proxy")[0]
+    zero_point = numpy_helper.from_array(np.zeros((), kind), f"{owner}zero_point")
+    model.graph.initializer.append(zero_point)
+    for node in model.graph.node:
+        # Nodes have the path of their module, with slashes between some of its parts.
+        if node.name.replace("/", ".").startswith(f".{owner}") and node.op_type in _ROUNDING:
+            node.input[2] = zero_point.name
 
 
 def export_qonnx(

@@ -25,7 +25,7 @@ class TrainReport:
         family: its name.
         folder: with everything in it.
         comparison: float and quantized network on data that no training has seen.
-        models: ONNX files by dialect: `qcdq` (not with more than 8 bits), `qonnx`, `float`.
+        models: ONNX files by dialect: `qcdq`, `qonnx`, `float`.
         plots: PNG files; none without matplotlib.
         remarks: what was left out, and why.
         seconds: wall time of training, judging, exporting and drawing; of a resumed training the last part.

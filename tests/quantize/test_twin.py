@@ -13,7 +13,7 @@ pytest.importorskip("brevitas")
 import torch
 from torch import Tensor, nn
 
-from edgeconv.errors import QuantizationError, UnsupportedModelError, UsageError
+from edgeconv.errors import QuantizationError, UsageError
 from edgeconv.importer import read_onnx
 from edgeconv.integer import lower
 from edgeconv.quantize import IntegerInput, LayerRule, QuantPolicy, export_qcdq, export_qonnx
@@ -200,14 +200,19 @@ def test_calibration_of_least_error_beats_the_largest_value_at_few_bits() -> Non
     assert (error(least_error_top(rows, largest, quantizer)) < 0.8 * error(largest)).all()
 
 
-def test_sixteen_bits_leave_by_qonnx_only(tmp_path: Path) -> None:
-    twin = make_twin(Line, trained(Line), QuantPolicy(activation_bits=16), [inputs(Line)])
-    with pytest.raises(UnsupportedModelError, match=r"activations of more than 8 bits\n.*\n  try: export_qonnx"):
-        export_qcdq(twin, torch.zeros(1, *Line.shape), tmp_path / "t.onnx", **NAMES)
+def test_sixteen_bits_leave_by_both_dialects_and_mean_the_same(tmp_path: Path) -> None:
+    """Beside 8 bits, which stay what they are; the one of both that can be negative is signed."""
+    twin = make_twin(Line, trained(Line), QuantPolicy(rules=(LayerRule("[ra]*", activation_bits=16),)), [inputs(Line)])
     meaning = IntegerInput(np.dtype(np.int16), 0.0625, 0)
-    path = export_qonnx(twin, torch.zeros(1, *Line.shape), tmp_path / "t.onnx", integers=meaning, **NAMES)
-    program = lower(read_onnx(path))
-    assert "u16" in {str(tensor.dtype) for tensor in program.types.values()}
+    states = np.random.default_rng(0).integers(-40, 40, (8, 1, *Line.shape)).astype(np.int16)
+    answers = []
+    for export in (export_qcdq, export_qonnx):
+        path = export(twin, torch.zeros(1, *Line.shape), tmp_path / "t.onnx", integers=meaning, **NAMES)
+        program = lower(read_onnx(path))
+        assert {"u16", "i16", "u8"} <= {str(tensor.dtype) for tensor in program.types.values()}
+        answers.append(run(program, {"x": states})["y"])
+    assert (answers[0] == answers[1]).all()
+    assert answers[0].std() > 0
 
 
 def test_mistakes_in_a_network_are_named() -> None:
