@@ -45,12 +45,14 @@ class LossWeights:
         smooth: weight of the smoothness of disparity, halved at each coarser scale.
         scales: how many of the network's sizes are judged, finest first.
         leave_unmoved: are pixels left out that a neighbour explains better unmoved, such as a car that drives ahead?
+            Recorded drives need it; synthetic ones have such cars only where they are asked for, and learn faster
+            without.
     """
 
     ssim: float = 0.85
     smooth: float = 1e-3
     scales: int = 2
-    leave_unmoved: bool = True
+    leave_unmoved: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.ssim <= 1 or self.smooth < 0 or not 1 <= self.scales <= 3:
@@ -79,7 +81,8 @@ class DepthTraining:
     """
 
     drives: DriveConfig = field(
-        default_factory=lambda: DriveConfig(width=192, height=64, frames=24, beams=8, azimuths=64)
+        # Pixels this large average the sensor's noise away.
+        default_factory=lambda: DriveConfig(width=192, height=64, frames=24, noise=0.5, beams=8, azimuths=64)
     )
     network: MiniNetConfig = field(default_factory=MiniNetConfig)
     policy: QuantPolicy = field(default_factory=QuantPolicy)
@@ -89,10 +92,10 @@ class DepthTraining:
     data_seed: int = 0
     train_folder: str = ""
     test_folder: str = ""
-    batch: int = 4
+    batch: int = 8
     settle: int = 500
-    float_stage: Stage = field(default_factory=lambda: Stage("float", 2000, 4e-3))
-    twin_stage: Stage = field(default_factory=lambda: Stage("quantization-aware", 300, 3e-4))
+    float_stage: Stage = field(default_factory=lambda: Stage("float", 5000, 1e-2))
+    twin_stage: Stage = field(default_factory=lambda: Stage("quantization-aware", 400, 4e-4))
     seed: int = 0
     threads: int = 1
 

@@ -97,10 +97,8 @@ def _loss(
         triplets, intrinsics = batches(step)
         before, target, after = triplets.unbind(1)
         # The later picture comes second always, so that the network of motion sees one direction of driving.
-        motions = [
-            inverse_motion(motion_matrix(networks.motion(before, target))),
-            motion_matrix(networks.motion(target, after)),
-        ]
+        way = motion_matrix(networks.motion(torch.cat([before, target]), torch.cat([target, after])))
+        motions = [inverse_motion(way[: len(target)]), way[len(target) :]]
         projector = Projector(intrinsics, *target.shape[2:])
         weights = config.loss if step >= settle else replace(config.loss, leave_unmoved=False)
         return triplet_loss(networks.depth(target), motions, target, [before, after], projector, weights)

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeconv.models.mininet.camera import Camera
+from edgeconv.models.mininet.ground import ground_reflectance
 from edgeconv.models.mininet.scene import Kind, Scene
+from edgeconv.models.mininet.shadow import sunlit
 from edgeconv.models.mininet.texture import noise, stripes
 
 __all__ = ["Hits", "cast", "depth_map", "picture"]
@@ -140,7 +142,9 @@ def _shade(scene: Scene, hits: Hits, origin: Floats, rays: Floats, time_s: float
     normals[ground, 1] = -1
     reflectance = np.empty((len(solid), 3))
     lengths = np.linalg.norm(rays[solid], axis=1)
-    reflectance[ground] = _ground(scene, points[ground], depth[ground] * pixel, lengths[ground], rays[solid][ground])
+    across = depth[ground] * pixel
+    slant = np.abs(rays[solid][ground, 1]) / lengths[ground]
+    reflectance[ground] = ground_reflectance(scene, points[ground], across, across / np.maximum(slant, 0.02))
     standing = np.flatnonzero(~ground)
     if len(standing):
         which = thing[standing]
@@ -149,7 +153,10 @@ def _shade(scene: Scene, hits: Hits, origin: Floats, rays: Floats, time_s: float
         reflectance[standing] = _surface(
             scene, which, local, normals[standing], rays[solid][standing], depth[standing] * pixel
         )
-    light = scene.ambient + (1 - scene.ambient) * np.maximum(normals @ scene.sun, 0) / 0.8
+    direct, diffuse = np.maximum(normals @ scene.sun, 0), np.ones(len(solid))
+    bright, diffuse[ground] = sunlit(scene, points[ground], time_s)
+    direct[ground] *= bright
+    light = scene.ambient * diffuse + (1 - scene.ambient) * direct / 0.8
     colours[solid] = _hazy(reflectance * light[:, None], depth, scene)
     return colours
 
@@ -166,25 +173,6 @@ def _sky(scene: Scene, rays: Floats) -> Floats:
     seeds = np.full(len(rays), scene.seed)
     clouds = noise(u, v, seeds, np.full(len(rays), 0.01), wavelength=6.0, octaves=3)
     return scene.sky_colour * (0.85 + 0.15 * up[:, None]) * (1 + 0.07 * clouds[:, None])
-
-
-def _ground(scene: Scene, points: Floats, pixel: Floats, lengths: Floats, rays: Floats) -> Floats:
-    """Road with lane markings, pavement beyond the kerb."""
-    x, z = points[:, 0], points[:, 2]
-    slant = np.abs(rays[:, 1]) / lengths
-    along = pixel / np.maximum(slant, 0.02)  # footprint in the direction of view
-    seeds = np.full(len(points), scene.seed)
-    rough = 0.10 * noise(x, z, seeds + 1, along, wavelength=0.8) + 0.09 * noise(x, z, seeds + 2, along, wavelength=6.0)
-    colour = scene.ground_colour * (1 + rough[:, None])
-    beyond = np.abs(x) - scene.road_half_width
-    pavement = 0.55 + 0.12 * noise(x, z, seeds + 3, along, wavelength=1.5)
-    slabs = 1 - 0.2 * stripes(z, 1.2, 0.06, along)
-    colour = np.where((beyond > 0)[:, None], (pavement * slabs)[:, None], colour)
-    middle = np.abs(x) < 0.08
-    dashes = stripes(z + 0.1 * scene.seed % 7, 9.0, 0.4, along)
-    edges = (np.abs(beyond + 0.35) < 0.07).astype(np.float64)
-    paint = np.maximum(middle * dashes, edges)
-    return colour * (1 - paint[:, None]) + 0.85 * paint[:, None]
 
 
 def _normals(scene: Scene, which: NDArray[np.int64], local: Floats) -> Floats:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["hashed", "noise", "stripes"]
+__all__ = ["hashed", "noise", "strength", "stripes"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -27,6 +27,11 @@ def hashed(x: Ints, y: Ints, seed: Ints) -> Floats:
     return h.astype(np.float64) * 2.0**-32
 
 
+def strength(size: float, footprint: Floats) -> Floats:
+    """How much is left of a pattern of this size: all above four pixels to it, nothing below two, where it aliases."""
+    return np.clip(size / np.maximum(footprint, 1e-9) / 2 - 1, 0, 1)
+
+
 def noise(u: Floats, v: Floats, seed: Ints, footprint: Floats, *, wavelength: float, octaves: int = 4) -> Floats:
     """Noise in about [-1, 1] at surface coordinates u, v in metres.
 
@@ -38,11 +43,10 @@ def noise(u: Floats, v: Floats, seed: Ints, footprint: Floats, *, wavelength: fl
     total = np.zeros_like(u)
     for octave in range(octaves):
         size = wavelength / 2**octave
-        # Full strength above four pixels a wavelength, none below two: what is finer than that aliases.
-        strength = np.clip(size / np.maximum(footprint, 1e-9) / 2 - 1, 0, 1) * 0.7**octave
-        seen = strength > 0
+        amplitude = strength(size, footprint) * 0.7**octave
+        seen = amplitude > 0
         if seen.any():
-            total[seen] += strength[seen] * _one_octave(u[seen] / size, v[seen] / size, seed[seen] + octave * 7919)
+            total[seen] += amplitude[seen] * _one_octave(u[seen] / size, v[seen] / size, seed[seen] + octave * 7919)
     return total
 
 
