@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
 
 from edgeconv.errors import UnsupportedModelError
 from edgeconv.ir import Program, TensorType
 from edgeconv.ir import operators as ops
 
-__all__ = ["Ends", "split_ends"]
+__all__ = ["Arrays", "Ends", "split_ends"]
+
+Arrays = Mapping[str, NDArray[Any]]
+"""Arrays (n, *shape) by name."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,24 @@ class Ends:
     front: Program | None
     core: Program
     back: Program | None
+
+    def apply(
+        self, given: Arrays, evaluate: Callable[[Program, Arrays], Arrays], execute: Callable[[Arrays], Arrays]
+    ) -> dict[str, NDArray[Any]]:
+        """The outputs of the whole program, and those of the core.
+
+        Args:
+            given: the program's inputs.
+            evaluate: computes the parts of the host; the reference interpreter.
+            execute: computes the core.
+        """
+        known = dict(given)
+        if self.front is not None:
+            known |= evaluate(self.front, {name: given[name] for name in self.front.inputs})
+        found = dict(execute({name: known[name] for name in self.core.inputs}))
+        if self.back is not None:
+            found |= evaluate(self.back, {name: found[name] for name in self.back.inputs})
+        return found
 
 
 def split_ends(program: Program) -> Ends:

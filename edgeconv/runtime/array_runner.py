@@ -50,21 +50,13 @@ class ArrayRunner(Runner, ABC):
             tensor.name: array.reshape(samples, *tensor.shape)
             for tensor, array in zip(self.inputs, arrays, strict=True)
         }
-        outputs, self.cycles = self._execute(self._integers(given))
-        found = dict(outputs)
-        back = self._ends.back
-        if back is not None:
-            found |= reference.run(back, {name: found[name] for name in back.inputs})
+        found = self._ends.apply(given, reference.run, self._core)
         for tensor, result in zip(self.outputs, results, strict=True):
             result[...] = found[tensor.name].reshape(result.shape)
 
-    def _integers(self, given: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """What the array reads, of the inputs of the program."""
-        front, core = self._ends.front, self._ends.core
-        known = dict(given)
-        if front is not None:
-            known |= reference.run(front, {name: given[name] for name in front.inputs})
-        return {name: known[name] for name in core.inputs}
+    def _core(self, arrays: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        outputs, self.cycles = self._execute(arrays)
+        return outputs
 
     def _check_range(self, arrays: list[NDArray[np.generic]]) -> None:
         """Integers of a container may lie outside of the type that they stand for."""

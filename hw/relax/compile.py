@@ -1,0 +1,46 @@
+"""From a region of Relax to an image of the array: importer, lowering, proofs and compiler of the ONNX way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import onnx
+
+from edgeconv.hw.compiler import CompiledNetwork, compile_network
+from edgeconv.hw.relax.operators import to_onnx
+from edgeconv.hw.relax.region import Region
+from edgeconv.hw.spec import ArrayConfig
+from edgeconv.importer.read import read_model
+from edgeconv.integer import ARRAY, lower, prove
+from edgeconv.ir import Program
+
+__all__ = ["CompiledRegion", "compile_region"]
+
+_KEPT = 64
+"""Regions whose result is kept: each is compiled alone, with its neighbours, and again when code is made."""
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledRegion:
+    """A region as program and image; inputs and outputs are in the order of the region."""
+
+    program: Program
+    network: CompiledNetwork
+
+
+def compile_region(region: Region, config: ArrayConfig | None = None) -> CompiledRegion:
+    """Compile a region for the array.
+
+    Raises:
+        ModelError: it has no integer arithmetic, no form of the array's that can be proved, or does not fit.
+    """
+    return _compiled(to_onnx(region).SerializeToString(deterministic=True), config)
+
+
+@lru_cache(maxsize=_KEPT)
+def _compiled(model: bytes, config: ArrayConfig | None) -> CompiledRegion:
+    graph = read_model(onnx.load_from_string(model), "region", {})
+    program = lower(graph)
+    forms = prove(program, ARRAY).forms
+    return CompiledRegion(program, compile_network(program, forms, config))

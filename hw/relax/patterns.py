@@ -1,0 +1,108 @@
+"""The table of patterns: what may become a composite. Whether it does, the array's compiler decides.
+
+Grammar, where `c` is a constant and `x` anything:
+
+    value  = dequantize(x, c, c) | c, through at most two of reshape, squeeze, expand_dims, permute_dims
+    term   = linear(value, …) | add(linear(value, …), value)
+    layer  = term | add(term or value, term or value) | pool(value) | function(value) | concat(value, …)
+    result = function(layer) | layer, then quantize, or as it is: exact sums that leave as float32
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from edgeconv.codegen.tir import tvm
+from edgeconv.hw.relax.judge import accepts
+
+__all__ = ["NAME", "register", "registered"]
+
+NAME = "edgeconv_fpga"
+"""Prefix of the patterns, name of the code generator and of its options."""
+
+LINEAR = ("nn.conv1d", "nn.conv2d", "nn.conv1d_transpose", "nn.conv2d_transpose", "matmul")
+POOLS = ("nn.max_pool1d", "nn.max_pool2d", "nn.avg_pool1d", "nn.avg_pool2d", "mean", "max")
+FUNCTIONS = ("nn.relu", "nn.leakyrelu", "sigmoid", "tanh", "erf", "exp", "abs", "negative", "nn.silu", "nn.gelu")
+_MOST_JOINED = 4
+_MOVES = 2
+
+Pattern = Any
+
+
+def _op(*names: str) -> Pattern:
+    found = tvm.relax.dpl.is_op(f"relax.{names[0]}")
+    for name in names[1:]:
+        found = found | tvm.relax.dpl.is_op(f"relax.{name}")
+    return found
+
+
+def _value() -> Pattern:
+    """A dequantized tensor or a constant. Each call gives a pattern of its own, since a pattern matches one thing."""
+    dpl = tvm.relax.dpl
+    found = _op("dequantize")(dpl.wildcard(), dpl.is_const(), dpl.is_const()) | dpl.is_const()
+    for _ in range(_MOVES):
+        shaped = _op("reshape")(found, dpl.wildcard())
+        moved = _op("squeeze", "expand_dims", "permute_dims")(found)
+        found = shaped | moved | found
+    return found
+
+
+def _term(*linear: str) -> Pattern:
+    product = _op(*linear)(_value(), _value())
+    return _op("add")(product, _value()) | product
+
+
+def _clipped(x: Pattern) -> Pattern:
+    dpl = tvm.relax.dpl
+    return _op("clip")(x, dpl.wildcard(), dpl.wildcard())
+
+
+def _maybe_function(x: Pattern) -> Pattern:
+    return _op(*FUNCTIONS)(x) | _clipped(x) | x
+
+
+def _layers() -> Iterator[tuple[str, Callable[[], Pattern]]]:
+    """Name and pattern of every kind of layer that a quantizer may follow, in order of priority."""
+    yield from _products()
+    yield "sum", _sum
+    yield "pool", lambda: _op(*POOLS)(_value())
+    for count in range(_MOST_JOINED, 1, -1):
+        yield f"concat{count}", lambda count=count: _concat(count)
+    yield "function", lambda: _op(*FUNCTIONS)(_value()) | _clipped(_value())
+    yield "requantize", _value
+
+
+def _products() -> Iterator[tuple[str, Callable[[], Pattern]]]:
+    for name in LINEAR:
+        yield name.removeprefix("nn."), lambda name=name: _term(name)
+
+
+def _sum() -> Pattern:
+    return _op("add")(_term(*LINEAR) | _value(), _term(*LINEAR) | _value())
+
+
+def _concat(count: int) -> Pattern:
+    return _op("concat")(tvm.relax.dpl.is_tuple([_value() for _ in range(count)]))
+
+
+def _quantized(x: Pattern) -> Pattern:
+    dpl = tvm.relax.dpl
+    return _op("quantize")(x, dpl.is_const(), dpl.is_const())
+
+
+def register() -> None:
+    """Put the table into TVM's registry of patterns, where the later ones have priority."""
+    if registered():
+        return
+    entries = [(name, _quantized(_maybe_function(layer()))) for name, layer in _layers()]
+    # What no quantizer follows comes last, and of that a sum comes before what it is made of.
+    entries += [(f"{name}_real", _maybe_function(layer())) for name, layer in (("sum", _sum), *_products())]
+    tvm.relax.backend.pattern_registry.register_patterns(
+        [(f"{NAME}.{name}", pattern, {}, accepts) for name, pattern in reversed(entries)]
+    )
+
+
+def registered() -> list[Any]:
+    """The table in TVM's registry, first in priority first."""
+    return list(tvm.relax.backend.pattern_registry.get_patterns_with_prefix(f"{NAME}."))
