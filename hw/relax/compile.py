@@ -8,6 +8,7 @@ from functools import lru_cache
 import onnx
 
 from edgeconv.hw.compiler import CompiledNetwork, compile_network
+from edgeconv.hw.compiler.assemble import require
 from edgeconv.hw.relax.operators import to_onnx
 from edgeconv.hw.relax.region import Region
 from edgeconv.hw.spec import ArrayConfig
@@ -40,7 +41,9 @@ def compile_region(region: Region, config: ArrayConfig | None = None) -> Compile
 
 @lru_cache(maxsize=_KEPT)
 def _compiled(model: bytes, config: ArrayConfig | None) -> CompiledRegion:
-    graph = read_model(onnx.load_from_string(model), "region", {})
-    program = lower(graph)
+    program = lower(read_model(onnx.load_from_string(model), "region", {}))
+    # Said before anything is proved, which takes long for large layers: all inputs are in the memory at once.
+    held = sum(type_.size * -(-type_.dtype.bits // 8) for type_ in program.inputs.values())
+    require(held, (config or ArrayConfig()).activation_bytes, "activation memory", "bytes")
     forms = prove(program, ARRAY).forms
     return CompiledRegion(program, compile_network(program, forms, config))

@@ -17,7 +17,8 @@ from edgeconv.hw.spec import ArrayConfig
 
 __all__ = ["OnArray", "Partition", "WithTvm", "explain_partition", "partition_for_edgeconv"]
 
-_NOT_MATCHED = "no pattern of the array's covers it"
+_NOT_MATCHED = "no pattern of docs/relax.md covers it"
+_ENDS = "floats do not reach the array"
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,15 @@ class Partition:
     with_tvm: tuple[WithTvm, ...]
 
     def text(self) -> str:
-        """What runs where, for people."""
+        """What runs where, for people: operators that stay for one reason stand together."""
         lines = ["on the array:"]
         for each in self.on_array:
             lines.append(f"  {each.symbol}, {each.cycles:,} cycles a sample: {', '.join(each.composites)}")
         lines += [] if self.on_array else ["  nothing"]
         lines.append("with TVM:")
-        lines += [f"  {each.variable} = {each.operator}: {each.reason}" for each in self.with_tvm]
+        for reason in dict.fromkeys(each.reason for each in self.with_tvm):
+            lines.append(f"  {reason}:")
+            lines += [f"    {each.variable} = {each.operator}" for each in self.with_tvm if each.reason == reason]
         lines += [] if self.with_tvm else ["  nothing"]
         return "\n".join(lines)
 
@@ -92,7 +95,7 @@ def explain_partition(module: Any, config: ArrayConfig | None = None) -> Partiti
     return Partition(merged, parts, tuple(_remaining(merged, judge)))
 
 
-def code_functions(module: Any) -> Iterator[tuple[Any, Any]]:
+def _code_functions(module: Any) -> Iterator[tuple[Any, Any]]:
     """The functions of a module that this back end makes code for, with their names."""
     for name, function in module.functions.items():
         attributes = getattr(function, "attrs", None)
@@ -118,7 +121,7 @@ def _merged(fused: Any, config: ArrayConfig | None) -> tuple[Any, dict[str, Comp
         module = tvm.relax.transform.MergeCompositeFunctions()(module)
         compiled: dict[Any, CompiledRegion] = {}
         refused = None
-        for name, function in code_functions(module):
+        for name, function in _code_functions(module):
             try:
                 compiled[name] = compile_region(region_of_function(function), config)
             except ModelError as error:
@@ -182,7 +185,8 @@ def _on_array(module: Any, name: str, compiled: CompiledRegion) -> OnArray:
 
 def _remaining(module: Any, judge: Judge) -> Iterator[WithTvm]:
     """What the functions outside of composites still call."""
-    generated = {name for name, _ in code_functions(module)}
+    generated = {name for name, _ in _code_functions(module)}
+    reasons = _reasons(judge)
     for name, function in module.functions.items():
         if name in generated or not isinstance(function, tvm.relax.Function):
             continue
@@ -191,12 +195,14 @@ def _remaining(module: Any, judge: Judge) -> Iterator[WithTvm]:
                 operator = op_name(getattr(binding, "value", None))
                 if operator:
                     variable = binding.var.name
-                    yield WithTvm(variable, operator, _reasons(judge).get(variable, _NOT_MATCHED))
+                    reason = _ENDS if operator in ("relax.quantize", "relax.dequantize") else _NOT_MATCHED
+                    yield WithTvm(variable, operator, reasons.get(variable, reason))
 
 
 def _reasons(judge: Judge) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for refusal in judge.refusals:
+        error = refusal.error
         for variable in refusal.variables:
-            found.setdefault(variable, refusal.error.problem)
+            found.setdefault(variable, error.problem + (f" (expected: {error.expected})" if error.expected else ""))
     return found

@@ -2,10 +2,10 @@
 
 Grammar, where `c` is a constant and `x` anything:
 
-    value  = dequantize(x, c, c) | c, through at most two of reshape, squeeze, expand_dims, permute_dims
-    term   = linear(value, …) | add(linear(value, …), value)
-    layer  = term | add(term or value, term or value) | pool(value) | function(value) | concat(value, …)
-    result = function(layer) | layer, then quantize, or as it is: exact sums that leave as float32
+    value  = dequantize(x, c, c) | c, through at most three of reshape, squeeze, expand_dims, permute_dims, max_pool
+    term   = linear(value, value) | add(linear(value, value), value)
+    layer  = term | add(term or value, term or value) | pool(value) | function(value) | concat(value, …) | value
+    result = function(layer) | layer, then quantize; without quantize where layer is a term or the sum of two
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ NAME = "edgeconv_fpga"
 LINEAR = ("nn.conv1d", "nn.conv2d", "nn.conv1d_transpose", "nn.conv2d_transpose", "matmul")
 POOLS = ("nn.max_pool1d", "nn.max_pool2d", "nn.avg_pool1d", "nn.avg_pool2d", "mean", "max")
 FUNCTIONS = ("nn.relu", "nn.leakyrelu", "sigmoid", "tanh", "erf", "exp", "abs", "negative", "nn.silu", "nn.gelu")
+MOVES = ("squeeze", "expand_dims", "permute_dims", "nn.max_pool1d", "nn.max_pool2d")
 _MOST_JOINED = 4
-_MOVES = 2
+_MOST_MOVES = 3
 
 Pattern = Any
 
@@ -41,9 +42,9 @@ def _value() -> Pattern:
     """A dequantized tensor or a constant. Each call gives a pattern of its own, since a pattern matches one thing."""
     dpl = tvm.relax.dpl
     found = _op("dequantize")(dpl.wildcard(), dpl.is_const(), dpl.is_const()) | dpl.is_const()
-    for _ in range(_MOVES):
+    for _ in range(_MOST_MOVES):
         shaped = _op("reshape")(found, dpl.wildcard())
-        moved = _op("squeeze", "expand_dims", "permute_dims")(found)
+        moved = _op(*MOVES)(found)
         found = shaped | moved | found
     return found
 
@@ -82,6 +83,10 @@ def _sum() -> Pattern:
     return _op("add")(_term(*LINEAR) | _value(), _term(*LINEAR) | _value())
 
 
+def _two_terms() -> Pattern:
+    return _op("add")(_term(*LINEAR), _term(*LINEAR))
+
+
 def _concat(count: int) -> Pattern:
     return _op("concat")(tvm.relax.dpl.is_tuple([_value() for _ in range(count)]))
 
@@ -97,7 +102,7 @@ def register() -> None:
         return
     entries = [(name, _quantized(_maybe_function(layer()))) for name, layer in _layers()]
     # What no quantizer follows comes last, and of that a sum comes before what it is made of.
-    entries += [(f"{name}_real", _maybe_function(layer())) for name, layer in (("sum", _sum), *_products())]
+    entries += [(f"{name}_real", _maybe_function(layer())) for name, layer in (("sum", _two_terms), *_products())]
     tvm.relax.backend.pattern_registry.register_patterns(
         [(f"{NAME}.{name}", pattern, {}, accepts) for name, pattern in reversed(entries)]
     )
