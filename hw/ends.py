@@ -16,6 +16,8 @@ __all__ = ["Arrays", "Ends", "split_ends"]
 
 Arrays = Mapping[str, NDArray[Any]]
 """Arrays (n, *shape) by name."""
+Evaluate = Callable[[Program, Arrays], Arrays]
+"""Applies a program to arrays: the reference interpreter."""
 
 
 @dataclass(frozen=True)
@@ -32,20 +34,22 @@ class Ends:
     core: Program
     back: Program | None
 
-    def apply(
-        self, given: Arrays, evaluate: Callable[[Program, Arrays], Arrays], execute: Callable[[Arrays], Arrays]
-    ) -> dict[str, NDArray[Any]]:
+    def integers(self, given: Arrays, evaluate: Evaluate) -> Arrays:
+        """What the core reads, of the inputs of the whole program."""
+        known = dict(given)
+        if self.front is not None:
+            known |= evaluate(self.front, {name: given[name] for name in self.front.inputs})
+        return {name: known[name] for name in self.core.inputs}
+
+    def apply(self, given: Arrays, evaluate: Evaluate, execute: Callable[[Arrays], Arrays]) -> Arrays:
         """The outputs of the whole program, and those of the core.
 
         Args:
             given: the program's inputs.
-            evaluate: computes the parts of the host; the reference interpreter.
+            evaluate: computes the parts of the host.
             execute: computes the core.
         """
-        known = dict(given)
-        if self.front is not None:
-            known |= evaluate(self.front, {name: given[name] for name in self.front.inputs})
-        found = dict(execute({name: known[name] for name in self.core.inputs}))
+        found = dict(execute(self.integers(given, evaluate)))
         if self.back is not None:
             found |= evaluate(self.back, {name: found[name] for name in self.back.inputs})
         return found

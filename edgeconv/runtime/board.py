@@ -61,7 +61,7 @@ class BoardRunner(ArrayRunner):
 
     def _self_test(self) -> None:
         inputs, _ = self.artifact.golden()
-        first = self._integers({name: array[:1] for name, array in inputs.items()})
+        first = self._ends.integers({name: array[:1] for name, array in inputs.items()}, reference.run)
         different = self.board.self_test(first, reference.run(self._ends.core, first))
         if different:
             raise DeviceError(

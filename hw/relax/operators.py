@@ -89,7 +89,7 @@ def _convolution(op: str, layouts: tuple[tuple[str, str], ...]) -> Callable[[Wri
         found = (str(attributes.data_layout), str(attributes.kernel_layout))
         _need(writer, found in layouts, f"has the layouts {found}", " or ".join(map(str, layouts)))
         _need_layout(writer, attributes.out_layout, found[0])
-        extra = {"output_padding": _ints(attributes.output_padding)} if op == "ConvTranspose" else {}
+        extra: dict[str, Any] = {"output_padding": _ints(attributes.output_padding)} if op == "ConvTranspose" else {}
         writer.node(
             op,
             (writer.operand(argument) for argument in call.args),
@@ -109,7 +109,9 @@ def _pool(op: str) -> Callable[[Writer, Any], None]:
         layout = str(attributes.layout)
         _need(writer, layout in ("NCW", "NCHW"), f"has the layout {layout}", "NCW or NCHW")
         _need_layout(writer, attributes.out_layout, layout)
-        counted = {"count_include_pad": int(attributes.count_include_pad)} if op == "AveragePool" else {}
+        counted: dict[str, Any] = (
+            {"count_include_pad": int(attributes.count_include_pad)} if op == "AveragePool" else {}
+        )
         writer.node(
             op,
             (writer.operand(call.args[0]),),
@@ -148,7 +150,7 @@ def _known(shape: tuple[int | str, ...]) -> list[int]:
     return [extent if isinstance(extent, int) else -1 for extent in shape]
 
 
-def _plain(op: str, **fixed: object) -> Callable[[Writer, Any], None]:
+def _plain(op: str, **fixed: Any) -> Callable[[Writer, Any], None]:
     """An operator whose inputs are the arguments, without attributes of its own."""
 
     def write(writer: Writer, call: Any) -> None:

@@ -11,6 +11,7 @@ Grammar, where `c` is a constant and `x` anything:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from edgeconv.codegen.tir import tvm
@@ -69,14 +70,14 @@ def _layers() -> Iterator[tuple[str, Callable[[], Pattern]]]:
     yield "sum", _sum
     yield "pool", lambda: _op(*POOLS)(_value())
     for count in range(_MOST_JOINED, 1, -1):
-        yield f"concat{count}", lambda count=count: _concat(count)
+        yield f"concat{count}", partial(_concat, count)
     yield "function", lambda: _op(*FUNCTIONS)(_value()) | _clipped(_value())
     yield "requantize", _value
 
 
 def _products() -> Iterator[tuple[str, Callable[[], Pattern]]]:
     for name in LINEAR:
-        yield name.removeprefix("nn."), lambda name=name: _term(name)
+        yield name.removeprefix("nn."), partial(_term, name)
 
 
 def _sum() -> Pattern:

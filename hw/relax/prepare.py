@@ -49,7 +49,7 @@ def _constant_integers(module: Any, function: Any) -> dict[Any, Any]:
     chain: dict[Any, Any] = {}
     for block in function.body.blocks:
         for binding in block.bindings:
-            value = getattr(binding, "value", None)
+            value: Any = getattr(binding, "value", None)
             if op_name(value) == "relax.call_tir" and "int" in dtype_of(value):
                 operands = variables_of(value)
                 arguments = list(value.args[1].fields)

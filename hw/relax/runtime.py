@@ -157,5 +157,5 @@ def _at(address: Any, samples: int, place: TensorPlace) -> NDArray[Any]:
     dtype = np.dtype(place.dtype)
     shape = (samples, *place.shape)
     size = int(np.prod(shape)) * dtype.itemsize
-    memory = (ctypes.c_char * size).from_address(address.value)
-    return np.frombuffer(memory, dtype).reshape(shape)
+    memory = (ctypes.c_uint8 * size).from_address(address.value)
+    return np.ctypeslib.as_array(memory).view(dtype).reshape(shape)
