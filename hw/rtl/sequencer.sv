@@ -2,7 +2,9 @@
 //
 // Timing: one word a cycle without gaps, from one layer to the next as well where the descriptor asks for no delay. The
 // next descriptor is fetched while a layer runs; it can be taken 11 cycles after the one before it at the earliest.
-// The outputs from `issue` on are registers and belong together; `issue` marks the cycles that carry a word.
+// The outputs from `issue` on belong together; `issue` marks the cycles that carry a word.
+// Counters decide in one cycle what ends; addresses follow in the next one, so that the decision is in registers when it
+// reaches them.
 module sequencer
   import edge_pkg::*;
 #(
@@ -16,7 +18,7 @@ module sequencer
   output logic        [31:0]              cycles,      // of the network that runs or ran last
   output logic        [FETCH_BITS-1:0]    fetch_address,
   input  logic        [WORD_BITS-1:0]     fetch_data,  // two cycles after its address
-  output logic                            taken,       // `descriptor` and `tag` are new in the next cycle
+  output logic                            taken,       // `descriptor` is new in the next cycle
   output descriptor_t                     descriptor,
   output logic                            issue,
   output logic                            first,       // of a position
@@ -58,9 +60,9 @@ module sequencer
   wire descriptor_t arriving_counts = descriptor_t'({fetch_data, {(COUNTS_AT * WORD_BITS){1'b0}}});
   wire descriptor_t arriving_delay = descriptor_t'({fetch_data, {((DESCRIPTOR_WORDS - 1) * WORD_BITS){1'b0}}});
 
-  wire end_of_layer;
-  wire take = next_valid && (state == WAITING || (state == RUNNING && end_of_layer && !d.last_layer));
-  assign taken = take;
+  logic end_of_layer, last_layer, take_q;
+  wire take = next_valid && (state == WAITING || (state == RUNNING && end_of_layer && !last_layer));
+  assign taken = take_q;
 
   always_ff @(posedge clk) begin
     arriving <= {arriving[0], asking};
@@ -93,26 +95,81 @@ module sequencer
     end
   end
 
-  // Five nested loops; each counter counts down, each level keeps the addresses at which it began. `zero` says which
-  // counters are zero, `single` which of the descriptor's counts are.
-  logic [11:0] word_count, run_count, group_count;
-  logic [3:0]  plane_count;
-  logic [15:0] position_count, hold_count;
+  // Five nested loops; each counter counts down. `zero` says which counters are zero, `single` which of the
+  // descriptor's counts are; what both mean for the levels together is worked out a cycle ahead.
+  logic [11:0] word_count, run_count, group_count, words, runs;
+  logic [3:0]  plane_count, planes;
+  logic [15:0] position_count, positions, hold_count;
+  logic [7:0]  drain_count;
+  logic position_begins, plane_begins, first_plane;
+  logic last_word, last_run, last_plane, last_position;
+  zeros_t zero, zero_next, single;
+
+  // Counters take what `next` holds at every end of a layer and while nothing runs, valid or not: what is taken in the
+  // end comes last, and whether it is taken has no way to them.
+  wire load = state == WAITING || (state == RUNNING && end_of_layer);
+  always_comb begin
+    zero_next = zero;
+    if (load) begin
+      zero_next = next_zero;
+    end else if (state == RUNNING) begin
+      zero_next.words = last_word ? single.words : word_count == 12'd1;
+      if (last_word) zero_next.runs = last_run ? single.runs : run_count == 12'd1;
+      if (last_run) zero_next.planes = last_plane ? single.planes : plane_count == 4'd1;
+      if (last_plane) zero_next.positions = last_position ? single.positions : position_count == 16'd1;
+      if (last_position) zero_next.groups = group_count == 12'd1;
+    end
+  end
+  always_ff @(posedge clk) begin
+    zero <= zero_next;
+    last_word <= zero_next.words;
+    last_run <= zero_next.words && zero_next.runs;
+    last_plane <= zero_next.words && zero_next.runs && zero_next.planes;
+    last_position <= zero_next.words && zero_next.runs && zero_next.planes && zero_next.positions;
+    end_of_layer <= &zero_next;
+
+    if (state == RUNNING) begin
+      position_begins <= last_plane;
+      plane_begins <= last_run;
+      word_count <= last_word ? words : word_count - 1'b1;
+      if (last_word) run_count <= last_run ? runs : run_count - 1'b1;
+      if (last_run) begin
+        first_plane <= last_plane;
+        plane_count <= last_plane ? planes : plane_count - 1'b1;
+      end
+      if (last_plane) position_count <= last_position ? positions : position_count - 1'b1;
+      if (last_position) group_count <= group_count - 1'b1;
+    end
+    if (load) begin
+      single <= next_zero;
+      {position_begins, plane_begins, first_plane} <= '1;
+      {word_count, words} <= {2{next.words}};
+      {run_count, runs} <= {2{next.runs}};
+      {plane_count, planes} <= {2{next.planes}};
+      {position_count, positions} <= {2{next.positions}};
+      group_count <= next.groups;
+      last_layer <= next.last_layer;
+    end
+  end
+
+  // The decision, a cycle later. The descriptor that was taken still waits in `next` then.
+  logic running_q, word_q, run_q, plane_q, position_q;
+  always_ff @(posedge clk) begin
+    take_q <= take && !reset;
+    running_q <= state == RUNNING;
+    word_q <= last_word;
+    run_q <= last_run;
+    plane_q <= last_plane;
+    position_q <= last_position;
+    if (take_q) d <= next;
+  end
+
+  // Addresses: each level keeps those at which it began, and begins with these when the one inside of it has ended.
   address_t x, x_run, x_plane, x_position, x_group;
   address_t bound_lo, bound_hi, lo_plane, hi_plane;
   address_t out, out_group;
   logic [15:0] w, w_run, w_plane, w_group;
   logic [11:0] p;
-  logic position_begins, plane_begins;
-  zeros_t zero, single;
-
-  wire last_word = zero.words;
-  wire last_run = last_word && zero.runs;
-  wire last_plane = last_run && zero.planes;
-  wire last_position = last_plane && zero.positions;
-  assign end_of_layer = &zero;
-
-  // What each level begins with when the one inside of it has ended.
   wire address_t x_next_run = x_run + d.x_run_stride;
   wire address_t x_next_plane = x_plane + d.x_plane_stride;
   wire address_t x_next_position = x_position + d.x_position_stride;
@@ -123,71 +180,37 @@ module sequencer
   wire address_t lo_next_plane = lo_plane + d.x_plane_stride;
   wire address_t hi_next_plane = hi_plane + d.x_plane_stride;
   wire address_t out_next_group = out_group + d.out_group_stride;
-
   always_ff @(posedge clk) begin
-    if (state == RUNNING) begin
-      position_begins <= last_plane;
-      plane_begins <= last_run;
-      word_count <= last_word ? d.words : word_count - 1'b1;
-      zero.words <= last_word ? single.words : word_count == 12'd1;
-      if (last_word) begin
-        run_count <= last_run ? d.runs : run_count - 1'b1;
-        zero.runs <= last_run ? single.runs : run_count == 12'd1;
+    if (running_q) begin
+      x <= position_q ? x_next_group : plane_q ? x_next_position : run_q ? x_next_plane : word_q ? x_next_run
+         : x + address_t'(LANES);
+      if (word_q) x_run <= position_q ? x_next_group : plane_q ? x_next_position : run_q ? x_next_plane : x_next_run;
+      if (run_q) x_plane <= position_q ? x_next_group : plane_q ? x_next_position : x_next_plane;
+      if (plane_q) x_position <= position_q ? x_next_group : x_next_position;
+      if (position_q) x_group <= x_next_group;
+
+      w <= position_q ? w_next_group : plane_q ? w_group : run_q ? w_next_plane : word_q ? w_next_run : w + 1'b1;
+      if (word_q) w_run <= position_q ? w_next_group : plane_q ? w_group : run_q ? w_next_plane : w_next_run;
+      if (run_q) w_plane <= position_q ? w_next_group : plane_q ? w_group : w_next_plane;
+      if (position_q) w_group <= w_next_group;
+
+      if (word_q) begin
+        bound_lo <= plane_q ? d.bound_lo : run_q ? lo_next_plane : bound_lo + d.bound_run_stride;
+        bound_hi <= plane_q ? d.bound_hi : run_q ? hi_next_plane : bound_hi + d.bound_run_stride;
       end
-      if (last_run) begin
-        plane_count <= last_plane ? d.planes : plane_count - 1'b1;
-        zero.planes <= last_plane ? single.planes : plane_count == 4'd1;
-      end
-      if (last_plane) begin
-        position_count <= last_position ? d.positions : position_count - 1'b1;
-        zero.positions <= last_position ? single.positions : position_count == 16'd1;
-      end
-      if (last_position) begin
-        group_count <= group_count - 1'b1;
-        zero.groups <= group_count == 12'd1;
+      if (run_q) begin
+        lo_plane <= plane_q ? d.bound_lo : lo_next_plane;
+        hi_plane <= plane_q ? d.bound_hi : hi_next_plane;
       end
 
-      x <= last_position ? x_next_group : last_plane ? x_next_position : last_run ? x_next_plane
-         : last_word ? x_next_run : x + address_t'(LANES);
-      if (last_word)
-        x_run <= last_position ? x_next_group : last_plane ? x_next_position : last_run ? x_next_plane : x_next_run;
-      if (last_run) x_plane <= last_position ? x_next_group : last_plane ? x_next_position : x_next_plane;
-      if (last_plane) x_position <= last_position ? x_next_group : x_next_position;
-      if (last_position) x_group <= x_next_group;
-
-      w <= last_position ? w_next_group : last_plane ? w_group : last_run ? w_next_plane
-         : last_word ? w_next_run : w + 1'b1;
-      if (last_word)
-        w_run <= last_position ? w_next_group : last_plane ? w_group : last_run ? w_next_plane : w_next_run;
-      if (last_run) w_plane <= last_position ? w_next_group : last_plane ? w_group : w_next_plane;
-      if (last_position) w_group <= w_next_group;
-
-      if (last_word) begin
-        bound_lo <= last_plane ? d.bound_lo : last_run ? lo_next_plane : bound_lo + d.bound_run_stride;
-        bound_hi <= last_plane ? d.bound_hi : last_run ? hi_next_plane : bound_hi + d.bound_run_stride;
-      end
-      if (last_run) begin
-        lo_plane <= last_plane ? d.bound_lo : lo_next_plane;
-        hi_plane <= last_plane ? d.bound_hi : hi_next_plane;
-      end
-
-      if (last_plane) out <= last_position ? out_next_group : out + d.out_position_stride;
-      if (last_position) begin
+      if (plane_q) out <= position_q ? out_next_group : out + d.out_position_stride;
+      if (position_q) begin
         out_group <= out_next_group;
         p <= p + d.p_group_stride;
       end
     end
 
-    if (take) begin
-      d <= next;
-      {zero, single} <= {2{next_zero}};
-      position_begins <= 1'b1;
-      plane_begins <= 1'b1;
-      word_count <= next.words;
-      run_count <= next.runs;
-      plane_count <= next.planes;
-      position_count <= next.positions;
-      group_count <= next.groups;
+    if (take_q) begin
       {x, x_run, x_plane, x_position, x_group} <= {5{next.x_base}};
       {w, w_run, w_plane, w_group} <= {4{next.w_base}};
       {bound_lo, lo_plane} <= {2{next.bound_lo}};
@@ -199,21 +222,19 @@ module sequencer
 
   logic [TAG_BITS-1:0] current_tag;
   always_ff @(posedge clk) begin
-    if (state == HOLDING) hold_count <= hold_count - 1'b1;
+    hold_count <= state == HOLDING ? hold_count - 1'b1 : next.delay;
+    drain_count <= state == DRAINING ? drain_count - 1'b1 : 8'(DRAIN - 2);
     unique case (state)
       IDLE: if (start) state <= WAITING;
       HOLDING: if (hold_count == 16'd1) state <= RUNNING;
-      RUNNING: if (end_of_layer && !take) state <= d.last_layer ? DRAINING : WAITING;
-      DRAINING: if (hold_count == '0) state <= IDLE;
+      RUNNING: if (end_of_layer && !take) state <= last_layer ? DRAINING : WAITING;
+      DRAINING: if (drain_count == '0) state <= IDLE;
       default: ;
     endcase
     if (take) begin
       state <= next_immediate ? RUNNING : HOLDING;
-      hold_count <= next.delay;
       current_tag <= current_tag + 1'b1;
     end
-    if (state == RUNNING && end_of_layer && d.last_layer) hold_count <= 16'(DRAIN - 2);
-    if (state == DRAINING) hold_count <= hold_count - 1'b1;
 
     if (state == IDLE && start) cycles <= '0;
     else if (state != IDLE) cycles <= cycles + 1'b1;
@@ -225,23 +246,25 @@ module sequencer
   end
   assign busy = state != IDLE;
 
+  logic first_plane_q;
   always_ff @(posedge clk) begin
-    issue <= state == RUNNING;
     first <= position_begins;
     shift <= plane_begins && !position_begins;
-    maximum <= d.maximum;
-    nibbles <= d.nibbles;
     last <= state == RUNNING && last_plane;
     last_group <= zero.groups;
+    first_plane_q <= first_plane;
     tag <= current_tag;
-    x_address <= x;
-    lo <= bound_lo;
-    hi <= bound_hi;
-    zero_point <= plane_count == d.planes ? d.zero_point : d.zero_point_low;
-    w_address <= w;
-    out_address <= out;
-    p_address <= p;
   end
+  assign issue = running_q;
+  assign maximum = d.maximum;
+  assign nibbles = d.nibbles;
+  assign x_address = x;
+  assign lo = bound_lo;
+  assign hi = bound_hi;
+  assign zero_point = first_plane_q ? d.zero_point : d.zero_point_low;
+  assign w_address = w;
+  assign out_address = out;
+  assign p_address = p;
 
   wire unused = &{arriving_counts, arriving_delay, single.groups};
 endmodule
