@@ -152,15 +152,17 @@ module sequencer
     end
   end
 
-  // The decision, a cycle later. The descriptor that was taken still waits in `next` then.
-  logic running_q, word_q, run_q, plane_q, position_q;
+  // The decision, a cycle later: which levels begin anew, and whether with a descriptor. That still waits in `next`.
+  logic running_q, move_q, word_q, run_q, plane_q, position_q, load_q;
   always_ff @(posedge clk) begin
     take_q <= take && !reset;
+    load_q <= load;
     running_q <= state == RUNNING;
-    word_q <= last_word;
-    run_q <= last_run;
-    plane_q <= last_plane;
-    position_q <= last_position;
+    move_q <= load || state == RUNNING;
+    word_q <= load || (state == RUNNING && last_word);
+    run_q <= load || (state == RUNNING && last_run);
+    plane_q <= load || (state == RUNNING && last_plane);
+    position_q <= load || (state == RUNNING && last_position);
     if (take_q) d <= next;
   end
 
@@ -181,42 +183,34 @@ module sequencer
   wire address_t hi_next_plane = hi_plane + d.x_plane_stride;
   wire address_t out_next_group = out_group + d.out_group_stride;
   always_ff @(posedge clk) begin
-    if (running_q) begin
-      x <= position_q ? x_next_group : plane_q ? x_next_position : run_q ? x_next_plane : word_q ? x_next_run
-         : x + address_t'(LANES);
-      if (word_q) x_run <= position_q ? x_next_group : plane_q ? x_next_position : run_q ? x_next_plane : x_next_run;
-      if (run_q) x_plane <= position_q ? x_next_group : plane_q ? x_next_position : x_next_plane;
-      if (plane_q) x_position <= position_q ? x_next_group : x_next_position;
-      if (position_q) x_group <= x_next_group;
-
-      w <= position_q ? w_next_group : plane_q ? w_group : run_q ? w_next_plane : word_q ? w_next_run : w + 1'b1;
-      if (word_q) w_run <= position_q ? w_next_group : plane_q ? w_group : run_q ? w_next_plane : w_next_run;
-      if (run_q) w_plane <= position_q ? w_next_group : plane_q ? w_group : w_next_plane;
-      if (position_q) w_group <= w_next_group;
-
-      if (word_q) begin
-        bound_lo <= plane_q ? d.bound_lo : run_q ? lo_next_plane : bound_lo + d.bound_run_stride;
-        bound_hi <= plane_q ? d.bound_hi : run_q ? hi_next_plane : bound_hi + d.bound_run_stride;
-      end
-      if (run_q) begin
-        lo_plane <= plane_q ? d.bound_lo : lo_next_plane;
-        hi_plane <= plane_q ? d.bound_hi : hi_next_plane;
-      end
-
-      if (plane_q) out <= position_q ? out_next_group : out + d.out_position_stride;
-      if (position_q) begin
-        out_group <= out_next_group;
-        p <= p + d.p_group_stride;
-      end
+    if (move_q) begin
+      x <= load_q ? next.x_base : position_q ? x_next_group : plane_q ? x_next_position : run_q ? x_next_plane
+         : word_q ? x_next_run : x + address_t'(LANES);
+      w <= load_q ? next.w_base : position_q ? w_next_group : plane_q ? w_group : run_q ? w_next_plane
+         : word_q ? w_next_run : w + 1'b1;
     end
-
-    if (take_q) begin
-      {x, x_run, x_plane, x_position, x_group} <= {5{next.x_base}};
-      {w, w_run, w_plane, w_group} <= {4{next.w_base}};
-      {bound_lo, lo_plane} <= {2{next.bound_lo}};
-      {bound_hi, hi_plane} <= {2{next.bound_hi}};
-      {out, out_group} <= {2{next.out_base}};
-      p <= next.p_base;
+    if (word_q) begin
+      x_run <= load_q ? next.x_base : position_q ? x_next_group : plane_q ? x_next_position : run_q ? x_next_plane
+             : x_next_run;
+      w_run <= load_q ? next.w_base : position_q ? w_next_group : plane_q ? w_group : run_q ? w_next_plane : w_next_run;
+      bound_lo <= load_q ? next.bound_lo : plane_q ? d.bound_lo : run_q ? lo_next_plane : bound_lo + d.bound_run_stride;
+      bound_hi <= load_q ? next.bound_hi : plane_q ? d.bound_hi : run_q ? hi_next_plane : bound_hi + d.bound_run_stride;
+    end
+    if (run_q) begin
+      x_plane <= load_q ? next.x_base : position_q ? x_next_group : plane_q ? x_next_position : x_next_plane;
+      w_plane <= load_q ? next.w_base : position_q ? w_next_group : plane_q ? w_group : w_next_plane;
+      lo_plane <= load_q ? next.bound_lo : plane_q ? d.bound_lo : lo_next_plane;
+      hi_plane <= load_q ? next.bound_hi : plane_q ? d.bound_hi : hi_next_plane;
+    end
+    if (plane_q) begin
+      x_position <= load_q ? next.x_base : position_q ? x_next_group : x_next_position;
+      out <= load_q ? next.out_base : position_q ? out_next_group : out + d.out_position_stride;
+    end
+    if (position_q) begin
+      x_group <= load_q ? next.x_base : x_next_group;
+      w_group <= load_q ? next.w_base : w_next_group;
+      out_group <= load_q ? next.out_base : out_next_group;
+      p <= load_q ? next.p_base : p + d.p_group_stride;
     end
   end
 
