@@ -102,7 +102,7 @@ module accelerator
 
   logic [2:0] beat_index;
   logic [11:0] parameter_address;
-  beat_t beat [FINISH + 1];
+  beat_t beat [FINISH];
   beats #(.TAG_BITS(TAG_BITS)) make_beats (
     .clk, .reset, .last(ended.last), .tag_in(ended.tag),
     .count(ended.last_group ? of_ended.last_beats : of_ended.beats),
@@ -112,7 +112,7 @@ module accelerator
     .valid(beat[0].valid), .index(beat_index), .tag(beat[0].tag), .bytes(beat[0].bytes), .address(beat[0].address),
     .parameter_address
   );
-  for (genvar i = 1; i <= FINISH; i++) begin : beat_travels
+  for (genvar i = 1; i < FINISH; i++) begin : beat_travels
     always_ff @(posedge clk) beat[i] <= reset ? '0 : beat[i-1];
   end
 
@@ -120,19 +120,23 @@ module accelerator
   logic [7:0] code [LANES];
   logic signed [31:0] result [LANES];
   logic signed [ACC_BITS-1:0] acc [LANES];
-  logic to_results;
-  wire beat_t written = beat[FINISH];
-  logic [7:0] memory_data [LANES];
   for (genvar i = 0; i < LANES; i++) begin : sources
-    assign memory_data[i] = to_activations ? data[8*i +: 8] : code[i];
     assign result_line[32*i +: 32] = result[i];
+  end
+
+  // What the bus writes to the activations joins the results here, where nothing runs.
+  logic to_results;
+  beat_t written;
+  always_ff @(posedge clk) begin
+    written <= to_activations ? '{valid: 1'b1, tag: '0, bytes: 4'(LANES), address: address[ADDRESS_BITS-1:0]}
+             : beat[FINISH-1];
+    to_results <= settings[beat[FINISH-1].tag].to_results && !to_activations;
+    if (reset) written.valid <= 1'b0;
   end
   activation activations (
     .clk, .read_address(x_address), .lo, .hi, .zero_point, .x,
-    .write((written.valid && !to_results) || to_activations),
-    .write_address(to_activations ? address[ADDRESS_BITS-1:0] : written.address),
-    .write_bytes(to_activations ? 4'(LANES) : written.bytes),
-    .write_data(memory_data)
+    .write(written.valid && !to_results), .write_address(written.address), .write_bytes(written.bytes),
+    .write_data(code)
   );
 
   // A beat's accumulators are taken one cycle after its constants were asked for.
@@ -159,11 +163,10 @@ module accelerator
     clip_hi <= settings[beat[9].tag].clip_hi;
     table_index <= TABLE_BITS'(settings[beat[11].tag].table_index);
     use_table <= settings[beat[13].tag].use_table;
-    to_results <= settings[beat[FINISH-1].tag].to_results;
   end
   finish requantization (
     .clk, .parameter_address(parameter_address[PARAMETER_ADDRESS-1:0]), .valid(beat[2].valid), .acc, .odd, .clip_lo,
-    .clip_hi, .table_index, .use_table, .result, .code,
+    .clip_hi, .table_index, .use_table, .result, .code, .load(to_activations), .load_data(data),
     .parameter_write(to_parameters && address[0]), .parameter_lane(address[3:1]),
     .parameter_place(address[4 +: PARAMETER_ADDRESS]),
     .parameter_data({data[PARAMETER_BITS-WORD_BITS-1:0], parameter_low}),

@@ -20,6 +20,8 @@ module finish
   input  logic                         use_table,
   output logic signed [31:0]           result [LANES],  // 32 bits, no table
   output logic [7:0]                   code [LANES],    // what the activation memory takes
+  input  logic                         load,            // in cycle t makes `load_data` the codes of cycle t + 1
+  input  logic [8*LANES-1:0]           load_data,
   input  logic                         parameter_write,
   input  logic [2:0]                   parameter_lane,
   input  logic [PARAMETER_ADDRESS-1:0] parameter_place,
@@ -47,7 +49,7 @@ module finish
       exact_q[0] <= exact;
       exact_q[1] <= exact_q[0];
       result[lane] <= exact_q[1];
-      code[lane] <= use_table ? found : exact_q[1][7:0];
+      code[lane] <= load ? load_data[8*lane +: 8] : use_table ? found : exact_q[1][7:0];
     end
   end
 endmodule

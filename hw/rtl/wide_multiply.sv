@@ -30,7 +30,7 @@ module wide_multiply
 
   // The smallest of the four products is made in logic, since multiplier blocks are scarce: digits of one factor, of
   // which the last one has the sign, then a tree of sums.
-  localparam int DIGITS = 4;
+  localparam int DIGITS = 8;
   localparam int DIGIT = (MUL_HIGH + DIGITS - 1) / DIGITS;
   localparam int HIGH_HIGH = ACC_HIGH + MUL_HIGH;
   wire signed [LOW:0] acc_low = {1'b0, acc[LOW-1:0]};
@@ -40,7 +40,7 @@ module wide_multiply
   logic signed [2*LOW+1:0] low_low, high_low;
   logic signed [LOW+MUL_HIGH:0] low_high;
   logic signed [ACC_HIGH+DIGIT:0] part [DIGITS];
-  logic signed [HIGH_HIGH-1:0] pair [DIGITS / 2], high_high;
+  logic signed [HIGH_HIGH-1:0] four [2], high_high;
   logic signed [ADDEND_WIDTH-1:0] addend_q [3];
   logic signed [WIDE-1:0] outer;
   logic signed [2*LOW+2:0] middle;
@@ -55,12 +55,13 @@ module wide_multiply
       addend_q[0] <= addend;
     end
     if (step[0]) begin
-      for (int i = 0; i < DIGITS / 2; i++)
-        pair[i] <= HIGH_HIGH'(part[2*i]) + (HIGH_HIGH'(part[2*i+1]) <<< DIGIT);
+      for (int i = 0; i < 2; i++)
+        four[i] <= HIGH_HIGH'(part[4*i]) + (HIGH_HIGH'(part[4*i+1]) <<< DIGIT)
+                 + (HIGH_HIGH'(part[4*i+2]) <<< 2 * DIGIT) + (HIGH_HIGH'(part[4*i+3]) <<< 3 * DIGIT);
       addend_q[1] <= addend_q[0];
     end
     if (step[1]) begin
-      high_high <= pair[0] + (pair[1] <<< 2 * DIGIT);
+      high_high <= four[0] + (four[1] <<< 4 * DIGIT);
       addend_q[2] <= addend_q[1];
     end
     if (step[2]) begin
