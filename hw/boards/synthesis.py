@@ -30,7 +30,7 @@ _CELLS = ("ecp5_cells.sv", "ecp5_mult18.sv")
 # Modules that are synthesized once and kept apart, each after those that it contains. What they have in common stays
 # apart as well: yosys would merge equal registers of all processing elements, and one register at one place would
 # have to reach all of the chip in a cycle.
-_BLOCKS = ("pe", "requant", "accelerator")
+_BLOCKS = ("pe", "lane", "accelerator")
 
 
 def rtl_sources(board: Board) -> dict[str, str]:

@@ -29,8 +29,8 @@ module accelerator
   localparam int TABLE_ADDRESS = $clog2(TABLES * 256);
   localparam int TABLE_BITS = TABLE_ADDRESS - 8;
   localparam int HALF_BITS = HALVES > 1 ? $clog2(HALVES) : 1;
-  localparam int LAST_AT = 12;     // cycles from the last word of a position to the making of its beats
-  localparam int FINISH = 15;      // cycles from a beat to its results
+  localparam int LAST_AT = 13;     // cycles from the last word of a position to the making of its beats
+  localparam int FINISH = 20;      // cycles from a beat to its results
 
   wire start = bus_write && bus_select == BUS_CONTROL && bus_data[0];
 
@@ -113,60 +113,70 @@ module accelerator
     .parameter_address
   );
   for (genvar i = 1; i < FINISH; i++) begin : beat_travels
-    always_ff @(posedge clk) beat[i] <= reset ? '0 : beat[i-1];
+    always_ff @(posedge clk) begin
+      beat[i] <= beat[i-1];
+      if (reset) beat[i].valid <= 1'b0;
+    end
   end
 
   logic [9*LANES-1:0] x;
   logic [7:0] code [LANES];
   logic signed [31:0] result [LANES];
   logic signed [ACC_BITS-1:0] acc [LANES];
-  for (genvar i = 0; i < LANES; i++) begin : sources
-    assign result_line[32*i +: 32] = result[i];
-  end
 
   // What the bus writes to the activations joins the results here, where nothing runs.
+  logic [7:0] written_data [LANES];
   logic to_results;
   beat_t written;
   always_ff @(posedge clk) begin
     written <= to_activations ? '{valid: 1'b1, tag: '0, bytes: 4'(LANES), address: address[ADDRESS_BITS-1:0]}
              : beat[FINISH-1];
     to_results <= settings[beat[FINISH-1].tag].to_results && !to_activations;
+    for (int i = 0; i < LANES; i++) begin
+      written_data[i] <= to_activations ? data[8*i +: 8] : code[i];
+      result_line[32*i +: 32] <= result[i];
+    end
     if (reset) written.valid <= 1'b0;
   end
   activation activations (
     .clk, .read_address(x_address), .lo, .hi, .zero_point, .x,
     .write(written.valid && !to_results), .write_address(written.address), .write_bytes(written.bytes),
-    .write_data(code)
+    .write_data(written_data)
   );
 
-  // A beat's accumulators are taken one cycle after its constants were asked for.
+  // A beat's accumulators are at the lanes four cycles after it; its constants are asked for two cycles before that.
+  localparam int PICK = 3;
   logic pick_high;
-  logic [HALF_BITS-1:0] pick_half;
+  logic [HALF_BITS-1:0] pick_half [PICK];
+  logic [PARAMETER_ADDRESS-1:0] parameter_address_q [2];
   always_ff @(posedge clk) begin
     pick_high <= beat_index >= 3'(HALVES);
-    pick_half <= HALF_BITS'(beat_index % 3'(HALVES));
+    pick_half[0] <= HALF_BITS'(beat_index % 3'(HALVES));
+    for (int i = 1; i < PICK; i++) pick_half[i] <= pick_half[i-1];
+    parameter_address_q[0] <= parameter_address[PARAMETER_ADDRESS-1:0];
+    parameter_address_q[1] <= parameter_address_q[0];
   end
   array elements (
     .clk, .control('{enable: issue, first: first, shift: shift, maximum: maximum}), .nibbles,
-    .w_address(w_address[WEIGHT_BITS-1:0]), .x, .pick_high, .pick_half, .acc,
+    .w_address(w_address[WEIGHT_BITS-1:0]), .x, .pick_high, .pick_half(pick_half[PICK-1]), .acc,
     .write(to_weights), .write_element(address[16 +: ELEMENT_BITS]), .write_address(address[WEIGHT_BITS-1:0]),
     .write_data(data)
   );
 
-  // Each setting is looked up one cycle before it is needed (see finish.sv).
+  // Each setting is looked up one cycle before it is needed (see lane.sv).
   logic odd, use_table;
   logic signed [31:0] clip_lo, clip_hi;
   logic [TABLE_BITS-1:0] table_index;
   always_ff @(posedge clk) begin
-    odd <= settings[beat[8].tag].odd;
-    clip_lo <= settings[beat[9].tag].clip_lo;
-    clip_hi <= settings[beat[9].tag].clip_hi;
-    table_index <= TABLE_BITS'(settings[beat[11].tag].table_index);
-    use_table <= settings[beat[13].tag].use_table;
+    odd <= settings[beat[10].tag].odd;
+    clip_lo <= settings[beat[12].tag].clip_lo;
+    clip_hi <= settings[beat[12].tag].clip_hi;
+    table_index <= TABLE_BITS'(settings[beat[14].tag].table_index);
+    use_table <= settings[beat[16].tag].use_table;
   end
   finish requantization (
-    .clk, .parameter_address(parameter_address[PARAMETER_ADDRESS-1:0]), .valid(beat[2].valid), .acc, .odd, .clip_lo,
-    .clip_hi, .table_index, .use_table, .result, .code, .load(to_activations), .load_data(data),
+    .clk, .parameter_address(parameter_address_q[1]), .valid(beat[4].valid), .acc, .odd, .clip_lo, .clip_hi,
+    .table_index, .use_table, .result, .code,
     .parameter_write(to_parameters && address[0]), .parameter_lane(address[3:1]),
     .parameter_place(address[4 +: PARAMETER_ADDRESS]),
     .parameter_data({data[PARAMETER_BITS-WORD_BITS-1:0], parameter_low}),

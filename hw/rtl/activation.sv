@@ -1,7 +1,7 @@
 // Activation memory: eight consecutive bytes from any address in a cycle, and eight to any address.
 //
 // Each of the eight byte lanes is a memory of its own with its own row address, so an access need not be aligned.
-// Timing of a read: `read` in cycle t gives `x` in cycle t + 5; bytes outside of [lo, hi) give 0, others the byte less
+// Timing of a read: `read` in cycle t gives `x` in cycle t + 6; bytes outside of [lo, hi) give 0, others the byte less
 // the zero point. The memory is looked at in cycle t + 1. Timing of a write: `write` in cycle t is found by reads
 // from cycle t + 1 on (it is in the memory in cycle t + 2).
 module activation
@@ -25,7 +25,7 @@ module activation
   logic [ROW_BITS-1:0] write_row [LANES];
   logic [LANES-1:0] write_lane;
   logic [7:0] write_byte [LANES];
-  logic [7:0] byte_out [LANES];
+  logic [7:0] byte_out [LANES], byte_q [LANES];
 
   // A lane before the offset holds a byte of the next row.
   wire [ROW_BITS-1:0] row = read_address[3 +: ROW_BITS];
@@ -48,23 +48,23 @@ module activation
 
   // What travels beside the memory: offset and zero point, and which of the eight bytes are inside of the bounds.
   logic signed [ADDRESS_BITS-1:0] to_lo, to_hi;
-  logic [2:0] offset_q [3];
-  logic [7:0] zero_point_q [4];
-  logic [LANES-1:0] valid [3];
+  logic [2:0] offset_q [4];
+  logic [7:0] zero_point_q [5];
+  logic [LANES-1:0] valid [4];
   logic [7:0] turned [LANES];
   always_ff @(posedge clk) begin
     to_lo <= lo - read_address;
     to_hi <= hi - read_address;
     for (int i = 0; i < LANES; i++) valid[0][i] <= to_lo <= ADDRESS_BITS'(i) && to_hi > ADDRESS_BITS'(i);
-    valid[1] <= valid[0];
-    valid[2] <= valid[1];
+    for (int i = 1; i < 4; i++) valid[i] <= valid[i-1];
     offset_q[0] <= offset;
-    for (int i = 1; i < 3; i++) offset_q[i] <= offset_q[i-1];
+    for (int i = 1; i < 4; i++) offset_q[i] <= offset_q[i-1];
     zero_point_q[0] <= zero_point;
-    for (int i = 1; i < 4; i++) zero_point_q[i] <= zero_point_q[i-1];
+    for (int i = 1; i < 5; i++) zero_point_q[i] <= zero_point_q[i-1];
     for (int i = 0; i < LANES; i++) begin
-      turned[i] <= byte_out[3'(i) + offset_q[2]];
-      x[9*i +: 9] <= valid[2][i] ? {1'b0, turned[i]} - {1'b0, zero_point_q[3]} : '0;
+      byte_q[i] <= byte_out[i];
+      turned[i] <= byte_q[3'(i) + offset_q[3]];
+      x[9*i +: 9] <= valid[3][i] ? {1'b0, turned[i]} - {1'b0, zero_point_q[4]} : '0;
     end
   end
 

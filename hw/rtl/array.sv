@@ -1,9 +1,9 @@
-// Array: the processing elements with their weight memories, in halves of eight elements.
+// Array: the processing elements, in halves of eight.
 //
-// Timing: `issue`, `w_address` and their flags in cycle t, `x` of the same word in cycle t + 5; half h works h cycles
+// Timing: `issue`, `w_address` and their flags in cycle t, `x` of the same word in cycle t + 6; half h works h cycles
 // later, so that nothing crosses the chip in one cycle. Beat k of a position, whose last word was in cycle t, is taken
-// in cycle t + 14 + k: `pick_high`, `pick_half` then, `acc` of its eight channels a cycle later. A write of weights in
-// cycle t is found by words that are issued from cycle t + HALVES on.
+// from cycle t + 15 + k on: `pick_high` then, `pick_half` two cycles later, `acc` of its eight channels three. A write of
+// weights in cycle t is found by words that are issued from cycle t + HALVES on.
 module array
   import edge_pkg::*;
   import pipeline_pkg::*;
@@ -25,13 +25,13 @@ module array
   input  logic [WEIGHT_BITS-1:0]     write_address,
   input  logic [8*LANES-1:0]         write_data
 );
-  localparam int X_AT = 5;          // cycles from the issue of a word to its activations
-  localparam int CONTROL_AT = 13;   // cycles from the issue of a word to its accumulation
+  localparam int X_AT = 7;         // cycles from the issue of a word to its activations at half 0
+  localparam int CONTROL_AT = 15;  // cycles from the issue of a word to its accumulation there
 
   logic [WEIGHT_BITS-1:0] w_address_q [X_AT + HALVES];  // entry i: i + 1 cycles after the issue
   logic nibbles_q [X_AT + HALVES];
   accumulate_t control_q [CONTROL_AT + 2 * HALVES];
-  logic [9*LANES-1:0] x_q [HALVES];                     // half h reads entry h, h cycles after `x`
+  logic [9*LANES-1:0] x_q [HALVES];                    // half h reads entry h, h + 1 cycles after `x`
   logic high_q [CONTROL_AT + 2 * HALVES];              // the word has high weights
   always_ff @(posedge clk) begin
     high_q[0] <= nibbles;
@@ -45,9 +45,9 @@ module array
     end
     for (int i = 1; i < CONTROL_AT + 2 * HALVES; i++) control_q[i] <= control_q[i-1];
   end
-  assign x_q[0] = x;
-  for (genvar half = 1; half < HALVES; half++) begin : skewed
-    always_ff @(posedge clk) x_q[half] <= x_q[half-1];
+  always_ff @(posedge clk) begin
+    x_q[0] <= x;
+    for (int i = 1; i < HALVES; i++) x_q[i] <= x_q[i-1];
   end
 
   logic write_q [HALVES];
@@ -67,31 +67,27 @@ module array
     end
   end
 
-  logic signed [ACC_BITS-1:0] low [HALVES][LANES];
-  logic signed [ACC_BITS-1:0] high [HALVES][LANES];
+  // An element takes all of its inputs but `x` a cycle ahead.
+  logic signed [ACC_BITS-1:0] picked [HALVES][LANES];
   accumulate_t control_high [HALVES];
   for (genvar half = 0; half < HALVES; half++) begin : halves
-    localparam int HIGH_AT = CONTROL_AT - 1 + half + HALVES;
+    localparam int HIGH_AT = CONTROL_AT - 2 + half + HALVES;
     always_comb begin
       control_high[half] = control_q[HIGH_AT];
       control_high[half].enable = control_q[HIGH_AT].enable && high_q[HIGH_AT];
     end
     for (genvar i = 0; i < LANES; i++) begin : elements
       localparam int ELEMENT = half * LANES + i;
-      logic [8*LANES-1:0] w;
-      ram #(.WIDTH(8 * LANES), .DEPTH(WEIGHT_WORDS)) weights (
-        .clk, .we(write_q[half] && write_element_q[half] == ELEMENT_BITS'(ELEMENT)), .wa(write_address_q[half]),
-        .wd(write_data_q[half]), .ra(w_address_q[X_AT-3+half]), .rd(w)
-      );
       pe element (
-        .clk, .nibbles(nibbles_q[X_AT-1+half]), .x(x_q[half]), .w,
-        .control_low(control_q[CONTROL_AT-1+half]), .control_high(control_high[half]),
-        .low(low[half][i]), .high(high[half][i])
+        .clk, .w_address(w_address_q[X_AT-4+half]), .nibbles(nibbles_q[X_AT-2+half]), .x(x_q[half]),
+        .control_low(control_q[CONTROL_AT-2+half]), .control_high(control_high[half]), .pick_high,
+        .picked(picked[half][i]), .write(write_q[half] && write_element_q[half] == ELEMENT_BITS'(ELEMENT)),
+        .write_address(write_address_q[half]), .write_data(write_data_q[half])
       );
     end
   end
 
   always_ff @(posedge clk) begin
-    for (int i = 0; i < LANES; i++) acc[i] <= pick_high ? high[pick_half][i] : low[pick_half][i];
+    for (int i = 0; i < LANES; i++) acc[i] <= picked[pick_half][i];
   end
 endmodule

@@ -1,7 +1,7 @@
 // Requantization of one accumulator: clip(round((acc·multiplier + addend) / 2^shift), clip_lo, clip_hi).
 //
-// Timing: accumulator and constants in cycle t give `result` in cycle t + 10, one a cycle; `valid` marks them. `odd`
-// comes 7 and the bounds come 8 cycles after the accumulator they belong to. Registers rest where nothing is on its way
+// Timing: accumulator and constants in cycle t give `result` in cycle t + 11, one a cycle; `valid` marks them. `odd`
+// comes 7 and the bounds come 9 cycles after the accumulator they belong to. Registers rest where nothing is on its way
 // through them.
 // `addend` holds bias times multiplier, half a unit of the result (shift ≥ 1) and the zero point, so rounding down
 // gives the nearest integer, ties upwards. Where `even` is set a tie goes to the even integer before the zero point:
@@ -19,8 +19,8 @@ module requant
   output logic signed [31:0]         result
 );
   localparam int WIDE = 64;
-  logic [8:0] step;
-  always_ff @(posedge clk) step <= {step[7:0], valid};
+  logic [9:0] step;
+  always_ff @(posedge clk) step <= {step[8:0], valid};
 
   logic signed [WIDE-1:0] total, coarse, fine;
   wide_multiply multiply (
@@ -55,21 +55,25 @@ module requant
   // A value beyond 33 bits is beyond every bound: 2³³ - 1 or -2³³ stands for it. One bit is left for the tie.
   localparam int NARROW = 34;
   logic signed [NARROW-1:0] rounded, clipped_from;
-  logic below, above;
+  logic [NARROW-1:0] whole;
+  logic below, above, fits, tie, negative;
   logic signed [31:0] lo_q, hi_q;
-  wire fits = fine[WIDE-1:NARROW-2] == '0 || fine[WIDE-1:NARROW-2] == '1;
-  wire tie = rounding[6].even && !fine_rest && (fine[0] ^ odd);
   always_ff @(posedge clk) begin
-    if (step[6])
-      rounded <= fits ? fine[NARROW-1:0] - NARROW'(tie) : {fine[WIDE-1], {(NARROW - 1){~fine[WIDE-1]}}};
-    if (step[7]) begin
+    if (step[6]) begin
+      fits <= fine[WIDE-1:NARROW-2] == '0 || fine[WIDE-1:NARROW-2] == '1;
+      tie <= rounding[6].even && !fine_rest && (fine[0] ^ odd);
+      negative <= fine[WIDE-1];
+      whole <= fine[NARROW-1:0];
+    end
+    if (step[7]) rounded <= fits ? whole - NARROW'(tie) : {negative, {(NARROW - 1){~negative}}};
+    if (step[8]) begin
       below <= rounded < NARROW'(clip_lo);
       above <= rounded > NARROW'(clip_hi);
       clipped_from <= rounded;
       lo_q <= clip_lo;
       hi_q <= clip_hi;
     end
-    if (step[8]) result <= below ? lo_q : above ? hi_q : clipped_from[31:0];
+    if (step[9]) result <= below ? lo_q : above ? hi_q : clipped_from[31:0];
   end
 
   wire unused = &{clipped_from[NARROW-1:32], rounding[6].shift};

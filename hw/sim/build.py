@@ -22,6 +22,7 @@ SOURCES = (
     "array.sv",
     "wide_multiply.sv",
     "requant.sv",
+    "lane.sv",
     "finish.sv",
     "activation.sv",
     "beats.sv",
