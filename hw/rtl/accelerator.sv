@@ -32,14 +32,13 @@ module accelerator
   localparam int LAST_AT = 13;     // cycles from the last word of a position to the making of its beats
   localparam int FINISH = 20;      // cycles from a beat to its results
 
-  wire start = bus_write && bus_select == BUS_CONTROL && bus_data[0];
-
   // Data cross the chip to the memories in cycles of their own. A network that is started in the cycle after a write
   // finds what was written: it reads descriptors first, and everything else later still.
-  logic to_activations, to_weights, to_parameters, to_tables, to_descriptors;
+  logic start, to_activations, to_weights, to_parameters, to_tables, to_descriptors;
   logic [31:0] address;
   logic [WORD_BITS-1:0] data;
   always_ff @(posedge clk) begin
+    start <= bus_write && bus_select == BUS_CONTROL && bus_data[0] && !reset;
     to_activations <= bus_write && bus_select == BUS_ACTIVATIONS;
     to_weights <= bus_write && bus_select == BUS_WEIGHTS;
     to_parameters <= bus_write && bus_select == BUS_PARAMETERS;
@@ -59,7 +58,7 @@ module accelerator
     .clk, .we(to_descriptors), .wa(address[FETCH_BITS-1:0]), .wd(data), .ra(fetch_address), .rd(fetch_data)
   );
 
-  logic taken, issue, first, shift, maximum, nibbles, last, last_group;
+  logic walking, taken, issue, first, shift, maximum, nibbles, last, last_group;
   descriptor_t d;
   logic [TAG_BITS-1:0] tag;
   logic signed [ADDRESS_BITS-1:0] x_address, lo, hi, out_address;
@@ -67,9 +66,11 @@ module accelerator
   logic [15:0] w_address;
   logic [11:0] p_address;
   sequencer #(.TAG_BITS(TAG_BITS)) walk (
-    .clk, .reset, .start, .busy, .cycles, .fetch_address, .fetch_data, .taken, .descriptor(d), .issue, .first, .shift,
-    .maximum, .nibbles, .last, .last_group, .tag, .x_address, .lo, .hi, .zero_point, .w_address, .out_address, .p_address
+    .clk, .reset, .start, .busy(walking), .cycles, .fetch_address, .fetch_data, .taken, .descriptor(d), .issue, .first,
+    .shift, .maximum, .nibbles, .last, .last_group, .tag, .x_address, .lo, .hi, .zero_point, .w_address, .out_address,
+    .p_address
   );
+  assign busy = start || walking;
 
   // Settings of the layers on their way, by tag. A layer takes 11 cycles at least and is on its way for less than
   // 8·11 cycles after its last word, so eight of them are enough.

@@ -3,7 +3,7 @@
 // Each of the eight byte lanes is a memory of its own with its own row address, so an access need not be aligned.
 // Timing of a read: `read` in cycle t gives `x` in cycle t + 6; bytes outside of [lo, hi) give 0, others the byte less
 // the zero point. The memory is looked at in cycle t + 1. Timing of a write: `write` in cycle t is found by reads
-// from cycle t + 1 on (it is in the memory in cycle t + 2).
+// from cycle t + 2 on (it is in the memory in cycle t + 3).
 module activation
   import edge_pkg::*;
 (
@@ -30,14 +30,24 @@ module activation
   // A lane before the offset holds a byte of the next row.
   wire [ROW_BITS-1:0] row = read_address[3 +: ROW_BITS];
   wire [2:0] offset = read_address[2:0];
-  wire [ROW_BITS-1:0] row_w = write_address[3 +: ROW_BITS];
-  wire [2:0] offset_w = write_address[2:0];
+  logic write_q;
+  logic [3:0] bytes_w;
+  logic [ROW_BITS-1:0] row_w;
+  logic [2:0] offset_w;
+  logic [7:0] half_turned [LANES];  // by four bytes or not at all
+  always_ff @(posedge clk) begin
+    write_q <= write;
+    bytes_w <= write_bytes;
+    row_w <= write_address[3 +: ROW_BITS];
+    offset_w <= write_address[2:0];
+    for (int lane = 0; lane < LANES; lane++) half_turned[lane] <= write_data[3'(lane) - {write_address[2], 2'b0}];
+  end
   always_ff @(posedge clk) begin
     for (int lane = 0; lane < LANES; lane++) begin
       read_row[lane]   <= row + ROW_BITS'(3'(lane) < offset);
       write_row[lane]  <= row_w + ROW_BITS'(3'(lane) < offset_w);
-      write_lane[lane] <= write && {1'b0, 3'(lane) - offset_w} < write_bytes;
-      write_byte[lane] <= write_data[3'(lane) - offset_w];
+      write_lane[lane] <= write_q && {1'b0, 3'(lane) - offset_w} < bytes_w;
+      write_byte[lane] <= half_turned[3'(lane) - {1'b0, offset_w[1:0]}];
     end
   end
   for (genvar lane = 0; lane < LANES; lane++) begin : lanes

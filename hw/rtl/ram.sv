@@ -1,7 +1,8 @@
 // Memory with one write and one read port; a read takes two cycles.
 //
 // Timing: `ra` in cycle t gives `rd` in cycle t + 2. What a write in cycle t stores is found by reads from t + 1 on; a
-// read in cycle t finds what was there before. Under ECP5 the second register is the block memory's own output
+// read of the same word in cycle t finds neither the old nor the new one (in simulation the old one inverted), since
+// the ports of block memories promise nothing for it. Under ECP5 the second register is the block memory's own output
 // register, which synthesis sets afterwards (REGMODE = OUTREG).
 module ram #(
   parameter int WIDTH = 8,
@@ -15,17 +16,19 @@ module ram #(
   output logic [WIDTH-1:0]         rd
 );
   // Synthesis knows by this name which block memories have the second register (hw/boards/synthesis.py).
-  (* ram_style = "block" *) logic [WIDTH-1:0] two_cycle_memory [DEPTH];
+  (* ram_style = "block", no_rw_check *) logic [WIDTH-1:0] two_cycle_memory [DEPTH];
   logic [WIDTH-1:0] first;
 
   always_ff @(posedge clk) begin
     if (we) two_cycle_memory[wa] <= wd;
-    first <= two_cycle_memory[ra];
   end
-
 `ifdef ECP5
+  always_ff @(posedge clk) first <= two_cycle_memory[ra];
   assign rd = first;
 `else
-  always_ff @(posedge clk) rd <= first;
+  always_ff @(posedge clk) begin
+    first <= we && wa == ra ? ~two_cycle_memory[ra] : two_cycle_memory[ra];
+    rd <= first;
+  end
 `endif
 endmodule

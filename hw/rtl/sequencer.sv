@@ -37,8 +37,9 @@ module sequencer
   output logic        [11:0]              p_address
 );
   typedef logic signed [ADDRESS_BITS-1:0] address_t;
-  typedef enum logic [2:0] {IDLE, WAITING, HOLDING, RUNNING, DRAINING} state_t;
-  state_t state;
+  // What the sequencer is doing: one of five bits is set, so that no state has to be decoded.
+  localparam int IDLE = 0, WAITING = 1, HOLDING = 2, RUNNING = 3, DRAINING = 4, STATES = 5;
+  logic [STATES-1:0] is;
   descriptor_t d;
   assign descriptor = d;
 
@@ -61,7 +62,7 @@ module sequencer
   wire descriptor_t arriving_delay = descriptor_t'({fetch_data, {((DESCRIPTOR_WORDS - 1) * WORD_BITS){1'b0}}});
 
   logic end_of_layer, last_layer, take_q;
-  wire take = next_valid && (state == WAITING || (state == RUNNING && end_of_layer && !last_layer));
+  wire take = next_valid && (is[WAITING] || (is[RUNNING] && end_of_layer && !last_layer));
   assign taken = take_q;
 
   always_ff @(posedge clk) begin
@@ -81,7 +82,7 @@ module sequencer
       if (&arrived) next_valid <= 1'b1;
     end
     if (take) next_valid <= 1'b0;
-    if (start && state == IDLE) begin
+    if (start && is[IDLE]) begin
       fetch_address <= '0;
       asking <= 1'b1;
     end else if (take && !next.last_layer) begin
@@ -107,12 +108,12 @@ module sequencer
 
   // Counters take what `next` holds at every end of a layer and while nothing runs, valid or not: what is taken in the
   // end comes last, and whether it is taken has no way to them.
-  wire load = state == WAITING || (state == RUNNING && end_of_layer);
+  wire load = is[WAITING] || (is[RUNNING] && end_of_layer);
   always_comb begin
     zero_next = zero;
     if (load) begin
       zero_next = next_zero;
-    end else if (state == RUNNING) begin
+    end else if (is[RUNNING]) begin
       zero_next.words = last_word ? single.words : word_count == 12'd1;
       if (last_word) zero_next.runs = last_run ? single.runs : run_count == 12'd1;
       if (last_run) zero_next.planes = last_plane ? single.planes : plane_count == 4'd1;
@@ -128,7 +129,7 @@ module sequencer
     last_position <= zero_next.words && zero_next.runs && zero_next.planes && zero_next.positions;
     end_of_layer <= &zero_next;
 
-    if (state == RUNNING) begin
+    if (is[RUNNING]) begin
       position_begins <= last_plane;
       plane_begins <= last_run;
       word_count <= last_word ? words : word_count - 1'b1;
@@ -152,99 +153,108 @@ module sequencer
     end
   end
 
-  // The decision, a cycle later: which levels begin anew, and whether with a descriptor. That still waits in `next`.
-  logic running_q, move_q, word_q, run_q, plane_q, position_q, load_q;
+  // The decision, a cycle later. For each level: whether it moves; and, of all levels and the descriptor that still waits
+  // in `next`, the one that says where to.
+  logic running_q, move_q, word_q, run_q, plane_q, position_q;
+  logic from_next, from_group, from_position, from_plane, from_run, from_word, from_bound;
   always_ff @(posedge clk) begin
     take_q <= take && !reset;
-    load_q <= load;
-    running_q <= state == RUNNING;
-    move_q <= load || state == RUNNING;
-    word_q <= load || (state == RUNNING && last_word);
-    run_q <= load || (state == RUNNING && last_run);
-    plane_q <= load || (state == RUNNING && last_plane);
-    position_q <= load || (state == RUNNING && last_position);
+    running_q <= is[RUNNING];
+    move_q <= load || is[RUNNING];
+    word_q <= load || (is[RUNNING] && last_word);
+    run_q <= load || (is[RUNNING] && last_run);
+    plane_q <= load || (is[RUNNING] && last_plane);
+    position_q <= load || (is[RUNNING] && last_position);
+    from_next <= load;
+    from_group <= is[RUNNING] && last_position && !end_of_layer;
+    from_position <= is[RUNNING] && last_plane && !last_position;
+    from_plane <= is[RUNNING] && last_run && !last_plane;
+    from_run <= is[RUNNING] && last_word && !last_run;
+    from_word <= is[RUNNING] && !last_word;
+    from_bound <= is[RUNNING] && last_plane && !end_of_layer;  // bounds begin anew with each position
     if (take_q) d <= next;
   end
 
   // Addresses: each level keeps those at which it began, and begins with these when the one inside of it has ended.
+  // One of the terms is chosen, the others are zero.
+  function automatic address_t only(logic chosen, address_t value);
+    return chosen ? value : '0;
+  endfunction
+  function automatic logic [15:0] only_w(logic chosen, logic [15:0] value);
+    return chosen ? value : '0;
+  endfunction
   address_t x, x_run, x_plane, x_position, x_group;
   address_t bound_lo, bound_hi, lo_plane, hi_plane;
   address_t out, out_group;
   logic [15:0] w, w_run, w_plane, w_group;
   logic [11:0] p;
-  wire address_t x_next_run = x_run + d.x_run_stride;
-  wire address_t x_next_plane = x_plane + d.x_plane_stride;
-  wire address_t x_next_position = x_position + d.x_position_stride;
-  wire address_t x_next_group = x_group + d.x_group_stride;
-  wire [15:0] w_next_run = w_run + d.w_run_stride;
-  wire [15:0] w_next_plane = w_plane + d.w_plane_stride;
-  wire [15:0] w_next_group = w_group + d.w_group_stride;
-  wire address_t lo_next_plane = lo_plane + d.x_plane_stride;
-  wire address_t hi_next_plane = hi_plane + d.x_plane_stride;
-  wire address_t out_next_group = out_group + d.out_group_stride;
+  wire address_t x_of_group = only(from_next, next.x_base) | only(from_group, x_group + d.x_group_stride);
+  wire address_t x_of_position = x_of_group | only(from_position, x_position + d.x_position_stride);
+  wire address_t x_of_plane = x_of_position | only(from_plane, x_plane + d.x_plane_stride);
+  wire address_t x_of_run = x_of_plane | only(from_run, x_run + d.x_run_stride);
+  wire [15:0] w_of_group = only_w(from_next, next.w_base) | only_w(from_group, w_group + d.w_group_stride);
+  wire [15:0] w_of_plane = w_of_group | only_w(from_position, w_group) | only_w(from_plane, w_plane + d.w_plane_stride);
+  wire [15:0] w_of_run = w_of_plane | only_w(from_run, w_run + d.w_run_stride);
+  wire address_t lo_of_plane = only(from_next, next.bound_lo) | only(from_bound, d.bound_lo)
+                             | only(from_plane, lo_plane + d.x_plane_stride);
+  wire address_t hi_of_plane = only(from_next, next.bound_hi) | only(from_bound, d.bound_hi)
+                             | only(from_plane, hi_plane + d.x_plane_stride);
+  wire address_t out_of_group = only(from_next, next.out_base) | only(from_group, out_group + d.out_group_stride);
   always_ff @(posedge clk) begin
     if (move_q) begin
-      x <= load_q ? next.x_base : position_q ? x_next_group : plane_q ? x_next_position : run_q ? x_next_plane
-         : word_q ? x_next_run : x + address_t'(LANES);
-      w <= load_q ? next.w_base : position_q ? w_next_group : plane_q ? w_group : run_q ? w_next_plane
-         : word_q ? w_next_run : w + 1'b1;
+      x <= x_of_run | only(from_word, x + address_t'(LANES));
+      w <= w_of_run | only_w(from_word, w + 1'b1);
     end
     if (word_q) begin
-      x_run <= load_q ? next.x_base : position_q ? x_next_group : plane_q ? x_next_position : run_q ? x_next_plane
-             : x_next_run;
-      w_run <= load_q ? next.w_base : position_q ? w_next_group : plane_q ? w_group : run_q ? w_next_plane : w_next_run;
-      bound_lo <= load_q ? next.bound_lo : plane_q ? d.bound_lo : run_q ? lo_next_plane : bound_lo + d.bound_run_stride;
-      bound_hi <= load_q ? next.bound_hi : plane_q ? d.bound_hi : run_q ? hi_next_plane : bound_hi + d.bound_run_stride;
+      x_run <= x_of_run;
+      w_run <= w_of_run;
+      bound_lo <= lo_of_plane | only(from_run, bound_lo + d.bound_run_stride);
+      bound_hi <= hi_of_plane | only(from_run, bound_hi + d.bound_run_stride);
     end
     if (run_q) begin
-      x_plane <= load_q ? next.x_base : position_q ? x_next_group : plane_q ? x_next_position : x_next_plane;
-      w_plane <= load_q ? next.w_base : position_q ? w_next_group : plane_q ? w_group : w_next_plane;
-      lo_plane <= load_q ? next.bound_lo : plane_q ? d.bound_lo : lo_next_plane;
-      hi_plane <= load_q ? next.bound_hi : plane_q ? d.bound_hi : hi_next_plane;
+      x_plane <= x_of_plane;
+      w_plane <= w_of_plane;
+      lo_plane <= lo_of_plane;
+      hi_plane <= hi_of_plane;
     end
     if (plane_q) begin
-      x_position <= load_q ? next.x_base : position_q ? x_next_group : x_next_position;
-      out <= load_q ? next.out_base : position_q ? out_next_group : out + d.out_position_stride;
+      x_position <= x_of_position;
+      out <= out_of_group | only(from_position, out + d.out_position_stride);
     end
     if (position_q) begin
-      x_group <= load_q ? next.x_base : x_next_group;
-      w_group <= load_q ? next.w_base : w_next_group;
-      out_group <= load_q ? next.out_base : out_next_group;
-      p <= load_q ? next.p_base : p + d.p_group_stride;
+      x_group <= x_of_group;
+      w_group <= w_of_group;
+      out_group <= out_of_group;
+      p <= from_next ? next.p_base : p + d.p_group_stride;
     end
   end
 
   logic [TAG_BITS-1:0] current_tag;
   always_ff @(posedge clk) begin
-    hold_count <= state == HOLDING ? hold_count - 1'b1 : next.delay;
-    drain_count <= state == DRAINING ? drain_count - 1'b1 : 8'(DRAIN - 2);
-    unique case (state)
-      IDLE: if (start) state <= WAITING;
-      HOLDING: if (hold_count == 16'd1) state <= RUNNING;
-      RUNNING: if (end_of_layer && !take) state <= last_layer ? DRAINING : WAITING;
-      DRAINING: if (drain_count == '0) state <= IDLE;
-      default: ;
-    endcase
-    if (take) begin
-      state <= next_immediate ? RUNNING : HOLDING;
-      current_tag <= current_tag + 1'b1;
-    end
+    hold_count <= is[HOLDING] ? hold_count - 1'b1 : next.delay;
+    drain_count <= is[DRAINING] ? drain_count - 1'b1 : 8'(DRAIN - 2);
+    is[IDLE] <= (is[IDLE] && !start) || (is[DRAINING] && drain_count == '0);
+    is[WAITING] <= (is[IDLE] && start) || (is[WAITING] && !take) || (is[RUNNING] && end_of_layer && !last_layer && !take);
+    is[HOLDING] <= (is[HOLDING] && hold_count != 16'd1) || (take && !next_immediate);
+    is[RUNNING] <= (is[RUNNING] && !end_of_layer) || (is[HOLDING] && hold_count == 16'd1) || (take && next_immediate);
+    is[DRAINING] <= (is[DRAINING] && drain_count != '0) || (is[RUNNING] && end_of_layer && last_layer);
+    if (take) current_tag <= current_tag + 1'b1;
 
-    if (state == IDLE && start) cycles <= '0;
-    else if (state != IDLE) cycles <= cycles + 1'b1;
+    if (is[IDLE] && start) cycles <= '0;
+    else if (!is[IDLE]) cycles <= cycles + 1'b1;
     if (reset) begin
-      state <= IDLE;
+      is <= STATES'(1) << IDLE;
       current_tag <= '0;
       cycles <= '0;
     end
   end
-  assign busy = state != IDLE;
+  assign busy = !is[IDLE];
 
   logic first_plane_q;
   always_ff @(posedge clk) begin
     first <= position_begins;
     shift <= plane_begins && !position_begins;
-    last <= state == RUNNING && last_plane;
+    last <= is[RUNNING] && last_plane;
     last_group <= zero.groups;
     first_plane_q <= first_plane;
     tag <= current_tag;
