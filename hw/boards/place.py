@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from edgeconv.cache import cached, digest, find_cached
 from edgeconv.errors import ToolError
 from edgeconv.hw.boards.board import BOARDS, Board
+from edgeconv.hw.boards.floorplan import block_places, place_blocks
 from edgeconv.hw.boards.report import ARRAY_CLOCK, Report, read_report, report_from_nextpnr
 from edgeconv.hw.boards.synthesis import netlist, netlist_key
 from edgeconv.hw.boards.tools import ECPPACK, NEXTPNR, versions
@@ -64,8 +64,9 @@ def sweep(board: Board, seeds: Iterable[int]) -> Iterable[Report]:
 
 
 def _make(board: Board, folder: Path) -> None:
-    design = netlist(board)
-    shutil.copyfile(design, folder / "design.json")
+    design = json.loads(netlist(board).read_text(encoding="utf-8"))
+    place_blocks(design, block_places(board))
+    (folder / "design.json").write_text(json.dumps(design), encoding="utf-8")
     constraints = board.constraints_path.read_text(encoding="utf-8")
     (folder / "board.lpf").write_text(
         f'{constraints}FREQUENCY NET "{ARRAY_CLOCK}" {board.aim_mhz:g} MHZ;\n', encoding="utf-8"
@@ -88,4 +89,5 @@ def _key(board: Board) -> str:
     """A hash of everything that a bitstream is made of."""
     constraints = board.constraints_path.read_bytes()
     own = Path(__file__).read_bytes()
-    return digest([netlist_key(board), *_options(board), f"{board.aim_mhz:g}", constraints, own, *versions()])
+    places = json.dumps(block_places(board))
+    return digest([netlist_key(board), places, *_options(board), f"{board.aim_mhz:g}", constraints, own, *versions()])

@@ -60,13 +60,17 @@ module activation
   logic signed [ADDRESS_BITS-1:0] to_lo, to_hi;
   logic [2:0] offset_q [4];
   logic [7:0] zero_point_q [5];
-  logic [LANES-1:0] valid [4];
+  logic [LANES-1:0] from_lo, below_hi, valid [3];
   logic [7:0] turned [LANES];
   always_ff @(posedge clk) begin
     to_lo <= lo - read_address;
     to_hi <= hi - read_address;
-    for (int i = 0; i < LANES; i++) valid[0][i] <= to_lo <= ADDRESS_BITS'(i) && to_hi > ADDRESS_BITS'(i);
-    for (int i = 1; i < 4; i++) valid[i] <= valid[i-1];
+    for (int i = 0; i < LANES; i++) begin
+      from_lo[i] <= to_lo <= ADDRESS_BITS'(i);
+      below_hi[i] <= to_hi > ADDRESS_BITS'(i);
+    end
+    valid[0] <= from_lo & below_hi;
+    for (int i = 1; i < 3; i++) valid[i] <= valid[i-1];
     offset_q[0] <= offset;
     for (int i = 1; i < 4; i++) offset_q[i] <= offset_q[i-1];
     zero_point_q[0] <= zero_point;
@@ -74,7 +78,7 @@ module activation
     for (int i = 0; i < LANES; i++) begin
       byte_q[i] <= byte_out[i];
       turned[i] <= byte_q[3'(i) + offset_q[3]];
-      x[9*i +: 9] <= valid[3][i] ? {1'b0, turned[i]} - {1'b0, zero_point_q[4]} : '0;
+      x[9*i +: 9] <= valid[2][i] ? {1'b0, turned[i]} - {1'b0, zero_point_q[4]} : '0;
     end
   end
 

@@ -51,7 +51,7 @@ module pe
   end
 
   logic signed [ACC_BITS-1:0] low, high;
-  accumulator low_channel (.clk, .control(low_q), .term(ACC_BITS'(sum)), .acc(low));
-  accumulator high_channel (.clk, .control(high_q), .term(ACC_BITS'(sum_high_q[HALVES-1])), .acc(high));
+  accumulator #(.TERM_BITS(20)) low_channel (.clk, .control(low_q), .term(sum), .acc(low));
+  accumulator #(.TERM_BITS(15)) high_channel (.clk, .control(high_q), .term(sum_high_q[HALVES-1]), .acc(high));
   always_ff @(posedge clk) picked <= pick_high_q ? high : low;
 endmodule

@@ -61,8 +61,8 @@ module sequencer
   wire descriptor_t arriving_counts = descriptor_t'({fetch_data, {(COUNTS_AT * WORD_BITS){1'b0}}});
   wire descriptor_t arriving_delay = descriptor_t'({fetch_data, {((DESCRIPTOR_WORDS - 1) * WORD_BITS){1'b0}}});
 
-  logic end_of_layer, last_layer, take_q;
-  wire take = next_valid && (is[WAITING] || (is[RUNNING] && end_of_layer && !last_layer));
+  logic end_of_layer, last_layer, goes_on, take_q;  // `goes_on`: at the end of a layer that is not the last one
+  wire take = next_valid && (is[WAITING] || (is[RUNNING] && goes_on));
   assign taken = take_q;
 
   always_ff @(posedge clk) begin
@@ -104,30 +104,35 @@ module sequencer
   logic [7:0]  drain_count;
   logic position_begins, plane_begins, first_plane;
   logic last_word, last_run, last_plane, last_position;
-  zeros_t zero, zero_next, single;
+  zeros_t zero, zero_next, single, last_next, next_last;
+  // Of each level: whether all counters up to it are zero.
+  function automatic zeros_t all_levels(zeros_t zeros);
+    return '{words: zeros.words, runs: &zeros[4:3], planes: &zeros[4:2], positions: &zeros[4:1], groups: &zeros};
+  endfunction
 
   // Counters take what `next` holds at every end of a layer and while nothing runs, valid or not: what is taken in the
   // end comes last, and whether it is taken has no way to them.
   wire load = is[WAITING] || (is[RUNNING] && end_of_layer);
   always_comb begin
     zero_next = zero;
-    if (load) begin
-      zero_next = next_zero;
-    end else if (is[RUNNING]) begin
-      zero_next.words = last_word ? single.words : word_count == 12'd1;
-      if (last_word) zero_next.runs = last_run ? single.runs : run_count == 12'd1;
-      if (last_run) zero_next.planes = last_plane ? single.planes : plane_count == 4'd1;
-      if (last_plane) zero_next.positions = last_position ? single.positions : position_count == 16'd1;
-      if (last_position) zero_next.groups = group_count == 12'd1;
-    end
+    zero_next.words = last_word ? single.words : word_count == 12'd1;
+    if (last_word) zero_next.runs = last_run ? single.runs : run_count == 12'd1;
+    if (last_run) zero_next.planes = last_plane ? single.planes : plane_count == 4'd1;
+    if (last_plane) zero_next.positions = last_position ? single.positions : position_count == 16'd1;
+    if (last_position) zero_next.groups = group_count == 12'd1;
+    last_next = all_levels(zero_next);
   end
   always_ff @(posedge clk) begin
-    zero <= zero_next;
-    last_word <= zero_next.words;
-    last_run <= zero_next.words && zero_next.runs;
-    last_plane <= zero_next.words && zero_next.runs && zero_next.planes;
-    last_position <= zero_next.words && zero_next.runs && zero_next.planes && zero_next.positions;
-    end_of_layer <= &zero_next;
+    next_last <= all_levels(next_zero);
+    if (load) begin
+      zero <= next_zero;
+      {last_word, last_run, last_plane, last_position, end_of_layer} <= next_last;
+      goes_on <= next_last.groups && !next.last_layer;
+    end else if (is[RUNNING]) begin
+      zero <= zero_next;
+      {last_word, last_run, last_plane, last_position, end_of_layer} <= last_next;
+      goes_on <= last_next.groups && !last_layer;
+    end
 
     if (is[RUNNING]) begin
       position_begins <= last_plane;
@@ -234,7 +239,7 @@ module sequencer
     hold_count <= is[HOLDING] ? hold_count - 1'b1 : next.delay;
     drain_count <= is[DRAINING] ? drain_count - 1'b1 : 8'(DRAIN - 2);
     is[IDLE] <= (is[IDLE] && !start) || (is[DRAINING] && drain_count == '0);
-    is[WAITING] <= (is[IDLE] && start) || (is[WAITING] && !take) || (is[RUNNING] && end_of_layer && !last_layer && !take);
+    is[WAITING] <= (is[IDLE] && start) || (is[WAITING] && !take) || (is[RUNNING] && goes_on && !take);
     is[HOLDING] <= (is[HOLDING] && hold_count != 16'd1) || (take && !next_immediate);
     is[RUNNING] <= (is[RUNNING] && !end_of_layer) || (is[HOLDING] && hold_count == 16'd1) || (take && next_immediate);
     is[DRAINING] <= (is[DRAINING] && drain_count != '0) || (is[RUNNING] && end_of_layer && last_layer);

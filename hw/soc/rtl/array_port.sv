@@ -53,7 +53,7 @@ module array_port
   logic [VALUE_BITS-1:0] values;
   logic on, two_bytes, to_cpu, given, given_trigger;
   logic [15:0] given_sample;  // by the processor
-  logic stream, active, open, busy;
+  logic stream, stream_q, active, open, busy;
   wire bus_write_cpu = writes && address == ARRAY_BUS_HIGH && !stream;
   assign stream = on || active || open;
   always_ff @(posedge clk) begin
@@ -80,22 +80,28 @@ module array_port
     if (inner_reset) on <= 1'b0;
   end
 
-  logic bus_write_stream, window, done;
-  logic [3:0] bus_select_stream;
-  logic [31:0] bus_address_stream, cycles, number, triggers, lost_open, lost_full;
-  logic [WORD_BITS-1:0] bus_data_stream;
+  logic bus_write, bus_write_stream, window, done, works;
+  logic [3:0] bus_select, bus_select_stream;
+  logic [31:0] bus_address, bus_address_stream, cycles, number, triggers, lost_open, lost_full;
+  logic [WORD_BITS-1:0] bus_data, bus_data_stream;
   logic [RESULT_BITS-1:0] result_address_stream;
   logic [32*LANES-1:0] result_data;
   logic [63:0] time_of, high, low;
   logic [LINE_BITS-1:0] line;
+  always_ff @(posedge clk) begin
+    stream_q <= stream;
+    bus_write <= (stream_q ? bus_write_stream : bus_write_cpu) && !inner_reset;
+    bus_select <= stream_q ? bus_select_stream : select;
+    bus_address <= stream_q ? bus_address_stream : place;
+    bus_data <= stream_q ? bus_data_stream : {data_in, data_low};
+  end
   accelerator array (
-    .clk, .reset(inner_reset), .bus_write(stream ? bus_write_stream : bus_write_cpu),
-    .bus_select(stream ? bus_select_stream : select), .bus_address(stream ? bus_address_stream : place),
-    .bus_data(stream ? bus_data_stream : {data_in, data_low}),
-    .result_address(result_read), .result_data, .busy, .cycles
+    .clk, .reset(inner_reset), .bus_write, .bus_select, .bus_address, .bus_data, .result_address(result_read), .result_data,
+    .busy(works), .cycles
   );
+  assign busy = works || (bus_write && bus_select == BUS_CONTROL);
   assign working = busy;
-  always_ff @(posedge clk) result_read <= stream ? result_address_stream : result_address;
+  always_ff @(posedge clk) result_read <= stream_q ? result_address_stream : result_address;
 
   capture windows (
     .clk, .reset(inner_reset), .on, .sample_valid(sample_valid || given),

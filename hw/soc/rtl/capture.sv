@@ -53,14 +53,15 @@ module capture
   end
 
   // The last 256 samples, so that a window can begin before its trigger.
-  logic [7:0] place, earlier;
+  logic [8:0] place, earlier;  // in twice as many places: none is read in the cycle in which it is written
   logic [8:0] seen;
   logic [15:0] delayed;
   logic valid_q [DELAY];
   logic marked_q [DELAY];
   logic enough_q [DELAY];
+  logic able;  // triggered, after enough samples
   logic [63:0] time_q [DELAY];
-  ram #(.WIDTH(16), .DEPTH(256)) history (
+  ram #(.WIDTH(16), .DEPTH(512)) history (
     .clk, .we(sample_valid), .wa(place), .wd(sample + offset), .ra(earlier), .rd(delayed)
   );
   always_ff @(posedge clk) begin
@@ -68,7 +69,7 @@ module capture
       place <= place + 1'b1;
       if (seen <= 9'(lead)) seen <= seen + 1'b1;
     end
-    earlier <= place - lead;
+    earlier <= place - 9'(lead);
     valid_q[0] <= sample_valid && on;
     marked_q[0] <= marked && on;
     enough_q[0] <= seen >= 9'(lead);
@@ -79,24 +80,31 @@ module capture
       enough_q[i] <= enough_q[i-1];
       time_q[i] <= time_q[i-1];
     end
+    able <= valid_q[DELAY-2] && marked_q[DELAY-2] && enough_q[DELAY-2];
     if (reset || begins) seen <= '0;
     if (reset) place <= '0;
   end
   wire valid = valid_q[DELAY-1];
   wire triggered = valid && marked_q[DELAY-1];
 
-  // Windows: `slot` is written, `oldest` is read, `held` are whole.
-  logic [SLOT_BITS-1:0] slot, oldest;
-  logic [SLOT_BITS:0] held;
+  // Windows: `slot` is written, `oldest` is read, `held` have come to their end, `whole` are in the memory as well. What a
+  // slot holds is written a cycle after it was decided.
+  logic [SLOT_BITS-1:0] slot, slot_q, oldest;
+  logic [SLOT_BITS:0] held, whole;
+  logic opens_q, stores_q, ends_q;
+  logic [2:0] position_q;
+  logic [15:0] delayed_q;
+  logic [31:0] triggers_q;
+  logic [63:0] time_written;
   logic [10:0] left;
   logic [LINE_BITS+2:0] position;
   logic [31:0] number_of [SLOTS];
   logic [63:0] time_of_slot [SLOTS];
   wire room = held != (SLOT_BITS+1)'(SLOTS);
-  wire opens = triggered && !open && enough_q[DELAY-1] && room;
+  wire opens = able && !open && room;
   wire stores = opens || (valid && open);
   wire ends = stores && (opens ? samples == 11'd1 : left == 11'd1);
-  assign window = held != '0;
+  assign window = whole != '0;
   assign number = number_of[oldest];
   assign time_of = time_of_slot[oldest];
   always_ff @(posedge clk) begin
@@ -107,9 +115,17 @@ module capture
         else lost_full <= lost_full + 1'b1;
       end
     end
-    if (opens) begin
-      number_of[slot] <= triggers;
-      time_of_slot[slot] <= time_q[DELAY-1];
+    opens_q <= opens;
+    stores_q <= stores;
+    ends_q <= ends;
+    slot_q <= slot;
+    position_q <= position[2:0];
+    delayed_q <= delayed;
+    triggers_q <= triggers;
+    time_written <= time_q[DELAY-1];
+    if (opens_q) begin
+      number_of[slot_q] <= triggers_q;
+      time_of_slot[slot_q] <= time_written;
     end
     if (stores) begin
       open <= !ends;
@@ -119,6 +135,7 @@ module capture
     end
     if (done) oldest <= oldest + 1'b1;
     held <= held + (SLOT_BITS+1)'(ends) - (SLOT_BITS+1)'(done);
+    whole <= whole + (SLOT_BITS+1)'(ends_q) - (SLOT_BITS+1)'(done);
     if (reset || begins) begin
       triggers <= '0;
       lost_open <= '0;
@@ -128,22 +145,26 @@ module capture
       slot <= '0;
       oldest <= '0;
       held <= '0;
+      whole <= '0;
+      {opens_q, stores_q, ends_q} <= '0;
     end
   end
 
   // Eight samples make a line; the last line of a window ends in zeros.
   logic [127:0] filled, filled_q;
+  logic [LINE_BITS-1:0] line_at;
   logic [SLOT_BITS+LINE_BITS-1:0] line_place;
   logic line_done;
   always_comb begin
-    filled = position[2:0] == '0 ? '0 : filled_q;
-    filled[8*position[2:0] +: 8] = delayed[7:0];
-    filled[64 + 8*position[2:0] +: 8] = delayed[15:8];
+    filled = position_q == '0 ? '0 : filled_q;
+    filled[8*position_q +: 8] = delayed_q[7:0];
+    filled[64 + 8*position_q +: 8] = delayed_q[15:8];
   end
   always_ff @(posedge clk) begin
-    if (stores) filled_q <= filled;
-    line_done <= stores && (ends || position[2:0] == 3'd7);
-    line_place <= {slot, position[LINE_BITS+2:3]};
+    if (stores_q) filled_q <= filled;
+    line_done <= stores_q && (ends_q || position_q == 3'd7);
+    line_at <= position[LINE_BITS+2:3];
+    line_place <= {slot_q, line_at};
     if (reset) line_done <= 1'b0;
   end
   ram #(.WIDTH(128), .DEPTH(SLOTS * MOST_WINDOW / 8)) lines (

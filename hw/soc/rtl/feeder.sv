@@ -58,8 +58,9 @@ module feeder
   logic [31:0] number_running, number_out, cycles_out;
   logic [63:0] time_running, time_out;
 
-  wire finished = state == RUNNING && !busy;
+  logic finished;
   always_ff @(posedge clk) begin
+    finished <= state == RUNNING && !busy && !finished && !reset;
     done <= 1'b0;
     writes <= {writes[0], state == COPYING};
     writes_high <= {writes_high[0], beat_high};
@@ -118,7 +119,7 @@ module feeder
       2: event_data = time_out[63:32];
       default: event_data = cycles_out;
     endcase
-    if (!in_header) event_data = line_out[31:0];
+    if (!in_header) event_data = line_out[32*lane +: 32];
   end
   always_ff @(posedge clk) begin
     if (fetching != '0) begin
@@ -132,7 +133,6 @@ module feeder
       end else begin
         left <= left - 1'b1;
         lane <= lane + 1'b1;
-        line_out <= line_out >> 32;
         if (lane == 3'd7) begin
           result_address <= result_address + 1'b1;
           fetching <= FETCH;
