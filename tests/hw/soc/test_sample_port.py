@@ -110,11 +110,11 @@ def test_a_sample_a_cycle_and_a_trigger_at_the_wanted_rate_lose_nothing(pulses: 
         assert event.cycles == 2394
 
 
-def test_windows_without_a_gap_are_sustained(pulses: Detector) -> None:
-    """Each window begins with the sample behind the one before it; 19 cycles a sample, 2,432 cycles a window."""
+def test_windows_one_sample_apart_are_sustained(pulses: Detector) -> None:
+    """Windows of 128 samples begin every 129 samples of 19 cycles: every 2,451 cycles, 46,920 a second at 115 MHz."""
     windows, every = 40, 19
-    samples = adc(windows * WINDOW, 3)
-    triggers = range(0, len(samples), WINDOW)
+    samples = adc(windows * (WINDOW + 1), 3)
+    triggers = range(0, len(samples), WINDOW + 1)
     pulses.port.start(to_host=False)
     found = pulses.events(pulses.feed(samples, triggers, every), pulses.drain())
     assert pulses.port.counters(stop=True) == Counters(windows, 0, 0)
