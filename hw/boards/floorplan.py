@@ -1,15 +1,15 @@
 """Floorplan: which multiplier and memory blocks of an ECP5-85F the array takes.
 
 The array fills nearly all blocks of the chip. A placer that moves all cells alike pulls them together first and has to
-spread the blocks afterwards, to places that are several times farther apart; so the blocks get their places here, and the
-placer finds those of all else around them.
+spread the blocks afterwards, to places that are several times farther apart; so the blocks get their places here, and
+the placer finds those of all else around them.
 
 Blocks stand in rows that cross the chip, in 13 groups of four from left to right; a row of multipliers is followed by
 one or two of memories (prjtrellis, ECP5/LFE5U-85F/tilegrid.json):
 
-    multipliers 10   elements                                 multipliers 58   elements, lanes in the middle
-    memories    22   their weights                            memories    70   the lanes' constants and tables
-    multipliers 34   elements                                 memories    82   weights of elements of row 58, activations
+    multipliers 10   elements            multipliers 58   elements, lanes in the middle
+    memories    22   their weights       memories    70   the lanes' constants and tables
+    multipliers 34   elements            memories    82   weights of row 58, activations in the middle
     memories    46   their weights
 
 The first half of the elements is on the left, the second one on the right.
@@ -49,7 +49,7 @@ def _group(row: int, group: int, blocks: dict[str, int]) -> list[str]:
 
 
 def block_places(board: Board) -> dict[str, str]:
-    """The place of each block by its path below the accelerator; none for other devices and other sizes of the array."""
+    """The place of each block by its path below the accelerator; none for another device or size."""
     return dict(_places()) if "--85k" in board.device and board.config == ArrayConfig() else {}
 
 
