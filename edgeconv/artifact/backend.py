@@ -45,6 +45,13 @@ class Backend(Protocol):
     `generate` does all the work that needs a compiler and touches no file; what it returns goes unchanged to `write`.
     """
 
+    def require(self, program: Program) -> None:
+        """Check a program before anything is proved about it.
+
+        Raises:
+            UnsupportedModelError: the family has no means for an operator; all such operators are named.
+        """
+
     def generate(
         self, program: Program, certificates: Mapping[str, Certificate], target: Target, options: CodeOptions
     ) -> Any:
@@ -52,7 +59,7 @@ class Backend(Protocol):
 
         Raises:
             ToolError: a compiler is missing or fails.
-            UnsupportedModelError: the family cannot run an operator; all such operators are named.
+            UnsupportedModelError: the family cannot run an operator as it is used; says which and why.
         """
 
     def reports(self, code: Any) -> Mapping[str, tuple[KernelReport, ...]]:

@@ -114,6 +114,9 @@ def generate_all(
 class CpuBackend:
     """Machine code for CPUs, in a shared library behind the C interface; implements `Backend`."""
 
+    def require(self, program: Program) -> None:
+        """Every operator has a kernel."""
+
     def generate(
         self, program: Program, certificates: Mapping[str, Certificate], target: Target, options: CodeOptions
     ) -> Generated:

@@ -14,6 +14,7 @@ from edgeconv.hw.compiler import lines
 from edgeconv.hw.compiler.accumulators import ACCUMULATORS, Accumulators, macs_of, plane, two_axes
 from edgeconv.hw.compiler.memory import Buffer, View, channels_last, code_offset
 from edgeconv.hw.compiler.movement import alias_concats, moved
+from edgeconv.hw.compiler.operators import no_such_operator, require_operators
 from edgeconv.hw.compiler.passes import Channels, Layer, Pass
 from edgeconv.hw.compiler.scaling import copied, raw, rescaled
 from edgeconv.hw.compiler.sums import sum_passes
@@ -54,6 +55,7 @@ def lower(core: Program, forms: Mapping[str, ProvedForms], config: ArrayConfig) 
     Raises:
         UnsupportedModelError: an operator, a layout or a width that the array does not have; names it and the limit.
     """
+    require_operators(core)
     work = _Work(core, forms, config)
     for name in core.inputs:
         work.add_input(name)
@@ -147,12 +149,7 @@ class _Work:
         else:
             view = moved(operator, self.program, lambda name: self.view(name, operator))
             if view is None:
-                raise UnsupportedModelError(
-                    f"{describe(operator)}: the accelerator has no such operator",
-                    expected="convolutions, matrix products with constants, pools, sums, concatenations, tables of 8 "
-                    "bits, reshapes, transposes and slices",
-                    advice="compile for --target cpu, or leave that operator to the host",
-                )
+                raise no_such_operator(describe(operator))
             self.views[operator.output] = view
 
     def _requant(self, operator: ops.Requant) -> None:

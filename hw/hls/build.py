@@ -15,7 +15,7 @@ from edgeconv.ir import operators as ops
 from edgeconv.ir.forms import ProvedForms
 from edgeconv.ir.program import describe
 
-__all__ = ["STAGES", "build_pipeline"]
+__all__ = ["STAGES", "build_pipeline", "require_stages"]
 
 Adder = Callable[[Pipeline, Any], None]
 STAGES: dict[type[ops.Operator], Adder] = {
@@ -44,6 +44,21 @@ STAGES: dict[type[ops.Operator], Adder] = {
 """What makes the stages of each operator."""
 
 
+def require_stages(core: Program) -> None:
+    """Check a program of integers before anything is proved about it.
+
+    Raises:
+        UnsupportedModelError: operators that no stage exists for, all of them.
+    """
+    lacking = [describe(op) for op in core.operators if type(op) not in STAGES]
+    if lacking:
+        raise UnsupportedModelError(
+            f"no stage exists for {'; '.join(lacking)}",
+            expected=f"operators of: {', '.join(sorted(kind.keyword for kind in STAGES))}",
+            advice="compile for a CPU (--target cpu or c), which run every operator",
+        )
+
+
 def build_pipeline(
     core: Program, forms: Mapping[str, ProvedForms], ranges: Mapping[str, tuple[int, int]], multipliers: int
 ) -> tuple[Pipeline, tuple[Stream, ...], tuple[Stream, ...]]:
@@ -60,13 +75,7 @@ def build_pipeline(
     Raises:
         UnsupportedModelError: operators that no stage exists for, all of them, or one with attributes that none has.
     """
-    lacking = [describe(op) for op in core.operators if type(op) not in STAGES]
-    if lacking:
-        raise UnsupportedModelError(
-            f"no stage exists for {'; '.join(lacking)}",
-            expected=f"operators of: {', '.join(sorted(kind.keyword for kind in STAGES))}",
-            advice="compile for a CPU (--target cpu or c), which run every operator",
-        )
+    require_stages(core)
     pipeline = Pipeline(core, forms, ranges, _interval(core, multipliers))
     inputs = []
     for name, type_ in core.inputs.items():

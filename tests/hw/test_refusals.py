@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edgeconv.api import compile_program
 from edgeconv.errors import ProgramError, UnsupportedModelError
 from edgeconv.hw.spec import ArrayConfig
 from edgeconv.ir import Constant, Grid, Linear, Program, TensorType, dtype
@@ -75,8 +77,20 @@ def test_an_input_of_more_than_16_bits() -> None:
 
 def test_an_operator_that_the_array_lacks() -> None:
     product = ops.Mul("a", "x", "x", dtype("i32"))
-    with pytest.raises(UnsupportedModelError, match=r"mul %a: the accelerator has no such operator"):
+    with pytest.raises(UnsupportedModelError, match=r"the accelerator has no such operator: mul %a"):
         compile_for_array(program(product, half()))
+
+
+@pytest.mark.parametrize(("target", "message"), [("ulx3s-85f", "no such operator"), ("hls", "no stage exists for")])
+def test_all_operators_that_a_target_lacks_are_named_before_anything_is_proved(
+    target: str, message: str, tmp_path: Path
+) -> None:
+    product = ops.Mul("a", "x", "x", dtype("i32"))
+    unprovable = ops.Requant("q", "a", Linear(((Fraction(3, 10),),)), U8)
+    first, second = ops.ArgMax("f", "q", 1), ops.ArgMax("g", "q", 2)
+    with pytest.raises(UnsupportedModelError, match=rf"{message}:? (mul %a; )?argmax %f; argmax %g"):
+        compile_program(program(product, unprovable, first, second), tmp_path / "m.edge", target)
+    assert not list(tmp_path.iterdir())
 
 
 def test_sums_that_may_leave_the_accumulator() -> None:

@@ -14,6 +14,8 @@ from edgeconv.artifact.sources import identifier
 from edgeconv.artifact.store import Artifact, publish
 from edgeconv.artifact.write import Contents, make_manifest, seal, write_common
 from edgeconv.hw.compiler import CompiledNetwork, NetworkImage, compile_network, image_from_bytes
+from edgeconv.hw.compiler.operators import require_operators
+from edgeconv.hw.ends import split_ends
 from edgeconv.integer import POLICY_OF_ISA, Certificate
 from edgeconv.ir import Program
 from edgeconv.targets import Target
@@ -28,6 +30,10 @@ ISA = "array"
 
 class ArrayBackend:
     """Implements `Backend`."""
+
+    def require(self, program: Program) -> None:
+        """Every operator must be one that the array has."""
+        require_operators(split_ends(program).core)
 
     def generate(
         self, program: Program, certificates: Mapping[str, Certificate], target: Target, options: CodeOptions

@@ -137,6 +137,9 @@ def check_sources(
 class CSourceBackend:
     """C99 sources for any compiler; implements `Backend`."""
 
+    def require(self, program: Program) -> None:
+        """Every operator has a kernel."""
+
     def generate(
         self, program: Program, certificates: Mapping[str, Certificate], target: Target, options: CodeOptions
     ) -> GeneratedSource:

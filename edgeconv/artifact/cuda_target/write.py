@@ -56,6 +56,9 @@ class Generated:
 class CudaBackend:
     """Kernels in a fat binary inside a host library; implements `Backend`."""
 
+    def require(self, program: Program) -> None:
+        """Every operator has a kernel."""
+
     def generate(
         self, program: Program, certificates: Mapping[str, Certificate], target: Target, options: CodeOptions
     ) -> Generated:

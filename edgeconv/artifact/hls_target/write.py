@@ -18,6 +18,7 @@ from edgeconv.artifact.sources import identifier
 from edgeconv.artifact.store import Artifact, publish
 from edgeconv.artifact.write import Contents, make_manifest, seal, write_common
 from edgeconv.hw.ends import split_ends
+from edgeconv.hw.hls.build import require_stages
 from edgeconv.hw.hls.project import Project, make_project
 from edgeconv.integer import POLICY_OF_ISA, Certificate
 from edgeconv.ir import Program
@@ -35,6 +36,10 @@ _GOLDEN_ELEMENTS = 100_000
 
 class HlsBackend:
     """Implements `Backend`."""
+
+    def require(self, program: Program) -> None:
+        """Every operator must have a stage."""
+        require_stages(split_ends(program).core)
 
     def generate(
         self, program: Program, certificates: Mapping[str, Certificate], target: Target, options: CodeOptions
