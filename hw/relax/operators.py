@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgeconv.codegen.tir import tvm
 from edgeconv.errors import UnsupportedModelError
 from edgeconv.hw.relax.region import Region
-from edgeconv.hw.relax.tensors import array_of, dtype_of, is_constant, shape_of
+from edgeconv.hw.relax.tensors import array_of, dtype_of, is_constant, op_name, shape_of
 from edgeconv.hw.relax.writer import Writer
 
 __all__ = ["OPERATORS", "to_onnx"]
@@ -33,7 +33,7 @@ def to_onnx(region: Region) -> onnx.ModelProto:
         if isinstance(value, tvm.relax.Tuple):
             continue
         writer.begin(var)
-        name = str(getattr(value.op, "name", value.op))
+        name = op_name(value)
         write = OPERATORS.get(name)
         if write is None:
             raise UnsupportedModelError(
@@ -77,7 +77,7 @@ def _weights(writer: Writer, array: NDArray[Any]) -> str:
     """Constant integers; a Clip says of those that fit 4 bits that they do: the array takes such weights in pairs."""
     name = writer.constant(array, "integers")
     low, high = _NIBBLE
-    if array.dtype != np.int8 or array.ndim < 2 or array.min() < low or array.max() > high:
+    if array.dtype != np.int8 or array.ndim < 2 or not ((low <= array) & (array <= high)).all():
         return name
     bounds = [writer.constant(np.array(bound, np.int8), word) for bound, word in ((low, "low"), (high, "high"))]
     return writer.node("Clip", (name, *bounds), writer.fresh(f"{writer.name}.nibbles"))
@@ -163,6 +163,18 @@ def _leaky(writer: Writer, call: Any) -> None:
     writer.node("LeakyRelu", (writer.operand(call.args[0]),), alpha=float(call.attrs.alpha))
 
 
+def _bound(side: int) -> Callable[[Writer, Any], None]:
+    """The larger (side 0) or the smaller (side 1) of a tensor and a constant: a Clip at one side, of integers too."""
+
+    def write(writer: Writer, call: Any) -> None:
+        bound = call.args[1]
+        _need(writer, is_constant(bound) and array_of(bound).size == 1, "compares tensors", "one constant bound")
+        name = writer.constant(array_of(bound).reshape(()), "bound")
+        writer.node("Clip", (writer.operand(call.args[0]), *([name] if side == 0 else ["", name])))
+
+    return write
+
+
 def _clip(writer: Writer, call: Any) -> None:
     bounds = [writer.constant(np.array(float(bound), np.float32), "bound") for bound in call.args[1:]]
     writer.node("Clip", (writer.operand(call.args[0]), *bounds))
@@ -238,6 +250,8 @@ OPERATORS: dict[str, Callable[[Writer, Any], None]] = {
     "relax.nn.relu": _plain("Relu"),
     "relax.nn.leakyrelu": _leaky,
     "relax.clip": _clip,
+    "relax.maximum": _bound(0),
+    "relax.minimum": _bound(1),
     "relax.sigmoid": _plain("Sigmoid"),
     "relax.tanh": _plain("Tanh"),
     "relax.erf": _plain("Erf"),

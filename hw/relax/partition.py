@@ -11,8 +11,9 @@ from edgeconv.errors import ModelError
 from edgeconv.hw.relax.compile import CompiledRegion, compile_region
 from edgeconv.hw.relax.judge import Judge, judging
 from edgeconv.hw.relax.patterns import NAME, register, registered
-from edgeconv.hw.relax.prepare import op_name, prepared
+from edgeconv.hw.relax.prepare import QUANTIZERS, prepared
 from edgeconv.hw.relax.region import composite_of, region_of_function
+from edgeconv.hw.relax.tensors import op_name
 from edgeconv.hw.spec import ArrayConfig
 
 __all__ = ["OnArray", "Partition", "WithTvm", "explain_partition", "partition_for_edgeconv"]
@@ -195,7 +196,7 @@ def _remaining(module: Any, judge: Judge) -> Iterator[WithTvm]:
                 operator = op_name(getattr(binding, "value", None))
                 if operator:
                     variable = binding.var.name
-                    reason = _ENDS if operator in ("relax.quantize", "relax.dequantize") else _NOT_MATCHED
+                    reason = _ENDS if operator in QUANTIZERS else _NOT_MATCHED
                     yield WithTvm(variable, operator, reasons.get(variable, reason))
 
 

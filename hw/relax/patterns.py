@@ -5,7 +5,8 @@ Grammar, where `c` is a constant and `x` anything:
     value  = dequantize(x, c, c) | c, through at most three of reshape, squeeze, expand_dims, permute_dims, max_pool
     term   = linear(value, value) | add(linear(value, value), value)
     layer  = term | add(term or value, term or value) | pool(value) | function(value) | concat(value, …) | value
-    result = function(layer) | layer, then quantize; without quantize where layer is a term or the sum of two
+    result = function(layer) | layer, then quantize, then bounds of its integers or none; without quantize, too, where
+             layer is a term or the sum of two
 """
 
 from __future__ import annotations
@@ -60,8 +61,15 @@ def _clipped(x: Pattern) -> Pattern:
     return _op("clip")(x, dpl.wildcard(), dpl.wildcard())
 
 
+def _bounded(x: Pattern) -> Pattern:
+    """The larger or smaller of something and a constant, or both, as a Clip of ONNX comes."""
+    dpl = tvm.relax.dpl
+    once = _op("maximum", "minimum")(x, dpl.is_const())
+    return _op("maximum", "minimum")(once, dpl.is_const()) | once
+
+
 def _maybe_function(x: Pattern) -> Pattern:
-    return _op(*FUNCTIONS)(x) | _clipped(x) | x
+    return _op(*FUNCTIONS)(x) | _clipped(x) | _bounded(x) | x
 
 
 def _layers() -> Iterator[tuple[str, Callable[[], Pattern]]]:
@@ -71,7 +79,7 @@ def _layers() -> Iterator[tuple[str, Callable[[], Pattern]]]:
     yield "pool", lambda: _op(*POOLS)(_value())
     for count in range(_MOST_JOINED, 1, -1):
         yield f"concat{count}", partial(_concat, count)
-    yield "function", lambda: _op(*FUNCTIONS)(_value()) | _clipped(_value())
+    yield "function", lambda: _op(*FUNCTIONS)(_value()) | _clipped(_value()) | _bounded(_value())
     yield "requantize", _value
 
 
@@ -101,7 +109,9 @@ def register() -> None:
     """Put the table into TVM's registry of patterns, where the later ones have priority."""
     if registered():
         return
-    entries = [(name, _quantized(_maybe_function(layer()))) for name, layer in _layers()]
+    quantized = [(name, _quantized(_maybe_function(layer()))) for name, layer in _layers()]
+    # A Clip of the integers belongs to the quantizer before it, so it is looked for first.
+    entries = [(f"{name}_clipped", _bounded(pattern)) for name, pattern in quantized] + quantized
     # What no quantizer follows comes last, and of that a sum comes before what it is made of.
     entries += [(f"{name}_real", _maybe_function(layer())) for name, layer in (("sum", _two_terms), *_products())]
     tvm.relax.backend.pattern_registry.register_patterns(

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from edgeconv.codegen.tir import tvm
-from edgeconv.hw.relax.region import variables_of
-from edgeconv.hw.relax.tensors import dtype_of, is_constant
+from edgeconv.hw.relax.bounds import bounds_as_operators
+from edgeconv.hw.relax.region import leaves_of
+from edgeconv.hw.relax.tensors import is_constant, op_name
 
-__all__ = ["CHEAP", "op_name", "prepared"]
+__all__ = ["CHEAP", "QUANTIZERS", "prepared"]
+
+QUANTIZERS = ("relax.quantize", "relax.dequantize")
 
 CHEAP = (
     "relax.dequantize",
@@ -20,41 +23,34 @@ CHEAP = (
 """Operators that every reader gets a copy of, so that no composite has to give its inside away."""
 
 
-def op_name(expression: Any) -> str:
-    """The name of the operator that an expression calls; "" for anything else."""
-    if isinstance(expression, tvm.relax.Call) and isinstance(expression.op, tvm.ir.Op):
-        return str(expression.op.name)
-    return ""
-
-
 def prepared(module: Any) -> Any:
-    """A module in dataflow form, whose constant integers are constants and whose readers own their dequantizations."""
+    """A module in dataflow form, its constants folded, its clips as operators, its dequantizations owned by readers."""
     passes = tvm.relax.transform
     module = tvm.transform.Sequential([passes.ConvertToDataflow(), passes.CanonicalizeBindings()])(module)
     for name, function in list(module.functions.items()):
         if isinstance(function, tvm.relax.Function) and not (function.attrs and "Primitive" in function.attrs):
-            function = _with_constants(function, _constant_integers(module, function))
+            function = _with_constants(function, _constant_results(module, function))
             module = tvm.IRModule({**dict(module.functions.items()), name: function}, module.attrs, module.global_infos)
+            module = bounds_as_operators(module, name)
             copies = _OwnCopies(module)
             copies.run(name)
             module = copies.builder_.get()
     return passes.DeadCodeElimination()(module)
 
 
-def _constant_integers(module: Any, function: Any) -> dict[Any, Any]:
-    """Constants for the calls of integer functions of constants, such as the Clip of weights in a QCDQ model.
+def _constant_results(module: Any, function: Any) -> dict[Any, Any]:
+    """Constants for what is computed of constants alone, such as the Clip of weights in a QCDQ model.
 
-    TVM's own folding would also dequantize weights, so it sees these calls alone.
+    TVM's own folding would also dequantize weights, so it sees everything but quantizers.
     """
     chain: dict[Any, Any] = {}
     for block in function.body.blocks:
         for binding in block.bindings:
             value: Any = getattr(binding, "value", None)
-            if op_name(value) == "relax.call_tir" and "int" in dtype_of(value):
-                operands = variables_of(value)
-                arguments = list(value.args[1].fields)
-                if all(var in chain for var in operands) and len(operands) + _constants(arguments) == len(arguments):
-                    chain[binding.var] = value
+            operands = leaves_of(value)
+            foldable = bool(op_name(value)) and op_name(value) not in QUANTIZERS
+            if foldable and operands and all(is_constant(leaf) or leaf in chain for leaf in operands):
+                chain[binding.var] = value
     if not chain:
         return {}
     bindings = [tvm.relax.VarBinding(var, value) for var, value in chain.items()]
@@ -69,10 +65,6 @@ def _constant_integers(module: Any, function: Any) -> dict[Any, Any]:
     values = {b.var: b.value for block in folded.body.blocks for b in block.bindings}
     answer = values.get(folded.body.body, folded.body.body)
     return {var: value for var, value in zip(chain, answer.fields, strict=True) if is_constant(value)}
-
-
-def _constants(arguments: list[Any]) -> int:
-    return sum(is_constant(argument) for argument in arguments)
 
 
 def _with_constants(function: Any, constants: dict[Any, Any]) -> Any:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeconv.codegen.tir import tvm
-from edgeconv.hw.relax.tensors import shape_of
+from edgeconv.hw.relax.tensors import is_constant, shape_of
 
-__all__ = ["Region", "composite_of", "region_of_function", "region_of_match", "variables_of"]
+__all__ = ["Region", "composite_of", "leaves_of", "region_of_function", "region_of_match"]
 
 Var = Any
 """A variable of Relax; TVM is not typed."""
@@ -70,12 +70,17 @@ def region_of_match(root: Var, values: Mapping[Var, Any]) -> Region:
 
 def variables_of(expression: Any) -> list[Var]:
     """The variables that a call, a tuple or a variable reads, in order."""
-    if isinstance(expression, tvm.relax.Var):
+    return [leaf for leaf in leaves_of(expression) if isinstance(leaf, tvm.relax.Var)]
+
+
+def leaves_of(expression: Any) -> list[Any]:
+    """The variables and constants that an expression reads, in order."""
+    if isinstance(expression, tvm.relax.Var) or is_constant(expression):
         return [expression]
     if isinstance(expression, tvm.relax.Call):
-        return [var for argument in expression.args for var in variables_of(argument)]
+        return [leaf for argument in expression.args for leaf in leaves_of(argument)]
     if isinstance(expression, tvm.relax.Tuple):
-        return [var for item in expression.fields for var in variables_of(item)]
+        return [leaf for item in expression.fields for leaf in leaves_of(item)]
     return []
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edgeconv.codegen.tir import tvm
 from edgeconv.errors import UnsupportedModelError
 
-__all__ = ["Shape", "array_of", "dtype_of", "is_constant", "shape_of"]
+__all__ = ["Shape", "array_of", "dtype_of", "is_constant", "op_name", "shape_of"]
 
 Shape = tuple[int | str, ...]
 
@@ -48,3 +48,10 @@ def is_constant(expression: Any) -> bool:
 def array_of(expression: Any) -> NDArray[Any]:
     """The values of a constant."""
     return np.asarray(expression.value.numpy())
+
+
+def op_name(expression: Any) -> str:
+    """The name of the operator that an expression calls; "" for anything else."""
+    if isinstance(expression, tvm.relax.Call) and isinstance(expression.op, tvm.ir.Op):
+        return str(expression.op.name)
+    return ""

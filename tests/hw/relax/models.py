@@ -80,11 +80,15 @@ class Network:
         return name
 
     def quantized(self, x: str, about: float) -> str:
-        """A quantizer of about such a scale."""
+        """A quantizer of about such a scale, its integers cut off now and then."""
         self.scale = float(np.float32(about * self.rng.uniform(0.7, 1.4)))
         kind = self.rng.choice([np.int8, np.uint8])
         scale, zero = self.constant(np.float32(self.scale)), self.constant(np.asarray(self.rng.integers(0, 60), kind))
-        return self.line(f"DequantizeLinear({self.line(f'QuantizeLinear({x}, {scale}, {zero})')}, {scale}, {zero})")
+        q = self.line(f"QuantizeLinear({x}, {scale}, {zero})")
+        if x != "x" and self.rng.random() < 0.3:
+            low, high = (self.constant(np.asarray(bound, kind)) for bound in (0, 63))
+            q = self.line(f"Clip({q}, {low}, {high})")
+        return self.line(f"DequantizeLinear({q}, {scale}, {zero})")
 
     def weights(self, shape: tuple[int, ...], reach: int | None = None) -> tuple[str, str, float]:
         """Weights, their bias at the scale that exporters write, and about how much a layer of them enlarges."""
@@ -100,14 +104,17 @@ class Network:
         return w, b, float(np.sqrt(np.prod(shape) / shape[0]) * reach / 2 * 0.02)
 
     def conv(self) -> None:
-        """A convolution of 3 taps along each axis, cut off below zero or not."""
+        """A convolution of 3 taps along each axis, cut off or not."""
         outputs = int(self.rng.integers(2, 20))
         rank = len(self.shape) - 1
         w, b, gain = self.weights((outputs, self.shape[0], *(3,) * rank))
-        pads = [int(pad) for pad in self.rng.integers(0, 2, 2 * rank)]
+        pads = [int(pad) for pad in self.rng.integers(min(self.shape[1:]) < 4, 2, 2 * rank)]
         y = self.line(f"Conv<pads={pads}, strides={[1] * rank}>({self.value}, {w}, {b})")
         self.shape = (outputs, *(e - 2 + pads[i] + pads[i + rank] for i, e in enumerate(self.shape[1:])))
-        y = self.line(f"Relu({y})") if self.rng.random() < 0.8 else y
+        if self.rng.random() < 0.3:
+            y = self.line(f"Clip({y}, {self.constant(np.float32(-1.3))}, {self.constant(np.float32(6))})")
+        elif self.rng.random() < 0.7:
+            y = self.line(f"Relu({y})")
         self.value = self.quantized(y, self.scale * gain)
 
     def residual(self) -> None:
@@ -130,6 +137,8 @@ class Network:
 
     def pool(self) -> None:
         """The larger of two, or their mean."""
+        if min(self.shape[1:]) < 2:
+            return
         rank = len(self.shape) - 1
         window = f"<kernel_shape={[2] * rank}, strides={[2] * rank}>"
         if self.rng.random() < 0.5:
