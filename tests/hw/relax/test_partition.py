@@ -16,6 +16,7 @@ from edgeconv.hw.relax.compile import compile_region
 from edgeconv.hw.relax.package import Package, package_from_text
 from edgeconv.hw.relax.region import region_of_function
 from edgeconv.hw.spec import ArrayConfig
+from edgeconv.ir import operators as ops
 from tests.hw.relax.models import Network, built, import_to_relax, random_network, run
 from tests.importer.models import run_onnxruntime
 
@@ -70,6 +71,23 @@ def test_operators_that_no_pattern_has_stay_with_tvm() -> None:
     assert ("relax.nn.softmax", "no pattern of docs/relax.md covers it") in {
         (each.operator, each.reason) for each in partition.with_tvm
     }
+
+
+def test_clips_that_the_frontend_writes_as_kernels_belong_to_composites() -> None:
+    network = Network(4)
+    network.rng = np.random.default_rng(1)
+    w, b, _ = network.weights((4, network.shape[0], 3))
+    constants = {"low": np.float32(-1), "high": np.float32(6), "scale": np.float32(0.1), "zero": np.uint8(0)}
+    network.constants |= constants | {"bottom": np.uint8(0), "top": np.uint8(15)}
+    y = network.line(f"Clip({network.line(f'Conv({network.value}, {w}, {b})')}, low, high)")
+    q = network.line(f"Clip({network.line(f'QuantizeLinear({y}, scale, zero)')}, bottom, top)")
+    network.line(f"DequantizeLinear({q}, scale, zero)", "y")
+    partition = explain_partition(import_to_relax(network.model()))
+    assert [each.composites for each in partition.on_array] == [("conv1d_clipped",)]
+    assert [each.operator for each in partition.with_tvm] == ["relax.quantize", "relax.dequantize"]
+    program = compile_region(region_of_function(composite(partition.module))).program
+    grids = [operator.grid for operator in program.operators if isinstance(operator, ops.Requant)]
+    assert [(grid.lo, grid.hi) for grid in grids] == [(0, 15)]
 
 
 def test_a_module_of_floats_is_left_as_it_is() -> None:
