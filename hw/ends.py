@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ class Ends:
     Attributes:
         front: makes integers of float inputs; None where all inputs are integers.
         core: integers only.
-        back: makes float outputs of integers; None where all outputs are integers.
+        back: makes float outputs of integers, and what else the host is to finish; None where there is none.
     """
 
     front: Program | None
@@ -55,15 +55,18 @@ class Ends:
         return found
 
 
-def split_ends(program: Program) -> Ends:
+def split_ends(program: Program, hosted: Collection[str] = ()) -> Ends:
     """Cut the float ends off a program.
+
+    Args:
+        hosted: outputs that nothing in the program reads, whose last operator the host computes, too.
 
     Raises:
         UnsupportedModelError: nothing is left between them.
     """
     types = program.types
     first = [op for op in program.operators if isinstance(op, ops.Quantize)]
-    last = [op for op in program.operators if types[op.output].dtype.is_float]
+    last = [op for op in program.operators if types[op.output].dtype.is_float or op.output in hosted]
     middle = [op for op in program.operators if op not in first and op not in last]
     if not middle:
         raise UnsupportedModelError("the model has nothing but quantizers", expected="an operator of integers")
@@ -79,7 +82,7 @@ def split_ends(program: Program) -> Ends:
             raise UnsupportedModelError(f"input %{name} goes straight to an output", expected="an operator in between")
     core = _program(program, {name: types[name] for name in inputs if name in used}, outputs, middle)
     front = _program(program, _floats(program, first), [op.output for op in first if op.output in used], first)
-    back_outputs = [name for name in program.outputs if types[name].dtype.is_float]
+    back_outputs = [name for name in program.outputs if types[name].dtype.is_float or name in hosted]
     back = _program(program, {name: types[name] for name in outputs if name in read_back}, back_outputs, last)
     return Ends(front if first else None, core, back if last else None)
 

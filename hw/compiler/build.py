@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,18 +29,22 @@ class CompiledNetwork:
 
 
 def compile_network(
-    program: Program, forms: Mapping[str, ProvedForms], config: ArrayConfig | None = None
+    program: Program,
+    forms: Mapping[str, ProvedForms],
+    config: ArrayConfig | None = None,
+    hosted: Collection[str] = (),
 ) -> CompiledNetwork:
     """Compile a program for a configuration of the accelerator.
 
     Args:
         forms: by output, of the policy `array`.
+        hosted: outputs whose last operator is the host's, as `split_ends` takes them.
 
     Raises:
         UnsupportedModelError: something does not fit; names the layer or the memory, and the limit.
     """
     sizes = config or ArrayConfig()
-    ends = split_ends(program)
+    ends = split_ends(program, hosted)
     core = ends.core
     work = lower(core, forms, sizes)
     passes = work.passes

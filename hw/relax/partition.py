@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,11 +30,13 @@ class OnArray:
         symbol: its name in the module.
         composites: patterns that it is made of, in order.
         cycles: of one sample.
+        hosted: why the host computes the last rounding, of the array's sums; "" where it does not.
     """
 
     symbol: str
     composites: tuple[str, ...]
     cycles: int
+    hosted: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Partition:
         lines = ["on the array:"]
         for each in self.on_array:
             lines.append(f"  {each.symbol}, {each.cycles:,} cycles a sample: {', '.join(each.composites)}")
+            lines += [f"    the last rounding on the host: {each.hosted}"] if each.hosted else []
         lines += [] if self.on_array else ["  nothing"]
         lines.append("with TVM:")
         for reason in dict.fromkeys(each.reason for each in self.with_tvm):
@@ -105,37 +108,63 @@ def _code_functions(module: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _merged(fused: Any, config: ArrayConfig | None) -> tuple[Any, dict[str, CompiledRegion]]:
-    """Neighbours as one function, where the array's compiler takes them; else in halves, and those again.
-
-    MergeCompositeFunctions joins what has one code generator, so parts that are to stay apart get one each for that
-    time. Composites are numbered, because it opens the functions that they are.
-    """
-    numbered = {name: f for name, f in fused.functions.items() if (composite_of(f) or "").startswith(f"{NAME}.")}
-    plain = [str(composite_of(function)) for function in numbered.values()]
-    part_of = [0] * len(numbered)
+    """Neighbours as one function, as many from the first on as the array's compiler takes; then the next ones."""
+    composites = {name: f for name, f in fused.functions.items() if (composite_of(f) or "").startswith(f"{NAME}.")}
+    part_of = [0] * len(composites)
     while True:
-        marked = {
-            name: function.with_attr("Composite", f"{NAME}_{part}.{number}")
-            for number, ((name, function), part) in enumerate(zip(numbered.items(), part_of, strict=True))
-        }
-        module = tvm.IRModule({**dict(fused.functions.items()), **marked}, fused.attrs, fused.global_infos)
-        module = tvm.relax.transform.MergeCompositeFunctions()(module)
-        compiled: dict[Any, CompiledRegion] = {}
-        refused = None
-        for name, function in _code_functions(module):
-            try:
-                compiled[name] = compile_region(region_of_function(function), config)
-            except ModelError as error:
-                refused = (function, error)
-                break
+        module = _joined(fused, composites, part_of)
+        compiled, refused = _compiled(module, config)
         if refused is None:
-            return _named(module, compiled, plain)
-        numbers = sorted(int(composite.rpartition(".")[2]) for composite in _composites(refused[0]))
-        if len(numbers) < 2:
-            raise refused[1]
-        new = max(part_of) + 1
-        for number in numbers[len(numbers) // 2 :]:
-            part_of[number] = new
+            return _named(module, compiled, [str(composite_of(function)) for function in composites.values()])
+        numbers = [int(name.rpartition(".")[2]) for name in _composites(refused)]
+        least, most, new = 1, len(numbers) - 1, max(part_of) + 1
+        while least < most:
+            middle = (least + most + 1) // 2
+            tried = _split(part_of, numbers[middle:], new)
+            least, most = (middle, most) if _holds(fused, composites, tried, new, config) else (least, middle - 1)
+        part_of = _split(part_of, numbers[least:], new)
+
+
+def _split(part_of: list[int], numbers: Sequence[int], new: int) -> list[int]:
+    return [new if number in numbers else part for number, part in enumerate(part_of)]
+
+
+def _holds(fused: Any, composites: Mapping[Any, Any], part_of: list[int], new: int, config: ArrayConfig | None) -> bool:
+    """Whether the compiler takes all functions but those of the newest part."""
+    return _compiled(_joined(fused, composites, part_of), config, but=f"{NAME}_{new}")[1] is None
+
+
+def _joined(fused: Any, composites: Mapping[Any, Any], part_of: list[int]) -> Any:
+    """Neighbours of the same part as one function.
+
+    MergeCompositeFunctions joins what has one code generator, so each part has one of its own for that time. Composites
+    are numbered, because it opens the functions that they are.
+    """
+    marked = {
+        name: function.with_attr("Composite", f"{NAME}_{part}.{number}")
+        for number, ((name, function), part) in enumerate(zip(composites.items(), part_of, strict=True))
+    }
+    module = tvm.IRModule({**dict(fused.functions.items()), **marked}, fused.attrs, fused.global_infos)
+    return tvm.relax.transform.MergeCompositeFunctions()(module)
+
+
+def _compiled(module: Any, config: ArrayConfig | None, but: str = "") -> tuple[dict[Any, CompiledRegion], Any]:
+    """The functions for the array, compiled, and the first that was refused.
+
+    Raises:
+        ModelError: a composite on its own was refused, which its pattern's check had taken.
+    """
+    compiled: dict[Any, CompiledRegion] = {}
+    for name, function in _code_functions(module):
+        if str(function.attrs["Codegen"]) == but:
+            continue
+        try:
+            compiled[name] = compile_region(region_of_function(function), config)
+        except ModelError:
+            if len(_composites(function)) < 2:
+                raise
+            return compiled, function
+    return compiled, None
 
 
 def _composites(function: Any) -> list[str]:
@@ -181,7 +210,7 @@ class _Renamed(tvm.relax.PyExprMutator):
 
 def _on_array(module: Any, name: str, compiled: CompiledRegion) -> OnArray:
     composites = tuple(each.removeprefix(f"{NAME}.") for each in _composites(module[name]))
-    return OnArray(name, composites, compiled.network.image.cycles)
+    return OnArray(name, composites, compiled.network.image.cycles, compiled.hosted)
 
 
 def _remaining(module: Any, judge: Judge) -> Iterator[WithTvm]:

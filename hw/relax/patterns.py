@@ -17,6 +17,7 @@ from typing import Any
 
 from edgeconv.codegen.tir import tvm
 from edgeconv.hw.relax.judge import accepts
+from edgeconv.hw.relax.prepare import MOVES
 
 __all__ = ["NAME", "register", "registered"]
 
@@ -26,7 +27,6 @@ NAME = "edgeconv_fpga"
 LINEAR = ("nn.conv1d", "nn.conv2d", "nn.conv1d_transpose", "nn.conv2d_transpose", "matmul")
 POOLS = ("nn.max_pool1d", "nn.max_pool2d", "nn.avg_pool1d", "nn.avg_pool2d", "mean", "max")
 FUNCTIONS = ("nn.relu", "nn.leakyrelu", "sigmoid", "tanh", "erf", "exp", "abs", "negative", "nn.silu", "nn.gelu")
-MOVES = ("squeeze", "expand_dims", "permute_dims", "nn.max_pool1d", "nn.max_pool2d")
 _MOST_JOINED = 4
 _MOST_MOVES = 3
 
@@ -46,7 +46,7 @@ def _value() -> Pattern:
     found = _op("dequantize")(dpl.wildcard(), dpl.is_const(), dpl.is_const()) | dpl.is_const()
     for _ in range(_MOST_MOVES):
         shaped = _op("reshape")(found, dpl.wildcard())
-        moved = _op(*MOVES)(found)
+        moved = _op(*(name.removeprefix("relax.") for name in MOVES if name != "relax.reshape"))(found)
         found = shaped | moved | found
     return found
 

@@ -9,17 +9,20 @@ from edgeconv.hw.relax.bounds import bounds_as_operators
 from edgeconv.hw.relax.region import leaves_of
 from edgeconv.hw.relax.tensors import is_constant, op_name
 
-__all__ = ["CHEAP", "QUANTIZERS", "prepared"]
+__all__ = ["CHEAP", "MOVES", "QUANTIZERS", "prepared"]
 
 QUANTIZERS = ("relax.quantize", "relax.dequantize")
 
-CHEAP = (
-    "relax.dequantize",
+MOVES = (
     "relax.reshape",
     "relax.squeeze",
     "relax.expand_dims",
     "relax.permute_dims",
+    "relax.nn.max_pool1d",
+    "relax.nn.max_pool2d",
 )
+"""What a dequantized value may go through without being another kind of value."""
+CHEAP = ("relax.dequantize", *MOVES)
 """Operators that every reader gets a copy of, so that no composite has to give its inside away."""
 
 

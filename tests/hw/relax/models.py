@@ -104,7 +104,7 @@ class Network:
         return w, b, float(np.sqrt(np.prod(shape) / shape[0]) * reach / 2 * 0.02)
 
     def conv(self) -> None:
-        """A convolution of 3 taps along each axis, cut off or not."""
+        """A convolution of 3 taps along each axis, cut off, bent or not."""
         outputs = int(self.rng.integers(2, 20))
         rank = len(self.shape) - 1
         w, b, gain = self.weights((outputs, self.shape[0], *(3,) * rank))
@@ -113,8 +113,8 @@ class Network:
         self.shape = (outputs, *(e - 2 + pads[i] + pads[i + rank] for i, e in enumerate(self.shape[1:])))
         if self.rng.random() < 0.3:
             y = self.line(f"Clip({y}, {self.constant(np.float32(-1.3))}, {self.constant(np.float32(6))})")
-        elif self.rng.random() < 0.7:
-            y = self.line(f"Relu({y})")
+        elif self.rng.random() < 0.8:
+            y = self.line(f"{self.rng.choice(['Relu', 'Relu', 'LeakyRelu', 'Sigmoid'])}({y})")
         self.value = self.quantized(y, self.scale * gain)
 
     def residual(self) -> None:

@@ -67,7 +67,7 @@ def test_operators_that_no_pattern_has_stay_with_tvm() -> None:
     network.conv()
     network.line(f"Softmax<axis=1>({network.value})", "y")
     partition = explain_partition(import_to_relax(network.model()))
-    assert [each.composites for each in partition.on_array] == [("conv1d",)]
+    assert [len(each.composites) for each in partition.on_array] == [1]
     assert ("relax.nn.softmax", "no pattern of docs/relax.md covers it") in {
         (each.operator, each.reason) for each in partition.with_tvm
     }
