@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeconv.codegen.tir import tvm
-from edgeconv.errors import ModelError
+from edgeconv.errors import ModelError, UsageError
 from edgeconv.hw.relax.compile import CompiledRegion, compile_region
 from edgeconv.hw.relax.judge import Judge, judging
 from edgeconv.hw.relax.patterns import NAME, register, registered
 from edgeconv.hw.relax.prepare import QUANTIZERS, prepared
-from edgeconv.hw.relax.region import composite_of, region_of_function
+from edgeconv.hw.relax.region import composite_of, is_plain, region_of_function
 from edgeconv.hw.relax.tensors import op_name
 from edgeconv.hw.spec import ArrayConfig
 
@@ -84,12 +84,25 @@ def partition_for_edgeconv(module: Any, config: ArrayConfig | None = None) -> An
     Args:
         module: with Relax functions as the ONNX frontend makes them.
         config: of the array; the same is to be given to `RunCodegen`.
+
+    Raises:
+        UsageError: the module was partitioned before.
     """
     return explain_partition(module, config).module
 
 
 def explain_partition(module: Any, config: ArrayConfig | None = None) -> Partition:
-    """`partition_for_edgeconv`, with what runs where and why."""
+    """`partition_for_edgeconv`, with what runs where and why.
+
+    Raises:
+        UsageError: the module was partitioned before.
+    """
+    for name, _ in _code_functions(module):
+        raise UsageError(
+            f"the module has {name.name_hint}, which is for the array already",
+            expected="a module that was not partitioned for edgeconv",
+            advice="partition the module that this one was made of",
+        )
     register()
     with judging(config) as judge:
         fuse = tvm.relax.transform.FuseOpsByPattern(registered(), bind_constants=True, annotate_codegen=False)
@@ -215,11 +228,8 @@ def _on_array(module: Any, name: str, compiled: CompiledRegion) -> OnArray:
 
 def _remaining(module: Any, judge: Judge) -> Iterator[WithTvm]:
     """What the functions outside of composites still call."""
-    generated = {name for name, _ in _code_functions(module)}
     reasons = _reasons(judge)
-    for name, function in module.functions.items():
-        if name in generated or not isinstance(function, tvm.relax.Function):
-            continue
+    for function in filter(is_plain, module.functions.values()):
         for block in function.body.blocks:
             for binding in block.bindings:
                 operator = op_name(getattr(binding, "value", None))

@@ -26,7 +26,10 @@ NAME = "edgeconv_fpga"
 
 LINEAR = ("nn.conv1d", "nn.conv2d", "nn.conv1d_transpose", "nn.conv2d_transpose", "matmul")
 POOLS = ("nn.max_pool1d", "nn.max_pool2d", "nn.avg_pool1d", "nn.avg_pool2d", "mean", "max")
-FUNCTIONS = ("nn.relu", "nn.leakyrelu", "sigmoid", "tanh", "erf", "exp", "abs", "negative", "nn.silu", "nn.gelu")
+FUNCTIONS = (
+    *("nn.relu", "nn.leakyrelu", "sigmoid", "tanh", "erf", "exp", "abs", "negative"),
+    *("nn.silu", "nn.gelu", "nn.gelu_tanh"),
+)
 _MOST_JOINED = 4
 _MOST_MOVES = 3
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from edgeconv.codegen.tir import tvm
 from edgeconv.hw.relax.bounds import bounds_as_operators
-from edgeconv.hw.relax.region import leaves_of
+from edgeconv.hw.relax.region import is_plain, leaves_of
 from edgeconv.hw.relax.tensors import is_constant, op_name
 
 __all__ = ["CHEAP", "MOVES", "QUANTIZERS", "prepared"]
@@ -31,7 +31,7 @@ def prepared(module: Any) -> Any:
     passes = tvm.relax.transform
     module = tvm.transform.Sequential([passes.ConvertToDataflow(), passes.CanonicalizeBindings()])(module)
     for name, function in list(module.functions.items()):
-        if isinstance(function, tvm.relax.Function) and not (function.attrs and "Primitive" in function.attrs):
+        if is_plain(function):
             function = _with_constants(function, _constant_results(module, function))
             module = tvm.IRModule({**dict(module.functions.items()), name: function}, module.attrs, module.global_infos)
             module = bounds_as_operators(module, name)

@@ -9,7 +9,7 @@ from typing import Any
 from edgeconv.codegen.tir import tvm
 from edgeconv.hw.relax.tensors import is_constant, shape_of
 
-__all__ = ["Region", "composite_of", "leaves_of", "region_of_function", "region_of_match"]
+__all__ = ["Region", "composite_of", "is_plain", "leaves_of", "region_of_function", "region_of_match"]
 
 Var = Any
 """A variable of Relax; TVM is not typed."""
@@ -44,6 +44,12 @@ def composite_of(function: Any) -> str | None:
     """The name of the pattern that a function was made by, or None."""
     attributes = function.attrs
     return str(attributes["Composite"]) if attributes and "Composite" in attributes else None
+
+
+def is_plain(function: Any) -> bool:
+    """Whether a function is one of Relax that no back end has taken, nor a part of one."""
+    marks = ("Primitive", "Composite", "Codegen")
+    return isinstance(function, tvm.relax.Function) and not any(mark in (function.attrs or {}) for mark in marks)
 
 
 def region_of_match(root: Var, values: Mapping[Var, Any]) -> Region:

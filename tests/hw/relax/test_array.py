@@ -13,11 +13,16 @@ import onnx
 import pytest
 from tvm import relax, runtime
 
+from edgeconv import reference
 from edgeconv.codegen.tir import tvm
 from edgeconv.errors import DeviceError
 from edgeconv.hw.compiler import NetworkImage
 from edgeconv.hw.relax import explain_partition, partition_for_edgeconv, recording, using
+from edgeconv.importer import read_onnx
+from edgeconv.integer import lower
 from tests.hw.relax.models import PULSE, Array, Network, built, expected, import_to_relax, random_network, run
+from tests.importer.models import model as model_of
+from tests.importer.models import save
 
 pytestmark = pytest.mark.needs_verilator
 
@@ -96,6 +101,24 @@ def test_a_static_number_of_samples(batch: int, tmp_path: Path) -> None:
         found = run(built(partition.module), x)
     np.testing.assert_array_equal(found, expected(symbolic.model(), x, tmp_path).reshape(found.shape))
     assert [len(call.cycles) for call in calls] == [batch]
+
+
+def test_a_value_that_is_read_inside_and_outside(tmp_path: Path) -> None:
+    network = Network(21)
+    network.conv()
+    middle = network.value
+    network.conv()
+    network.line(f"Identity({middle})", "z")
+    network.line(f"Identity({network.value})", "y")
+    model = model_of("\n".join(network.lines), network.inputs, network.constants, opset=21, outputs=("y", "z"))
+    x = network.values(SAMPLES)
+    partition = explain_partition(import_to_relax(model))
+    assert [len(each.composites) for each in partition.on_array] == [2]
+    results = relax.VirtualMachine(built(partition.module), tvm.cpu())["main"](runtime.tensor(x))
+    program = lower(read_onnx(save(model, tmp_path)))
+    wanted = reference.run(program, {"x": x.reshape(-1, *program.inputs["x"].shape)})
+    for found, want in zip(results, wanted.values(), strict=True):
+        np.testing.assert_array_equal(found.numpy(), want.reshape(found.shape))
 
 
 def test_no_sample_at_all() -> None:

@@ -164,6 +164,12 @@ def test_another_configuration_of_the_array() -> None:
     assert any("weight memory" in each.reason for each in partition.with_tvm)
 
 
+def test_a_module_is_partitioned_once() -> None:
+    module = partition_for_edgeconv(quantized_layer())
+    with pytest.raises(UsageError, match="the module has edgeconv_fpga_0, which is for the array already"):
+        partition_for_edgeconv(module)
+
+
 def test_options_of_the_code_generator_are_sizes_of_the_array() -> None:
     module = partition_for_edgeconv(import_to_relax(random_network(3, False).model()))
     with pytest.raises(UsageError, match=r"edgeconv_fpga has no option 'lanes'\n  expected: one of: elements, "):
