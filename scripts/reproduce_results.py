@@ -17,7 +17,7 @@ from pathlib import Path
 
 from scripts.results.page import write_sections
 
-FAMILIES = {"pulse": "scripts.results.pulse"}
+FAMILIES = {"pulse": "scripts.results.pulse", "mininet": "scripts.results.mininet"}
 PAGE, PLOTS = Path("docs/results.md"), Path("docs/results")
 
 

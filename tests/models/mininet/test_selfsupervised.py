@@ -20,6 +20,7 @@ from edgeconv.models.mininet.selfsupervised import (  # noqa: E402
     motion_matrix,
     smoothness,
     triplet_loss,
+    window_means,
 )
 
 pytestmark = pytest.mark.needs_torch
@@ -51,6 +52,15 @@ def test_equal_pictures_are_not_dissimilar() -> None:
     one, other = torch.rand(2, 1, 3, 8, 8)
     assert dissimilarity(one, one, LossWeights()).abs().max() < 1e-6
     assert dissimilarity(one, other, LossWeights()).mean() > 0.1
+
+
+def test_windows_are_averaged_as_torch_does_and_gradients_follow() -> None:
+    one, other = (torch.rand(2, 5, 9, 12, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    torch.testing.assert_close(window_means(one), torch.nn.functional.avg_pool2d(one, 3, 1))
+    weights = torch.rand(2, 5, 7, 10, dtype=torch.float64)
+    (found,) = torch.autograd.grad((window_means(other) * weights).sum(), other)
+    (expected,) = torch.autograd.grad((torch.nn.functional.avg_pool2d(other, 3, 1) * weights).sum(), other)
+    torch.testing.assert_close(found, expected)
 
 
 def test_flat_disparity_is_smooth_and_edges_of_the_picture_excuse_steps() -> None:
