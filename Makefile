@@ -21,7 +21,7 @@ export PATH := $(PATH):/usr/sbin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all accept-random accept-random-arm accept-pulse accept-mininet accept-hw accept-bitstream bitstream lint wheel build/lint-site system-packages advise-system-packages clean accept-search
+.PHONY: help demo test test-all accept-random accept-random-arm accept-pulse accept-mininet accept-wave accept-hw accept-bitstream bitstream lint wheel build/lint-site system-packages advise-system-packages clean accept-search
 
 help:
 	@echo "make demo      simulate, train, compile and verify a pulse extractor, and show what came out"
@@ -31,6 +31,7 @@ help:
 	@echo "make accept-random-arm  5,000 of them on 64-bit Arm, under qemu (hours)"
 	@echo "make accept-pulse   whole trainings against their goals (minutes; goes on where it was stopped)"
 	@echo "make accept-mininet a whole training of depth against its goals (half an hour; goes on where it was stopped)"
+	@echo "make accept-wave    a one-way wave network and its dense twin, likewise"
 	@echo "make accept-hw      random layers, networks and 2,000 pulses on the simulated accelerator (minutes)"
 	@echo "make bitstream      a bitstream for the ULX3S board, with open tools (half an hour, once)"
 	@echo "make accept-bitstream  places and routes the boards and looks at their clocks (an hour or two)"
@@ -53,6 +54,9 @@ accept-pulse: $(VENV)/.stamp-test
 
 accept-mininet: $(VENV)/.stamp-test
 	OMP_NUM_THREADS=1 nice $(BIN)/python -m pytest -s -m accept tests/models/mininet
+
+accept-wave: $(VENV)/.stamp-test
+	OMP_NUM_THREADS=1 nice $(BIN)/python -m pytest -s -m accept tests/models/oneway_wave
 
 accept-hw: $(VENV)/.stamp-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m accept tests/hw --ignore tests/hw/boards

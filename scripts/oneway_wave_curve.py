@@ -1,6 +1,7 @@
 """Error against parameters for waves: one-way filters of ranks 1, 2, 4, 8 beside dense twins of several widths.
 
-    python scripts/oneway_wave_curve.py OUT [--steps 1000] [--twin-steps 200] [--seed 0] [--only rank-2 dense-6]
+    python scripts/oneway_wave_curve.py OUT [--steps 1000] [--long-steps 200] [--twin-steps 200] [--seed 0]
+        [--only rank-2 dense-6]
 
 Every network is trained in a folder of its own below OUT. A run that is stopped, also by kill -9, goes on where it was
 when it is started again; what is done is kept. Writes OUT/curve.json, OUT/curve.md and, with matplotlib, OUT/curve.png.
@@ -97,7 +98,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int, help="of the float network; the recipe's when not given")
-    parser.add_argument("--twin-steps", type=int, help="of the quantized twin; the recipe's when not given")
+    parser.add_argument("--long-steps", type=int, help="of the same on longer roll-outs; likewise")
+    parser.add_argument("--twin-steps", type=int, help="of the quantized twin; likewise")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="+", choices=NETWORKS, default=list(NETWORKS), metavar="NETWORK")
     options = parser.parse_args(arguments)
@@ -105,6 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
     config = replace(
         config,
         float_stage=replace(config.float_stage, steps=options.steps or config.float_stage.steps),
+        long_stage=replace(config.long_stage, steps=options.long_steps or config.long_stage.steps),
         twin_stage=replace(config.twin_stage, steps=options.twin_steps or config.twin_stage.steps),
     )
     try:

@@ -17,7 +17,11 @@ from pathlib import Path
 
 from scripts.results.page import write_sections
 
-FAMILIES = {"pulse": "scripts.results.pulse", "mininet": "scripts.results.mininet"}
+FAMILIES = {
+    "pulse": "scripts.results.pulse",
+    "mininet": "scripts.results.mininet",
+    "oneway_wave": "scripts.results.oneway_wave",
+}
 PAGE, PLOTS = Path("docs/results.md"), Path("docs/results")
 
 

@@ -93,6 +93,7 @@ class LearnedScale(nn.Module):
         self.low, self.high = grid_range(bit_width, signed=signed, narrow=narrow_range)
         self.power_of_two = power_of_two
         self.log2_scale = nn.Parameter(torch.zeros(scale_shape), requires_grad=learned)
+        self.integers: Tensor | None = None
         self.register_buffer("zero_point", torch.tensor(0.0), persistent=False)
         self.register_buffer("bits", torch.tensor(float(bit_width)), persistent=False)
 
@@ -108,8 +109,14 @@ class LearnedScale(nn.Module):
         exponent = torch.log2(top.clamp_min(1e-10).double() / self.high)
         self.log2_scale.copy_(exponent.ceil() if self.power_of_two else exponent)
 
+    def hold(self, x: Tensor) -> None:
+        """Answer with these integers times the scale, whatever comes, until `integers` is None again."""
+        self.integers = (x / self.scale).round().clamp(self.low, self.high)
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         scale = self.scale
+        if self.integers is not None:
+            return self.integers * scale, scale, self.zero_point, self.bits
         return _Round.apply(x, scale, self.low, self.high), scale, self.zero_point, self.bits
 
 

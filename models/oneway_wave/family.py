@@ -19,7 +19,7 @@ _CARD = ModelCard(
     data="finite-element waves in random scenes",
     size="2.2k weights, 5.1M MACs",
     metric="error of a roll-out, and of a zone border's history",
-    training="nine minutes",
+    training="ten minutes",
 )
 
 

@@ -91,20 +91,28 @@ def roll_out(network: Callable[[Tensor], Tensor], fields: Tensor, medium: Tensor
 
 @torch.no_grad()
 def balance_channels(network: StepNet, state: Tensor) -> None:
-    """Scale the channels between one-way factors alike, by powers of two, so that one scale rounds all of them well.
+    """Scale the channels between one-way factors, by powers of two, so that one scale rounds all of them well.
 
     Nothing stands between the factors, so what a channel is multiplied by, the next factor divides out again: the
-    function stays to the last bit (equalization across layers: Nagel et al., arXiv 1906.04721).
+    function stays to the last bit (equalization across layers: Nagel et al., arXiv 1906.04721). Before the factor along
+    y values become alike. The factor along x has one scale for the filters of all terms of a kernel, so before it those
+    filters become alike.
     """
     x = state
     for conv, relu in zip(network.convs, [*network.relus, None], strict=True):
         if isinstance(conv, OneWayConv2d):
-            for first, second, values in (
-                (conv.across, conv.along_y, x),
-                (conv.along_y, conv.along_x, conv.across(x)),
-            ):
-                peak = first(values).abs().amax((0, 2, 3)).clamp_min(1e-12)
-                factor = torch.exp2(torch.log2(peak.max() / peak).round().clamp_max(20))
-                first.weight.mul_(factor[:, None, None, None])
-                second.weight.div_(factor.reshape(*second.weight.shape[:2], 1, 1))
+            peaks = conv.across(x).abs().amax((0, 2, 3))
+            _move(conv.across, conv.along_y, _powers_of_two(peaks.max() / peaks.clamp_min(1e-12)))
+            peaks = conv.along_x.weight.abs().amax((2, 3)).clamp_min(1e-12)
+            _move(conv.along_y, conv.along_x, 1 / _powers_of_two(peaks.amax(1, keepdim=True) / peaks).flatten())
         x = conv(x) if relu is None else relu(conv(x))
+
+
+def _powers_of_two(ratios: Tensor) -> Tensor:
+    return torch.exp2(torch.log2(ratios).round().clamp_max(20))
+
+
+def _move(first: nn.Module, second: nn.Module, factors: Tensor) -> None:
+    """Multiply the channels that the first factor gives, and divide in the second."""
+    first.weight.mul_(factors[:, None, None, None])
+    second.weight.div_(factors.reshape(*second.weight.shape[:2], 1, 1))

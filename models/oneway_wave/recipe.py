@@ -1,7 +1,9 @@
-"""The training recipe: a float network on short roll-outs, and its quantized twin from there on the same.
+"""The training recipe: a float network on short roll-outs, then on longer ones, and its quantized twin on those.
 
 A network that is trained on single steps meets its own errors in a roll-out for the first time. Here every step of
-training feeds predictions back a few times, from first fields with a little noise, and all fields count.
+training feeds predictions back a few times, from first fields with a little noise, and all fields count. Small errors
+that always point one way, such as those of rounded weights, add up with the square of the time: they show in long
+roll-outs only, and are trained away there.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ from edgeconv.quantize.batches import Ahead, step_generator
 from edgeconv.quantize.checkpoint import Checkpoints
 from edgeconv.quantize.convert import make_twin
 from edgeconv.quantize.family import Progress
-from edgeconv.quantize.layers import Layers
 from edgeconv.quantize.loop import fit, pinned_threads
+from edgeconv.quantize.rounding import held_integers, round_convolutions
 
 __all__ = ["train"]
 
@@ -42,45 +44,44 @@ def train(
     """
     config = config or WaveTraining()
     data = load_data(config.waves, config.train_records, config.data_seed)
-    starts = data.starts(config.network.frames + config.unroll)
-    total = config.float_stage.steps + config.twin_stage.steps
+    stages = (config.float_stage, config.long_stage, config.twin_stage)
+    total, frames = sum(stage.steps for stage in stages), config.network.frames
 
-    def build(layers: Layers) -> StepNet:
-        return StepNet(config.network, layers)
+    def batches_of(stream: int, unroll: int) -> Callable[[int], tuple[Tensor, Tensor]]:
+        starts = data.starts(frames + unroll)
+        return lambda step: _batch(config, data, starts, unroll, step_generator(config.seed, stream, step))
 
-    def batch_of(stage: int) -> Callable[[int], tuple[Tensor, Tensor]]:
-        return lambda step: _batch(config, data, starts, step_generator(config.seed, stage, step))
-
-    def loss_of(batches: Callable[[int], tuple[Tensor, Tensor]]) -> Callable[[nn.Module, int], Tensor]:
-        return lambda network, step: _loss(network, *batches(step), config.network.frames)
+    def run_stage(network: nn.Module, index: int, stream: int, unroll: int) -> None:
+        with Ahead(batches_of(stream, unroll)) as batches:
+            fit(
+                network, stages[index], lambda net, step: _loss(net, *batches(step), frames), seed=config.seed + index,
+                progress=progress, done=sum(stage.steps for stage in stages[:index]), total=total,
+                checkpoints=checkpoints,
+            )  # fmt: skip
 
     with pinned_threads(config.threads):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             network = StepNet(config.network)
-        with Ahead(batch_of(1)) as batches:
-            fit(
-                network, config.float_stage, loss_of(batches), seed=config.seed, progress=progress, total=total,
-                checkpoints=checkpoints,
-            )  # fmt: skip
-        states = [_states(*batch_of(2)(i), config.network.frames) for i in range(_CALIBRATION_BATCHES)]
+        run_stage(network, 0, 1, config.unroll)
+        run_stage(network, 1, 4, config.long_unroll)
+        calibration = batches_of(2, config.unroll)
+        states = [_states(*calibration(i), frames) for i in range(_CALIBRATION_BATCHES)]
         balance_channels(network, torch.cat(states[:4]))
-        twin = make_twin(build, network, config.policy, states)
-        with Ahead(batch_of(3)) as batches:
-            fit(
-                twin, config.twin_stage, loss_of(batches), seed=config.seed + 1, progress=progress,
-                done=config.float_stage.steps, total=total, checkpoints=checkpoints,
-            )  # fmt: skip
+        twin = make_twin(lambda layers: StepNet(config.network, layers), network, config.network_policy, states)
+        round_convolutions(twin, torch.cat(states[: _CALIBRATION_BATCHES // 2]))
+        with held_integers(twin):
+            run_stage(twin, 2, 3, config.long_unroll)
     return TrainedWave(config, network, twin)
 
 
 def _batch(
-    config: WaveTraining, data: WaveData, starts: list[tuple[int, int]], rng: np.random.Generator
+    config: WaveTraining, data: WaveData, starts: list[tuple[int, int]], unroll: int, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
     """Fields (N, frames + unroll, H, W) and media (N, 2, H, W): turned, mirrored, of either sign, a little noisy."""
     frames = config.network.frames
     chosen = [starts[i] for i in rng.integers(len(starts), size=config.batch)]
-    fields, medium = data.windows(chosen, frames + config.unroll)
+    fields, medium = data.windows(chosen, frames + unroll)
     peak = np.abs(fields[:, :frames]).max((1, 2, 3), keepdims=True)
     fields = fields / np.maximum(peak, np.float32(1e-20)) * rng.choice(np.array([-1, 1], np.float32), size=peak.shape)
     noise = rng.normal(scale=config.noise, size=fields[:, :frames].shape).astype(np.float32)

@@ -14,7 +14,7 @@ from edgeconv.quantize import QuantPolicy
 SMALL = [
     *("waves.size=16", "waves.frame_s=0.0625", "waves.frames=90", "waves.geometries=['square', 'channel']"),
     *("network.width=4", "network.depth=3", "network.size=3", "train_records=4", "test_records=3", "batch=2"),
-    *("unroll=2", "float_stage.steps=4", "twin_stage.steps=3"),
+    *("unroll=2", "long_unroll=3", "float_stage.steps=4", "long_stage.steps=2", "twin_stage.steps=3"),
 ]
 
 
@@ -31,7 +31,7 @@ def test_a_family_is_trained_judged_and_exported(
     pytest.importorskip("brevitas")
     monkeypatch.setenv("EDGECONV_CACHE", str(tmp_path / "cache"))
     policy, out = tmp_path / "p.toml", tmp_path / "w"
-    policy.write_text('weight_bits = 5\n[layers]\n"convs.0.*" = { weight_bits = 8 }\n')
+    policy.write_text('weight_bits = 5\ncalibration = "percentile"\n[layers]\n"convs.0.*" = { weight_bits = 8 }\n')
     assert train("--policy", policy, "--out", out, "--seed", "3", "--json") == 0
     report = json.loads(capsys.readouterr().out)
     assert report["models"] == {
@@ -43,7 +43,11 @@ def test_a_family_is_trained_judged_and_exported(
     assert [row[0] for row in report["comparison"]["rows"]] == ["float", "quantized", "going on as before"]
     assert QuantPolicy.from_toml(out / "policy.toml") == QuantPolicy.from_toml(policy)
     records = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    assert [(record["stage"], record["step"]) for record in records] == [("float", 4), ("quantization-aware", 3)]
+    assert [(record["stage"], record["step"]) for record in records] == [
+        ("float", 4),
+        ("longer roll-outs", 2),
+        ("quantization-aware", 3),
+    ]
     kept = json.loads((out / "training.json").read_text())
     assert kept["ended"]
     assert kept["settings"]["config"]["seed"] == 3

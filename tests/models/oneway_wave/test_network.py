@@ -71,5 +71,6 @@ def test_networks_and_trainings_that_cannot_be_are_refused() -> None:
         StepConfig(depth=1)
     with pytest.raises(UsageError, match="noise >= 0"):
         WaveTraining(batch=0)
-    with pytest.raises(UsageError, match="records of 80 frames"):
-        WaveTraining(unroll=90)
+    for longer in ({"unroll": 90}, {"long_unroll": 90}):
+        with pytest.raises(UsageError, match=r"records of 80 frames\n  expected: 93"):
+            WaveTraining(**longer)

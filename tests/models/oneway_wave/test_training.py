@@ -11,17 +11,23 @@ import pytest
 pytest.importorskip("brevitas")
 pytest.importorskip("skfem")
 
+import torch
+
 from edgeconv.errors import InputError, UsageError
 from edgeconv.importer import read_onnx
 from edgeconv.integer import lower
-from edgeconv.models.oneway_wave.config import StepConfig, WaveTraining
+from edgeconv.models.oneway_wave.config import FACTORS, StepConfig, WaveTraining
 from edgeconv.models.oneway_wave.dataset import GEOMETRIES, WaveConfig, draw_scene
 from edgeconv.models.oneway_wave.domain import build_mesh
 from edgeconv.models.oneway_wave.judge import going_on, judge
+from edgeconv.models.oneway_wave.network import StepNet
 from edgeconv.models.oneway_wave.recipe import train
 from edgeconv.models.oneway_wave.trained import TrainedWave
 from edgeconv.models.oneway_wave.windows import WaveData, load_data
-from edgeconv.quantize import Stage
+from edgeconv.quantize import LayerRule, QuantPolicy, Stage
+from edgeconv.quantize.checkpoint import Checkpoints
+from edgeconv.quantize.convert import make_twin
+from edgeconv.quantize.twin import quantized_modules
 from edgeconv.reference import run
 
 pytestmark = pytest.mark.needs_torch
@@ -32,7 +38,9 @@ CONFIG = WaveTraining(
     test_records=3,
     batch=2,
     unroll=2,
+    long_unroll=3,
     float_stage=Stage("float", 30, 5e-3),
+    long_stage=Stage("longer roll-outs", 4, 1e-3),
     twin_stage=Stage("quantization-aware", 4, 1e-3),
 )
 
@@ -88,6 +96,18 @@ def test_training_beats_going_on_and_repeats_bit_for_bit(trained: TrainedWave) -
     assert ours.first < simple.first
 
 
+def test_a_training_that_goes_on_after_its_last_step_gives_the_same_network(
+    trained: TrainedWave, tmp_path: Path
+) -> None:
+    """Rounded weights are made again and held again; scales and biases come from the checkpoint."""
+    state = np.random.default_rng(0).integers(-9000, 9000, (3, 5, 16, 16)).astype(np.int16)
+    for _ in range(2):
+        again = train(CONFIG, checkpoints=Checkpoints(tmp_path, {}, resume=True))
+        assert (again.predict_quantized(state) == trained.predict_quantized(state)).all()
+        exported = again.export_qcdq(tmp_path / "wave.onnx").read_bytes()
+        assert exported == trained.export_qcdq(tmp_path / "first.onnx").read_bytes()
+
+
 def test_records_too_short_for_a_roll_out_are_refused(trained: TrainedWave) -> None:
     with pytest.raises(UsageError, match="none of 3 records has 73 frames without a source at work"):
         judge(trained.predict_float, CONFIG, steps=70)
@@ -129,3 +149,21 @@ def test_pixels_away_from_what_is_cut_out_are_in_the_mask_on_any_grid(geometry: 
         near = [(x + dx, y + dy) for dx in (-1 / 48, 0, 1 / 48) for dy in (-1 / 48, 0, 1 / 48)]
         cut = np.any([shape.contains(*place) for shape in scene.domain.removed for place in near] or [x < 0], axis=0)
         assert mask[~cut].all()
+
+
+def test_what_goes_from_factor_to_factor_keeps_16_bits() -> None:
+    for rank, bits in ((2, {8, 16}), (0, {8})):
+        config = WaveTraining(network=StepConfig(width=4, depth=2, size=3, rank=rank))
+        state = torch.randint(-(2**14), 2**14, (2, 5, 8, 8)) / 2**14
+        twin = make_twin(
+            lambda layers, network=config.network: StepNet(network, layers),
+            StepNet(config.network).eval(),
+            config.network_policy,
+            [state],
+        )
+        found = {name: int(m.scale_quantizer.bits) for name, m in quantized_modules(twin) if hasattr(m, "seen")}
+        assert set(found.values()) == bits
+        assert all((width == 16) == name.endswith("_round") for name, width in found.items())
+    own = LayerRule("relus.*", activation_bits=4)
+    dense = WaveTraining(network=StepConfig(rank=0), policy=QuantPolicy(rules=(FACTORS, own)))
+    assert dense.network_policy.rules == (own,)
