@@ -8,12 +8,13 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
 # gcc links artifacts, and g++ builds simulations; musl-gcc makes edge-run independent of the device's libc; the rest
 # builds artifacts for 64-bit Arm and for Arm microcontrollers, runs them here, and deploys them over ssh;
-# chromium opens the pages that searches write; the compiler for RISC-V makes the firmware of the accelerator's system.
+# chromium opens the pages that searches write; the compiler for RISC-V makes the firmware of the accelerator's system;
+# llvm-19 predicts cycles of loops.
 SYSTEM_PACKAGES := gcc g++ libc6-dev musl-tools gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static \
   gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm openssh-server openssh-client chromium \
-  gcc-riscv64-unknown-elf
+  gcc-riscv64-unknown-elf llvm-19
 SYSTEM_TOOLS := gcc g++ musl-gcc aarch64-linux-gnu-gcc qemu-aarch64-static arm-none-eabi-gcc qemu-system-arm ssh sshd chromium \
-  riscv64-unknown-elf-gcc
+  riscv64-unknown-elf-gcc llvm-mca-19
 # Where sshd is, and only root looks.
 export PATH := $(PATH):/usr/sbin
 

@@ -61,6 +61,7 @@ NEEDS = {
         _commands("qemu-system-arm", "arm-none-eabi-gcc"),
         "apt-get install qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi",
     ),
+    "needs_llvm_mca": Need(_commands("llvm-mca-19", "aarch64-linux-gnu-objdump"), "apt-get install llvm-19"),
     "needs_sshd": Need(
         lambda: shutil.which("ssh") is not None and sshd_command() is not None,
         "apt-get install openssh-server openssh-client",

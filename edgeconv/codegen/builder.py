@@ -74,6 +74,10 @@ class Memory:
         """`lanes` consecutive elements."""
         return self._buffers[element].vload([offset], element if lanes == 1 else f"{element}x{lanes}")
 
+    def address(self, element: str, offset: Expr) -> Expr:
+        """Where an element lies, for a function of LLVM's text."""
+        return tirx.address_of(self._buffers[element][offset])
+
     def gather(self, element: str, offsets: Expr) -> Expr:
         """One element for each lane of a vector of offsets."""
         return self._buffers[element][offsets]
@@ -137,6 +141,7 @@ class Builder:
         private: bytes on the stack that the body of a parallel loop has for itself, at any time one kernel's; LLVM
             leaves them out where no kernel uses them.
         temporary_bytes: the most scratch that any step asked for with `temporary`.
+        llvm_functions: LLVM's text of functions that the code calls, by name.
     """
 
     def __init__(
@@ -179,6 +184,7 @@ class Builder:
         self._rows: dict[str, View] = {}
         self._used = 0
         self.temporary_bytes = 0
+        self.llvm_functions: dict[str, str] = {}
 
     def set_sample(self, sample: Expr) -> None:
         """The index of the sample that the code to come works on."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from edgeconv.codegen.bands import Chain
 from edgeconv.codegen.blob import Blob
@@ -17,7 +18,7 @@ from edgeconv.codegen.kernels.registry import select
 from edgeconv.codegen.phases import Phases
 from edgeconv.codegen.plan import Plan, Step, Store
 from edgeconv.codegen.report import KernelReport, Reporter
-from edgeconv.codegen.tir import Expr, IRBuilder, T
+from edgeconv.codegen.tir import Expr, IRBuilder, T, tirx
 
 __all__ = ["Emitted", "KernelReport", "emit_function", "emit_step"]
 
@@ -65,7 +66,16 @@ def emit_function(
             build.set_sample(const(0, "int64") if only else sample)
             report += _emit_only(build, only) if only else _emit_steps(build, plan)
     scratch_bytes = plan.arena_bytes + build.temporary_bytes
-    return Emitted(ir.get(), scratch_bytes, phases.count if phases else 0, tuple(report))
+    function = _with_functions(ir.get(), build.llvm_functions)
+    return Emitted(function, scratch_bytes, phases.count if phases else 0, tuple(report))
+
+
+def _with_functions(function: Any, texts: Mapping[str, str]) -> object:
+    """The function, with functions in LLVM's text that it calls beside it."""
+    if not texts:
+        return function
+    text = "\n".join(texts.values())
+    return function.with_body(tirx.AttrStmt(tirx.const(0), "pragma_import_llvm", text, function.body))
 
 
 @contextmanager

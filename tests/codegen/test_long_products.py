@@ -23,7 +23,7 @@ from tests.random_graphs.machines import ARM
 from .agreement import Parts, assert_agrees
 
 NEON = ISAS["neon"]
-(LONG,) = NEON.long_dots
+LONG, SWEPT = NEON.long_dots
 SHORT = NEON.dots[0]
 ALL_BYTES = (0, 255)
 _FIRST_SEED = 2_100_000
@@ -55,16 +55,16 @@ def test_panels_are_chosen_one_by_one() -> None:
     rows = np.full((48, 1, 64), 63)
     rows[20, 0, 5] = 67
     panels = [Panel(first, 16, 4) for first in (0, 16, 32)]
-    parts = split_panels(NEON, SHORT, panels, rows, ALL_BYTES)
+    parts = split_panels(NEON, SHORT, panels, rows, ALL_BYTES, 4)
     assert parts == [(LONG, [panels[0], panels[2]]), (SHORT, [panels[1]])]
-    assert split_panels(ISAS["neon+dotprod"], SHORT, panels, rows, ALL_BYTES) == [(SHORT, panels)]
+    assert split_panels(ISAS["neon+dotprod"], SHORT, panels, rows, ALL_BYTES, 4) == [(SHORT, panels)]
 
 
 def test_short_runs_and_few_outputs_keep_the_short_groups() -> None:
     panels = [Panel(0, 16, 4)]
-    assert split_panels(NEON, SHORT, panels, np.ones((16, 1, 16), np.int64), ALL_BYTES) == [(SHORT, panels)]
+    assert split_panels(NEON, SHORT, panels, np.ones((16, 1, 16), np.int64), ALL_BYTES, 4) == [(SHORT, panels)]
     few = [Panel(0, 4, 1)]
-    assert split_panels(NEON, SHORT, few, np.ones((4, 1, 64), np.int64), ALL_BYTES) == [(SHORT, few)]
+    assert split_panels(NEON, SHORT, few, np.ones((4, 1, 64), np.int64), ALL_BYTES, 4) == [(SHORT, few)]
 
 
 def extremes(total: int) -> Parts:

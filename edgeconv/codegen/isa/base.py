@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,8 @@ class Dot(ABC):
         products: of one output, in steps of group / products elements, that are added in 16 bits before they are
             widened: weights must be small enough for that (`long_products.sums_fit`).
         joins: whether `joined` works: a vector may serve two output positions, one in each half.
+        swept_rows: output positions of the tiles that `sweep` is for; 0 where there is no such method.
+        swept_groups: number of groups that `sweep` takes a multiple of.
         cost: for the choice of tiles; where None, tiles take all accumulators of the instruction set.
     """
 
@@ -67,6 +69,8 @@ class Dot(ABC):
     takes_bytes: bool = False
     products: int = 1
     joins: bool = False
+    swept_rows: int = 0
+    swept_groups: int = 1
     cost: Cost | None = None
 
     @abstractmethod
@@ -102,6 +106,22 @@ class Dot(ABC):
     @abstractmethod
     def accumulate(self, acc: Any, activations: Any, weights: Any) -> Any:
         """One step; of a tuple of vectors, where an accumulator has several parts."""
+
+    def sweep(
+        self, build: Any, acc: Any, weights: Any, activations: Sequence[Any], groups: int, *, fresh: bool
+    ) -> None:
+        """Many steps of a tile of one block, by a loop that is scheduled by hand.
+
+        May read 32 bytes past what it needs.
+
+        Args:
+            acc: address of the tile's sums, [row][part] vectors.
+            weights: address of the first group's, [group][lane][group element].
+            activations: addresses of the first group of each row.
+            groups: how many.
+            fresh: the sums hold nothing yet.
+        """
+        raise TypeError(f"{self.name} has no loop of its own")
 
     def total(self, parts: Any) -> Any:
         """The lanes' sums of the parts of an accumulator."""
@@ -161,6 +181,10 @@ class Isa:
     dense_dots: tuple[Dot, ...] = ()
     long_dots: tuple[Dot, ...] = ()
     bits_sign: int = 0
+
+    def for_cpu(self, cpu: str) -> Isa:
+        """The same, scheduled for a processor by LLVM's name of it."""
+        return replace(self, cpu=cpu)
 
     def dot(self, activation: str, least_weight: int, most_weight: int) -> Dot | None:
         """The dot product for activations of this stored type and weights in this range, or None."""

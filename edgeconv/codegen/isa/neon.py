@@ -8,20 +8,22 @@ sixteen bytes of a load signed, which lowers each by 128 (`Dot.offset`). Loads c
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeconv.codegen.builder import Builder, Memory, View, bind, const
 from edgeconv.codegen.isa.base import Dot, Isa
+from edgeconv.codegen.isa.neon_sweep import BLOCK, POSITIONS, sweep_function, sweep_name
 from edgeconv.codegen.isa.vectors import load_weights, shuffle
-from edgeconv.codegen.tir import Expr, tirx
+from edgeconv.codegen.tir import Expr, T, tirx
 
 __all__ = ["NEON", "NEON_DOTPROD"]
 
 _LANES = 4
 _LOW, _HIGH = range(8), range(8, 16)
+_IN_ORDER = ("cortex-a34", "cortex-a35", "cortex-a53")
 
 
 def _signed_bytes(view: View, offset: Expr) -> Expr:
@@ -126,34 +128,32 @@ def _add_pairs(acc: Expr, products: Expr) -> Expr:
 
 @dataclass(frozen=True)
 class _LongDot(Dot):
-    """smull, three smlal and sadalp: four products of bytes are added in 16 bits, for small weights.
+    """Long products of 16 bytes of taps of one output, `products` of them added in 16 bits before one sadalp.
 
     The part of an accumulator that belongs to an output channel holds four sums, each of every fourth pair of taps;
     pairwise additions make one vector of four parts at the end. So neither activations nor weights are rearranged, and
-    with activations made signed beforehand nothing stands between the loads and the products. A tile of three positions
-    leaves registers for as many long products as the latency of an in-order core asks for.
+    with activations made signed beforehand nothing stands between the loads and the products.
     """
 
-    name: str = "smull, 3 smlal, sadalp"
     activation: str = "int8"
-    group: int = 32
+    group: int = 16
     wraps: bool = False
     offset: int = 128
-    least_weight: int = -127
     parts: int = _LANES
     tile_blocks: int = 1
-    accumulators: int = 12
-    products: int = 4
 
-    def activations(self, view: View, offset: Expr) -> tuple[Expr, Expr]:
-        return bind(view.vload(offset, 16)), bind(view.vload(offset + 16, 16))
+    def activations(self, view: View, offset: Expr) -> tuple[Expr, ...]:
+        return tuple(bind(view.vload(offset + first, 16)) for first in range(0, self.group, 16))
 
     def weights(self, memory: Memory, element: str, offset: Expr) -> tuple[tuple[Expr, ...], ...]:
         places = [offset + lane * self.group for lane in range(_LANES)]
-        return tuple(tuple(bind(memory.load(element, at + half, 16)) for half in (0, 16)) for at in places)
+        return tuple(
+            tuple(bind(memory.load(element, place + first, 16)) for first in range(0, self.group, 16))
+            for place in places
+        )
 
     def accumulate(
-        self, acc: tuple[Expr, ...], activations: tuple[Expr, Expr], weights: tuple[tuple[Expr, ...], ...]
+        self, acc: tuple[Expr, ...], activations: tuple[Expr, ...], weights: tuple[tuple[Expr, ...], ...]
     ) -> tuple[Expr, ...]:
         sums = []
         for part, vectors in zip(acc, weights, strict=True):
@@ -167,6 +167,29 @@ class _LongDot(Dot):
     def total(self, parts: tuple[Expr, ...]) -> Expr:
         a, b, c, d = parts
         return _add_neighbours(bind(_add_neighbours(a, b)), bind(_add_neighbours(c, d)))
+
+
+@dataclass(frozen=True)
+class _SweptDot(_LongDot):
+    """Two products, which weights of 8 bits allow; whole tiles by a loop that is scheduled by hand (`neon_sweep`)."""
+
+    name: str = "smull, smlal2, sadalp"
+    products: int = 2
+    accumulators: int = _LANES * POSITIONS
+    swept_rows: int = POSITIONS
+    swept_groups: int = BLOCK
+
+    def sweep(
+        self, build: Builder, acc: Expr, weights: Expr, activations: Sequence[Expr], groups: int, *, fresh: bool
+    ) -> None:
+        name = sweep_name(groups, fresh=fresh)
+        build.llvm_functions[name] = sweep_function(groups, fresh=fresh)
+        T.evaluate(tirx.call_extern("void", name, acc, weights, *activations))
+
+
+# A tile of three positions leaves registers for as many long products as the latency of an in-order core asks for.
+_FOURS = _LongDot("smull, 3 smlal, sadalp", group=32, products=4, accumulators=12)
+_SWEPT = _SweptDot()
 
 
 @dataclass(frozen=True)
@@ -200,6 +223,11 @@ def _word_product(a: Expr, b: Expr) -> Expr:
 
 @dataclass(frozen=True)
 class _Neon(Isa):
+    def for_cpu(self, cpu: str) -> Isa:
+        """Out of order, the loads and lookups of short groups cost nothing, and their tiles are larger."""
+        long_dots = tuple(dot for dot in self.long_dots if cpu in _IN_ORDER or not dot.swept_rows)
+        return replace(self, cpu=cpu, long_dots=long_dots)
+
     def pack_bytes(self, vectors: Sequence[Expr]) -> Expr:
         return self._narrow([self.pack_words(vectors[:2]), self.pack_words(vectors[2:])])
 
@@ -253,7 +281,7 @@ NEON = _Neon(
     lookup_steps=7,
     multiplies_words=True,
     dots=(_PairDot(), _SingleDot(), _WordDot()),
-    long_dots=(_LongDot(),),
+    long_dots=(_FOURS, _SWEPT),
 )
 NEON_DOTPROD = _Neon(
     "neon+dotprod",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from edgeconv.codegen.isa.avx2 import AVX2
 from edgeconv.codegen.isa.avx512vnni import AVX512VNNI
 from edgeconv.codegen.isa.avxvnni import AVXVNNI
@@ -35,4 +33,4 @@ def find_isa(name: str, architecture: str | None = None, cpu: str | None = None)
     isa = _OF_ANY_CPU.get(architecture, ISAS[name]) if architecture and name == "generic" else ISAS[name]
     if architecture is not None and not isa.triple.startswith(f"{architecture}-"):
         raise TargetError(f"instruction set {name!r} on {architecture}", expected=isa.triple.split("-")[0])
-    return isa if cpu is None else replace(isa, cpu=cpu)
+    return isa if cpu is None else isa.for_cpu(cpu)

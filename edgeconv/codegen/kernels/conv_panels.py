@@ -31,6 +31,7 @@ from edgeconv.codegen.kernels.product import (
 )
 from edgeconv.codegen.kernels.registry import kernel
 from edgeconv.codegen.kernels.starts import started_bias
+from edgeconv.codegen.kernels.swept_product import SweptProduct
 from edgeconv.codegen.kernels.tiles import pairs_rows, rank_rows, sequel_pays
 from edgeconv.codegen.layout import Layout
 from edgeconv.codegen.plan import Step
@@ -97,7 +98,7 @@ def _bucketed(
             covered = [panel for pack in packs for panel in cut_panels(pack.first, pack.count, lanes, together)]
         for bucket in make_buckets(step, covered, lanes):
             halves = paired and pairs_rows(bucket.panels[0].count, lanes, positions)
-            yield replace(bucket, paired=halves), packs
+            yield replace(bucket, paired=halves), bucket.panels if dot.swept_rows else packs
 
 
 def _can_handle(isa: Isa, step: Step) -> bool:
@@ -200,10 +201,12 @@ def _emit(build: Builder, step: Step) -> str:
     stored, per_group = stored_range(step, operator.x), len(w) // groups
     window, together = geometry.runs.number * geometry.runs.groups(dot.group), vectors_together(per_group, isa)
     together = choose_panel(build, step, "conv.panels", dot, per_group, together, window, geometry.row_length)
-    split = split_panels(isa, dot, group_panels(isa, groups, per_group, together), rows, stored)
+    panels = group_panels(isa, groups, per_group, together)
+    split = split_panels(isa, dot, panels, rows, stored, geometry.row_length)
+    signed = made_signed(build, x) if any(part.activation == "int8" for part, _ in split) else x
     targets: list[_Target] = []
     for dot, panels in split:
-        source = x if dot.activation == x.layout.storage.element else made_signed(build, x)
+        source = x if dot.activation == x.layout.storage.element else signed
         begin, started = started_bias(step, dot, w, bias, stored)
         length, splits = geometry.runs.groups(dot.group), may_split(dot, w, begin, stored)
         for bucket, packs in _bucketed(step, panels, dot, isa.lanes, geometry.row_length):
@@ -212,7 +215,7 @@ def _emit(build: Builder, step: Step) -> str:
                 *(build, step, f"conv.panels{label}", dot, bucket.blocks, bucket.paired, counts, geometry.row_length),
                 splits=splits,
             )
-            product = Product(
+            product = (SweptProduct if dot.swept_rows else Product)(
                 build, step, bucket, dot, geometry.runs, source, rows, begin, label, packs, started=started
             )
             targets.append(_Target(build, step, bucket, product, groups, geometry, y, w.shape[1], height, chains))

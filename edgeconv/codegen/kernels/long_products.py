@@ -25,20 +25,28 @@ _WORD = (1 << 15) - 1
 # Instructions for a vector of outputs: in the hot loops of docs/arm.md 53 take 16 vectors through a group of four taps,
 # and what a long group leaves in the lanes is added up at the end.
 _SHORT_GROUP = 53 / 16
+# Cycles for four vectors of outputs on a Cortex-A53, each the mean of what LLVM's model says and what is counted as on
+# a board (docs/arm.md): of a group of four taps in that loop, and of the end of a tile; of a group of a loop scheduled
+# by hand, of its beginning and end for a run, and of the end of a tile.
+_SHORT_CYCLES, _SHORT_END = (253 + 261) / 2 / 16, 27
+_SWEPT_CYCLES, _SWEPT_RUN, _SWEPT_END = (207 + 256) / 2 / 4, 30, 54
 _FEWEST_OUTPUTS = 8  # that share a signed copy of the activations
 
 
 def split_panels(
-    isa: Isa, dot: Dot, panels: Sequence[Panel], rows: NDArray[np.int64], stored: tuple[int, int]
+    isa: Isa, dot: Dot, panels: Sequence[Panel], rows: NDArray[np.int64], stored: tuple[int, int], positions: int
 ) -> list[tuple[Dot, list[Panel]]]:
     """Panels by the dot product that computes them: long ones where the weights allow it, `dot` for the others.
 
     Args:
         rows: weights, (outputs, runs, run length).
         stored: smallest and largest stored activation.
+        positions: along a row.
     """
     rest, parts = list(panels), []
     for long in isa.long_dots:
+        if positions < long.swept_rows:
+            continue
         if dot.activation != "uint8" or len(rows) < _FEWEST_OUTPUTS or not _pays(isa, long, dot, rows):
             continue
         small = [p for p in rest if sums_fit(long, rows[p.first : p.first + p.count], stored)]
@@ -67,10 +75,13 @@ def sums_fit(dot: Dot, rows: NDArray[np.int64], stored: tuple[int, int]) -> bool
 
 
 def _pays(isa: Isa, long: Dot, dot: Dot, rows: NDArray[np.int64]) -> bool:
-    """Whether the instructions for a vector of outputs are fewer, in spite of what fills up the last group of a run."""
+    """Whether a vector of outputs costs less, in spite of what fills up the last group of a run."""
     _, runs, length = rows.shape
-    each = isa.lanes * (long.products + 1)
-    return runs * -(-length // long.group) * each + isa.lanes < runs * -(-length // dot.group) * _SHORT_GROUP
+    groups, short = -(-length // long.group), runs * -(-length // dot.group)
+    if long.swept_rows:
+        cycles = runs * (groups * _SWEPT_CYCLES + _SWEPT_RUN) + _SWEPT_END
+        return cycles < short * _SHORT_CYCLES + _SHORT_END
+    return runs * groups * isa.lanes * (long.products + 1) + isa.lanes < short * _SHORT_GROUP
 
 
 def made_signed(build: Builder, view: View) -> View:

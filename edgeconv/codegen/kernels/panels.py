@@ -307,9 +307,17 @@ class Finish:
         while done < len(piece):
             size = 1 << ((len(piece) - done).bit_length() - 1)
             first = piece[0] + done
-            part = packed if size == width else shuffle([packed], range(first, first + size))
+            part = packed if size == width else self._part(packed, first, size, width)
             self._out.vstore(offset + done, part, size)
             done += size
+
+    def _part(self, packed: Expr, first: int, size: int, width: int) -> Expr:
+        """Elements first … first + size - 1 of a vector of `width`."""
+        if self._out.layout.storage.element == "uint8" and (size, width) == (_WORD, 16) and first % _WORD == 0:
+            # One lane of 32 bits; of four bytes LLVM makes a walk through general registers on Arm.
+            word = shuffle([tirx.reinterpret("int32x4", packed)], [first // _WORD])
+            return tirx.reinterpret("uint8x4", word)
+        return shuffle([packed], range(first, first + size))
 
     def _store_run(self, offset: Expr, vector: Expr, count: int, lanes: int) -> None:
         self._store_pieces(offset, bind(vector), range(count), lanes)
