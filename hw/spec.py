@@ -185,7 +185,7 @@ class Timing:
 
 def timing(config: ArrayConfig) -> Timing:
     """The figures for a configuration: the last beat of a position is 2·halves - 1 cycles behind the first."""
-    return Timing(load=11, hazard=36, drain=39 + 2 * config.halves)
+    return Timing(load=11, hazard=38, drain=41 + 2 * config.halves)
 
 
 def pack(fields: tuple[Field, ...], values: dict[str, int]) -> int:

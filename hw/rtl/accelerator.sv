@@ -29,23 +29,29 @@ module accelerator
   localparam int TABLE_ADDRESS = $clog2(TABLES * 256);
   localparam int TABLE_BITS = TABLE_ADDRESS - 8;
   localparam int HALF_BITS = HALVES > 1 ? $clog2(HALVES) : 1;
-  localparam int LAST_AT = 13;     // cycles from the last word of a position to the making of its beats
-  localparam int FINISH = 20;      // cycles from a beat to its results
+  localparam int LAST_AT = 14;     // cycles from the last word of a position to the making of its beats
+  localparam int FINISH = 21;      // cycles from a beat to its results
 
   // Data cross the chip to the memories in cycles of their own. A network that is started in the cycle after a write
   // finds what was written: it reads descriptors first, and everything else later still.
-  logic start, to_activations, to_weights, to_parameters, to_tables, to_descriptors;
-  logic [31:0] address;
-  logic [WORD_BITS-1:0] data;
+  logic start, starts, write, to_activations, to_weights, to_parameters, to_tables, to_descriptors;
+  logic [3:0] select;
+  logic [31:0] address, address_in;
+  logic [WORD_BITS-1:0] data, data_in;
+  assign starts = write && select == BUS_CONTROL && data_in[0];
   always_ff @(posedge clk) begin
-    start <= bus_write && bus_select == BUS_CONTROL && bus_data[0] && !reset;
-    to_activations <= bus_write && bus_select == BUS_ACTIVATIONS;
-    to_weights <= bus_write && bus_select == BUS_WEIGHTS;
-    to_parameters <= bus_write && bus_select == BUS_PARAMETERS;
-    to_tables <= bus_write && bus_select == BUS_TABLES;
-    to_descriptors <= bus_write && bus_select == BUS_DESCRIPTORS;
-    address <= bus_address;
-    data <= bus_data;
+    write <= bus_write && !reset;
+    select <= bus_select;
+    address_in <= bus_address;
+    data_in <= bus_data;
+    start <= starts && !reset;
+    to_activations <= write && select == BUS_ACTIVATIONS;
+    to_weights <= write && select == BUS_WEIGHTS;
+    to_parameters <= write && select == BUS_PARAMETERS;
+    to_tables <= write && select == BUS_TABLES;
+    to_descriptors <= write && select == BUS_DESCRIPTORS;
+    address <= address_in;
+    data <= data_in;
   end
 
   // A parameter comes in two halves; the second one writes it.
@@ -70,7 +76,7 @@ module accelerator
     .shift, .maximum, .nibbles, .last, .last_group, .tag, .x_address, .lo, .hi, .zero_point, .w_address, .out_address,
     .p_address
   );
-  assign busy = start || walking;
+  assign busy = starts || start || walking;
 
   // Settings of the layers on their way, by tag. A layer takes 11 cycles at least and is on its way for less than
   // 8·11 cycles after its last word, so eight of them are enough.
@@ -145,17 +151,16 @@ module accelerator
     .write_data(written_data)
   );
 
-  // A beat's accumulators are at the lanes four cycles after it; its constants are asked for two cycles before that.
-  localparam int PICK = 3;
+  // A beat's accumulators are at the lanes five cycles after it; its constants are asked for four cycles before that.
+  localparam int PICK = 4;
   logic pick_high;
   logic [HALF_BITS-1:0] pick_half [PICK];
-  logic [PARAMETER_ADDRESS-1:0] parameter_address_q [2];
+  logic [PARAMETER_ADDRESS-1:0] parameter_address_q;
   always_ff @(posedge clk) begin
     pick_high <= beat_index >= 3'(HALVES);
     pick_half[0] <= HALF_BITS'(beat_index % 3'(HALVES));
     for (int i = 1; i < PICK; i++) pick_half[i] <= pick_half[i-1];
-    parameter_address_q[0] <= parameter_address[PARAMETER_ADDRESS-1:0];
-    parameter_address_q[1] <= parameter_address_q[0];
+    parameter_address_q <= parameter_address[PARAMETER_ADDRESS-1:0];
   end
   array elements (
     .clk, .control('{enable: issue, first: first, shift: shift, maximum: maximum}), .nibbles,
@@ -164,7 +169,7 @@ module accelerator
     .write_data(data)
   );
 
-  // Each setting is looked up one cycle before it is needed (see lane.sv).
+  // Each setting is looked up one cycle before the lanes take it (see lane.sv).
   logic odd, use_table;
   logic signed [31:0] clip_lo, clip_hi;
   logic [TABLE_BITS-1:0] table_index;
@@ -176,7 +181,7 @@ module accelerator
     use_table <= settings[beat[16].tag].use_table;
   end
   finish requantization (
-    .clk, .parameter_address(parameter_address_q[1]), .valid(beat[4].valid), .acc, .odd, .clip_lo, .clip_hi,
+    .clk, .parameter_address(parameter_address_q), .valid(beat[4].valid), .acc, .odd, .clip_lo, .clip_hi,
     .table_index, .use_table, .result, .code,
     .parameter_write(to_parameters && address[0]), .parameter_lane(address[3:1]),
     .parameter_place(address[4 +: PARAMETER_ADDRESS]),

@@ -2,7 +2,7 @@
 //
 // Timing: `issue`, `w_address` and their flags in cycle t, `x` of the same word in cycle t + 6; half h works h cycles
 // later, so that nothing crosses the chip in one cycle. Beat k of a position, whose last word was in cycle t, is taken
-// from cycle t + 15 + k on: `pick_high` then, `pick_half` two cycles later, `acc` of its eight channels three. A write of
+// from cycle t + 16 + k on: `pick_high` then, `pick_half` three cycles later, `acc` of its eight channels four. A write of
 // weights in cycle t is found by words that are issued from cycle t + HALVES on.
 module array
   import edge_pkg::*;
@@ -26,7 +26,7 @@ module array
   input  logic [8*LANES-1:0]         write_data
 );
   localparam int X_AT = 7;         // cycles from the issue of a word to its activations at half 0
-  localparam int CONTROL_AT = 15;  // cycles from the issue of a word to its accumulation there
+  localparam int CONTROL_AT = 17;  // cycles from the issue of a word to its accumulation there
 
   logic [WEIGHT_BITS-1:0] w_address_q [X_AT + HALVES];  // entry i: i + 1 cycles after the issue
   logic nibbles_q [X_AT + HALVES];
@@ -67,11 +67,11 @@ module array
     end
   end
 
-  // An element takes all of its inputs but `x` a cycle ahead.
+  // An element takes all of its inputs but `x` two cycles ahead.
   logic signed [ACC_BITS-1:0] picked [HALVES][LANES];
   accumulate_t control_high [HALVES];
   for (genvar half = 0; half < HALVES; half++) begin : halves
-    localparam int HIGH_AT = CONTROL_AT - 2 + half + HALVES;
+    localparam int HIGH_AT = CONTROL_AT - 3 + half + HALVES;
     always_comb begin
       control_high[half] = control_q[HIGH_AT];
       control_high[half].enable = control_q[HIGH_AT].enable && high_q[HIGH_AT];
@@ -80,7 +80,7 @@ module array
       localparam int ELEMENT = half * LANES + i;
       pe element (
         .clk, .w_address(w_address_q[X_AT-4+half]), .nibbles(nibbles_q[X_AT-2+half]), .x(x_q[half]),
-        .control_low(control_q[CONTROL_AT-2+half]), .control_high(control_high[half]), .pick_high,
+        .control_low(control_q[CONTROL_AT-3+half]), .control_high(control_high[half]), .pick_high,
         .picked(picked[half][i]), .write(write_q[half] && write_element_q[half] == ELEMENT_BITS'(ELEMENT)),
         .write_address(write_address_q[half]), .write_data(write_data_q[half])
       );

@@ -1,6 +1,6 @@
 // Dot product of eight activations with one row of weights, or with two rows of 4-bit weights.
 //
-// Timing: operands in cycle t give the sums in cycle t + 8; `nibbles` goes with the operands. `high` is kept where
+// Timing: `w` in cycle t and `x` in cycle t - 1 give the sums in cycle t + 8; `nibbles` goes with `w`. `high` is kept where
 // `nibbles` is not set.
 // On a chip, and in simulation where UNITS is defined, these are arithmetic units with their multiplier blocks and a
 // tree of adders. Otherwise a twin with the same timing stands for them: it delays the operands and does all arithmetic
@@ -26,13 +26,15 @@ module dot
   logic signed [12:0] pair_h    [LANES / 2];
   logic signed [13:0] four_h    [LANES / 4];
   logic [6:0] mode;
+  logic [9*LANES-1:0] x_q;  // `x` comes from one place to all elements: a register of the element's own
 
   for (genvar lane = 0; lane < LANES; lane++) begin : units
     au unit (
-      .clk, .nibbles, .x(x[9*lane +: 9]), .w(w[8*lane +: 8]), .low(product[lane]), .high(product_h[lane])
+      .clk, .nibbles, .x(x_q[9*lane +: 9]), .w(w[8*lane +: 8]), .low(product[lane]), .high(product_h[lane])
     );
   end
   always_ff @(posedge clk) begin
+    x_q <= x;
     mode <= {mode[5:0], nibbles};
     for (int i = 0; i < LANES / 2; i++) begin
       pair[i]   <= product[2*i] + product[2*i+1];
@@ -46,13 +48,13 @@ module dot
     if (mode[6]) high <= four_h[0] + four_h[1];
   end
 `else
-  // A ring holds the operands for seven cycles: what is read was written seven cycles before it is overwritten.
+  // Rings hold the operands for seven and eight cycles: what is read was written that long before it is overwritten.
   localparam int DELAY = 7;
-  logic [9*LANES-1:0] x_ring [DELAY];
+  logic [9*LANES-1:0] x_ring [DELAY + 1];
   logic [8*LANES-1:0] w_ring [DELAY];
   logic [DELAY-1:0] mode;
-  logic [2:0] at;
-  wire [9*LANES-1:0] x_late = x_ring[at];
+  logic [2:0] at, x_at;
+  wire [9*LANES-1:0] x_late = x_ring[x_at];
   wire [8*LANES-1:0] w_late = w_ring[at];
 
   logic signed [19:0] sum;
@@ -71,12 +73,13 @@ module dot
   end
   always_ff @(posedge clk) begin
     at <= at == 3'(DELAY - 1) ? '0 : at + 1'b1;
-    x_ring[at] <= x;
+    x_at <= x_at + 1'b1;
+    x_ring[x_at] <= x;
     w_ring[at] <= w;
     mode <= {mode[DELAY-2:0], nibbles};
     low <= sum;
     if (mode[DELAY-1]) high <= sum_high;
   end
-  initial at = '0;
+  initial {at, x_at} = '0;
 `endif
 endmodule

@@ -15,7 +15,7 @@ package edge_pkg;
   localparam int WORD_BITS = 64;
   localparam int DESCRIPTOR_WORDS = 8;
   localparam int PARAMETER_BITS = 101;
-  localparam int DRAIN = 43;
+  localparam int DRAIN = 45;
   localparam logic [3:0] BUS_CONTROL = 4'd0;
   localparam logic [3:0] BUS_ACTIVATIONS = 4'd1;
   localparam logic [3:0] BUS_WEIGHTS = 4'd2;

@@ -1,9 +1,9 @@
 // Lane: the requantization unit of one channel with its constants, and the table look-up behind it.
 //
-// Timing: `parameter_address` in cycle t, `valid` and `acc` of its channel in cycle t + 2, `result` and `code` in cycle
-// t + 17. The settings of the layer come when they are needed: `odd` in t + 9, the bounds in t + 11, the table in t + 13
-// (number) and t + 15 (use). A write in cycle t is found by addresses from cycle t + 1 on.
-// Everything is kept in registers of the lane's own first, since it comes to all lanes from one place.
+// Timing: `parameter_address` in cycle t, `valid` in t + 3 and `acc` of its channel in t + 4, `result` and `code` in cycle
+// t + 19. The settings of the layer come when they are needed: `odd` in t + 10, the bounds in t + 12, the table in
+// t + 14 (number) and t + 16 (use). A write in cycle t is found by addresses from cycle t + 1 on.
+// What comes to all lanes from one place goes through one or two registers of the lane's own first.
 module lane
   import edge_pkg::*;
 #(
@@ -28,23 +28,25 @@ module lane
   input  logic [TABLE_ADDRESS-1:0]     table_place,
   input  logic [7:0]                   table_data
 );
-  logic [PARAMETER_ADDRESS-1:0] address_q, parameter_place_q;
-  logic valid_q, odd_q, use_table_q, parameter_write_q, table_write_q;
+  // What is on its way, first of two registers.
+  typedef struct packed {
+    logic [PARAMETER_ADDRESS-1:0] address;
+    logic valid, odd, use_table;
+    logic signed [31:0] clip_lo, clip_hi;
+    logic [TABLE_ADDRESS-9:0] table_index;
+  } settings_in_t;
+  settings_in_t coming, here;
   logic signed [ACC_BITS-1:0] acc_q;
-  logic signed [31:0] clip_lo_q, clip_hi_q;
-  logic [TABLE_ADDRESS-9:0] table_index_q;
+  logic parameter_write_q, table_write_q;
+  logic [PARAMETER_ADDRESS-1:0] parameter_place_q;
   logic [PARAMETER_BITS-1:0] parameter_data_q;
   logic [TABLE_ADDRESS-1:0] table_place_q;
   logic [7:0] table_data_q;
   always_ff @(posedge clk) begin
-    address_q <= parameter_address;
-    valid_q <= valid;
+    coming <= '{address: parameter_address, valid: valid, odd: odd, use_table: use_table, clip_lo: clip_lo,
+                clip_hi: clip_hi, table_index: table_index};
+    here <= coming;
     acc_q <= acc;
-    odd_q <= odd;
-    clip_lo_q <= clip_lo;
-    clip_hi_q <= clip_hi;
-    table_index_q <= table_index;
-    use_table_q <= use_table;
     parameter_write_q <= parameter_write;
     parameter_place_q <= parameter_place;
     parameter_data_q <= parameter_data;
@@ -53,23 +55,24 @@ module lane
     table_data_q <= table_data;
   end
 
-  logic [PARAMETER_BITS-1:0] constants;
+  logic [PARAMETER_BITS-1:0] constants, found_constants;
   logic signed [31:0] exact, exact_q [2];
   logic [7:0] found;
   ram #(.WIDTH(PARAMETER_BITS), .DEPTH(PARAMETER_WORDS)) parameters (
-    .clk, .we(parameter_write_q), .wa(parameter_place_q), .wd(parameter_data_q), .ra(address_q), .rd(constants)
+    .clk, .we(parameter_write_q), .wa(parameter_place_q), .wd(parameter_data_q), .ra(here.address), .rd(found_constants)
   );
   requant unit (
-    .clk, .valid(valid_q), .acc(acc_q), .constants(parameter_t'(constants)), .odd(odd_q), .clip_lo(clip_lo_q),
-    .clip_hi(clip_hi_q), .result(exact)
+    .clk, .valid(here.valid), .acc(acc_q), .constants(parameter_t'(constants)), .odd(here.odd), .clip_lo(here.clip_lo),
+    .clip_hi(here.clip_hi), .result(exact)
   );
   ram #(.WIDTH(8), .DEPTH(TABLES * 256)) tables (
-    .clk, .we(table_write_q), .wa(table_place_q), .wd(table_data_q), .ra({table_index_q, exact[7:0]}), .rd(found)
+    .clk, .we(table_write_q), .wa(table_place_q), .wd(table_data_q), .ra({here.table_index, exact[7:0]}), .rd(found)
   );
   always_ff @(posedge clk) begin
+    constants <= found_constants;
     exact_q[0] <= exact;
     exact_q[1] <= exact_q[0];
     result <= exact_q[1];
-    code <= use_table_q ? found : exact_q[1][7:0];
+    code <= here.use_table ? found : exact_q[1][7:0];
   end
 endmodule

@@ -125,6 +125,13 @@ module array_port
     .data(fifo_data), .level(fifo_level)
   );
 
+  // The address is there for some cycles before `access` (see crossing.sv).
+  logic [31:0] result_word, fifo_data_q;
+  always_ff @(posedge clk) begin
+    result_word <= result_data[{address[4:2], 5'b0} +: 32];
+    fifo_data_q <= fifo_data;
+  end
+
   always_ff @(posedge clk) if (access) begin
     case (address)
       ARRAY_SIZES_0: answer <= {16'(DESCRIPTORS), 8'(TABLES), 8'(ELEMENTS)};
@@ -149,8 +156,8 @@ module array_port
       ARRAY_LOST_OPEN: answer <= lost_open;
       ARRAY_LOST_FULL: answer <= lost_full;
       ARRAY_EVENT_LEVEL: answer <= 32'(fifo_level);
-      ARRAY_EVENT_DATA: answer <= fifo_data;
-      default: answer <= result_data[{address[4:2], 5'b0} +: 32];
+      ARRAY_EVENT_DATA: answer <= fifo_data_q;
+      default: answer <= result_word;
     endcase
   end
 endmodule

@@ -36,19 +36,25 @@ module capture
   output logic [31:0]          lost_full
 );
   localparam int DELAY = 3;  // cycles in which the memory gives an earlier sample
-  logic on_q, trigger_q;
+  logic on_q, trigger_in, trigger_q, sample_in;
+  logic [15:0] sample_q;
   wire begins = on && !on_q;
-  wire rises = on && trigger && !trigger_q;
+  wire rises = on && trigger_in && !trigger_q;
+  always_ff @(posedge clk) begin
+    sample_in <= sample_valid;
+    sample_q <= sample + offset;
+    trigger_in <= trigger;
+  end
 
   // A trigger waits for its sample.
   logic pending;
   logic [63:0] time_pending;
-  wire marked = sample_valid && (pending || rises);
+  wire marked = sample_in && (pending || rises);
   always_ff @(posedge clk) begin
     on_q <= on;
-    trigger_q <= trigger;
+    trigger_q <= trigger_in;
     if (rises && !pending) time_pending <= time_now;
-    pending <= (pending || rises) && !sample_valid;
+    pending <= (pending || rises) && !sample_in;
     if (reset || !on) pending <= 1'b0;
   end
 
@@ -62,15 +68,15 @@ module capture
   logic able;  // triggered, after enough samples
   logic [63:0] time_q [DELAY];
   ram #(.WIDTH(16), .DEPTH(512)) history (
-    .clk, .we(sample_valid), .wa(place), .wd(sample + offset), .ra(earlier), .rd(delayed)
+    .clk, .we(sample_in), .wa(place), .wd(sample_q), .ra(earlier), .rd(delayed)
   );
   always_ff @(posedge clk) begin
-    if (sample_valid) begin
+    if (sample_in) begin
       place <= place + 1'b1;
       if (seen <= 9'(lead)) seen <= seen + 1'b1;
     end
     earlier <= place - 9'(lead);
-    valid_q[0] <= sample_valid && on;
+    valid_q[0] <= sample_in && on;
     marked_q[0] <= marked && on;
     enough_q[0] <= seen >= 9'(lead);
     time_q[0] <= pending ? time_pending : time_now;
