@@ -64,16 +64,16 @@ def _places() -> Iterator[tuple[str, str]]:
             for k in range(LANES):
                 yield f"{element}/units.units[{k}].unit.multiplier.block.block", products[k]
                 yield f"{element}/weights.two_cycle_memory.0.{k}", weights[k]
-    for i, (products, memories) in enumerate(zip(_lane_multipliers(), _LANE_MEMORIES, strict=True)):
+    for i, (products, (row, group)) in enumerate(zip(_lane_multipliers(), _LANE_MEMORIES, strict=True)):
         lane = f"requantization.lanes[{i}].channel"
         for name, place in zip(("ll", "lh", "hl"), products, strict=True):
             yield f"{lane}/unit.multiply.multiply_{name}.block.block", place
-        *constants, table = _group(*memories, _MEMORIES)
+        *constants, table = _group(row, group, _MEMORIES)
         for k, place in enumerate(constants):
             yield f"{lane}/parameters.two_cycle_memory.0.{k}", place
         yield f"{lane}/tables.two_cycle_memory.0.0", table
     row, groups = _ACTIVATIONS
-    for k, place in enumerate(place for group in groups for place in _group(row, group, _MEMORIES)):
+    for k, place in enumerate(place for each in groups for place in _group(row, each, _MEMORIES)):
         yield f"activations.lanes[{k // 2}].bytes.two_cycle_memory.0.{k % 2}", place
     for k, place in enumerate(place for each in _DESCRIPTORS for place in _group(*each, _MEMORIES)):
         yield f"descriptors.two_cycle_memory.0.{k}", place
