@@ -59,7 +59,7 @@ def test_blocks_are_read_before_what_contains_them_and_apart_from_it() -> None:
     (top,) = [line for line in lines if "--top array_board" in line]
     assert all(f"--blackboxed-module {block}" in top for block in ("pe", "lane", "accelerator"))
     assert all(f"setattr -mod -set keep_hierarchy 1 {block}" in lines for block in ("pe", "lane", "accelerator"))
-    assert "-G FEEDBACK=3" in top
+    assert "-G FEEDBACK=17" in top
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_a_report_names_the_slowest_path_and_what_it_is_made_of() -> None:
         "ulx3s-85f",
         "ulx3s",
         3,
-        115.0,
+        ULX3S.clock_mhz,
         118.26,
         {"DP16KD": Use(192, 208)},
         CriticalPath("a", "b", 1.0, 3.0, ("counter", "next")),
