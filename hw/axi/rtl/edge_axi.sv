@@ -41,20 +41,20 @@ module edge_axi
   output logic        working          // the array computes
 );
   localparam logic [1:0] OKAY = 2'b00, SLVERR = 2'b10;
-  localparam logic [2:0] SETTLE = 3'd5;  // a result is there four cycles after its address
+  localparam logic [2:0] SETTLE = 3'd5;  // a result is there five cycles after its address
 
   logic reset;
   always_ff @(posedge aclk) reset <= !aresetn;
 
   // What was accepted waits in registers, so that no output follows an input within a cycle.
-  logic up, address_held, data_held, read_held;
+  logic up, address_held, data_held, read_held, read_seen;  // seen: the array has looked at its address for a cycle
   logic [7:0] write_address, read_address;
   logic [31:0] data;
   logic [3:0] strobe;
   logic [2:0] settle;
   wire free = !s_axi_bvalid && !s_axi_rvalid && settle == '0;
   wire write_now = free && address_held && data_held;
-  wire read_now = free && read_held && !write_now && !(address_held || data_held);
+  wire read_now = free && read_seen && !write_now && !(address_held || data_held);
   assign s_axi_awready = up && !address_held;
   assign s_axi_wready = up && !data_held;
   assign s_axi_arready = up && !read_held;
@@ -64,6 +64,7 @@ module edge_axi
     if (s_axi_wvalid && s_axi_wready) {data_held, data, strobe} <= {1'b1, s_axi_wdata, s_axi_wstrb};
     if (s_axi_arvalid && s_axi_arready) {read_held, read_address} <= {1'b1, s_axi_araddr};
     if (write_now) {address_held, data_held} <= 2'b00;
+    read_seen <= read_held && !read_now && !write_now;
     if (read_now) read_held <= 1'b0;
     if (s_axi_bvalid && s_axi_bready) s_axi_bvalid <= 1'b0;
     if (s_axi_rvalid && s_axi_rready) s_axi_rvalid <= 1'b0;
@@ -75,7 +76,7 @@ module edge_axi
     if (settle != '0) settle <= settle - 1'b1;
     if (write_now || read_now) settle <= SETTLE;
     if (reset) begin
-      {address_held, data_held, read_held, s_axi_bvalid, s_axi_rvalid} <= '0;
+      {address_held, data_held, read_held, read_seen, s_axi_bvalid, s_axi_rvalid} <= '0;
       settle <= '0;
     end
   end

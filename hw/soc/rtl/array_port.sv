@@ -1,7 +1,7 @@
 // Everything in the array's clock domain: registers, the accelerator, the sample port.
 //
-// Registers: `access` is high for one cycle with the others; `answer` is there from the next
-// one on. The processor and the
+// Registers: `access` is high for one cycle with the others, `address` in the cycle before already; `answer` is there
+// from the next one on. The processor and the
 // sample port share the accelerator's bus: while the port is on, or has windows left, the processor's bus writes are
 // ignored.
 module array_port
@@ -125,7 +125,7 @@ module array_port
     .data(fifo_data), .level(fifo_level)
   );
 
-  // The address is there for some cycles before `access` (see crossing.sv).
+  // What is far or slow is fetched a cycle ahead.
   logic [31:0] result_word, fifo_data_q;
   always_ff @(posedge clk) begin
     result_word <= result_data[{address[4:2], 5'b0} +: 32];
