@@ -41,6 +41,8 @@ foreach source $sources {
 }
 set_property file_type SystemVerilog [get_files *.sv]
 set_property top edge_axi [current_fileset]
+# The bodies with every multiplier, not those that simulate faster (hw/rtl/dot.sv).
+set_property verilog_define {UNITS} [current_fileset]
 update_compile_order -fileset sources_1
 
 ipx::package_project -root_dir $folder/edge_axi -vendor edgeconv -library user -taxonomy /UserIP -import_files -force
