@@ -15,6 +15,7 @@ from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir import operators as ops
 
 _VECTOR_BYTES = 64
+_SHORTEST_BYTES = 16
 _MOST_UNROLLED_TAPS = 49
 _BLOCKS = 4  # vectors of channels that one loop over the taps sums up together
 
@@ -46,11 +47,25 @@ def _max_pool(build: Builder, step: Step) -> str:
         taps = [bind(tap) for tap in taps]
         target = bind(y.layout.offset([sample, 0, *position]))
         for first in range(0, channels, lanes):
-            best = x.vload(taps[0] + first, lanes)
+            count = min(lanes, channels - first)
+            width = _width(count, lanes, y.layout.storage.bytes)
+            best = x.vload(taps[0] + first, width)
             for tap in taps[1:]:
-                best = bind(tirx.max(best, x.vload(tap + first, lanes)))
-            store_elements(y, target + first, bind(best), lanes, min(lanes, channels - first))
-    return f"{lanes} channels at a time"
+                best = bind(tirx.max(best, x.vload(tap + first, width)))
+            store_elements(y, target + first, bind(best), width, count)
+    return f"{min(lanes, _width(channels, lanes, y.layout.storage.bytes))} channels at a time"
+
+
+def _width(count: int, lanes: int, element_bytes: int) -> int:
+    """Elements of a vector that holds `count`: half of `lanes` and less, as long as registers are that short.
+
+    Few elements of long vectors are also what LLVM 22 selects instructions for without end, where a dot product of
+    AVX-512 reads them next.
+    """
+    width = lanes
+    while width // 2 >= max(count, _SHORTEST_BYTES // element_bytes):
+        width //= 2
+    return width
 
 
 def _tap_offsets(step: Step, operator: ops.MaxPool, axis: int, at: Expr) -> list[Expr]:
