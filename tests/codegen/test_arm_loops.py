@@ -47,7 +47,7 @@ def test_a_trip_holds_the_products_and_little_else(
 @pytest.mark.needs_qemu
 @pytest.mark.needs_llvm_mca
 @pytest.mark.parametrize("core", arm_cycles.CORES, ids=lambda core: core.cpu)
-@pytest.mark.parametrize(("taps", "channels"), [(5, 32), (7, 128)])
+@pytest.mark.parametrize(("taps", "channels"), [(3, 32), (5, 32), (7, 128)])
 def test_the_predicted_share_of_the_peak(core: Any, taps: int, channels: int) -> None:
     for weight_bits in arm_cycles.WEIGHT_BITS:
         assert arm_cycles.predict(core, taps, channels, weight_bits).share >= core.wanted

@@ -29,7 +29,7 @@ _OVER = 32
 
 def test_taken_by_cores_in_order_where_it_pays() -> None:
     panels = [Panel(0, 16, 4)]
-    long, short = np.full((16, 1, 160), 127), np.full((16, 1, 96), 127)
+    long, short = np.full((16, 1, 160), 127), np.full((16, 1, 64), 127)
     swept, looked_up = [(SWEPT, panels)], [(SHORT, panels)]
     assert split_panels(NEON, SHORT, panels, long, (0, 255), 4) == swept
     assert split_panels(NEON, SHORT, panels, short, (0, 255), 4) == looked_up

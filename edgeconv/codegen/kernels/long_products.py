@@ -25,11 +25,11 @@ _WORD = (1 << 15) - 1
 # Instructions for a vector of outputs: in the hot loops of docs/arm.md 53 take 16 vectors through a group of four taps,
 # and what a long group leaves in the lanes is added up at the end.
 _SHORT_GROUP = 53 / 16
-# Cycles for four vectors of outputs on a Cortex-A53, each the mean of what LLVM's model says and what is counted as on
-# a board (docs/arm.md): of a group of four taps in that loop, and of the end of a tile; of a group of a loop scheduled
-# by hand, of its beginning and end for a run, and of the end of a tile.
-_SHORT_CYCLES, _SHORT_END = (253 + 261) / 2 / 16, 27
-_SWEPT_CYCLES, _SWEPT_RUN, _SWEPT_END = (207 + 256) / 2 / 4, 30, 54
+# Cycles for four vectors of outputs on a Cortex-A53 by LLVM's model (docs/arm.md): of a group of four taps in that
+# loop, and of the end of a tile; of a group of a loop scheduled by hand, of its beginning and end for a run, and of the
+# end of a tile.
+_SHORT_CYCLES, _SHORT_END = 253 / 16, 27
+_SWEPT_CYCLES, _SWEPT_RUN, _SWEPT_END = 207 / 4, 30, 54
 _FEWEST_OUTPUTS = 8  # that share a signed copy of the activations
 
 
