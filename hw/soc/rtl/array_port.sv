@@ -125,12 +125,9 @@ module array_port
     .data(fifo_data), .level(fifo_level)
   );
 
-  // What is far or slow is fetched a cycle ahead.
-  logic [31:0] result_word, fifo_data_q;
-  always_ff @(posedge clk) begin
-    result_word <= result_data[{address[4:2], 5'b0} +: 32];
-    fifo_data_q <= fifo_data;
-  end
+  // What is far is fetched a cycle ahead.
+  logic [31:0] result_word;
+  always_ff @(posedge clk) result_word <= result_data[{address[4:2], 5'b0} +: 32];
 
   always_ff @(posedge clk) if (access) begin
     case (address)
@@ -156,7 +153,7 @@ module array_port
       ARRAY_LOST_OPEN: answer <= lost_open;
       ARRAY_LOST_FULL: answer <= lost_full;
       ARRAY_EVENT_LEVEL: answer <= 32'(fifo_level);
-      ARRAY_EVENT_DATA: answer <= fifo_data_q;
+      ARRAY_EVENT_DATA: answer <= fifo_data;
       default: answer <= result_word;
     endcase
   end
