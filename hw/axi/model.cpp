@@ -5,12 +5,9 @@
 #include <random>
 
 #include "Vedge_axi.h"
+#include "assertions.h"
+#include "stream.h"
 #include "verilated.h"
-
-// An assertion of the RTL that fails is an error of the call, not the end of the process.
-static bool assertion_failed = false;
-void vl_fatal(const char *, int, const char *, const char *) { assertion_failed = true; }
-void vl_stop(const char *, int, const char *) { assertion_failed = true; }
 
 namespace {
 
@@ -51,8 +48,7 @@ struct Model {
     top->aclk = 0;
     top->eval();
     if (top->aresetn) {
-      bool fine = events.fine(top->m_axis_tvalid, top->m_axis_tready,
-                              top->m_axis_tdata | static_cast<uint64_t>(top->m_axis_tlast) << 32);
+      bool fine = events.fine(top->m_axis_tvalid, top->m_axis_tready, event_word(top->m_axis_tdata, top->m_axis_tlast));
       fine &= reads.fine(top->s_axi_rvalid, top->s_axi_rready, top->s_axi_rdata);
       fine &= responses.fine(top->s_axi_bvalid, top->s_axi_bready, top->s_axi_bresp);
       protocol_failed |= !fine;
@@ -129,24 +125,21 @@ int edge_axi_sim_read(void *handle, uint32_t address, uint32_t *data) {
   return kTimeout;
 }
 
-// Feeds the sample stream for n cycles, a word each: the sample, bit 16 where it is valid, bit 17 the trigger, bit 18
-// where events are taken. Words of events that came out, with bit 32 at the last one of each; their number, or a failure.
+// Feeds the sample stream for n cycles (stream.h).
 int64_t edge_axi_sim_feed(void *handle, int64_t n, const uint32_t *words, uint64_t *events, int64_t capacity) {
   Model &model = *static_cast<Model *>(handle);
   Vedge_axi &top = *model.top;
-  int64_t found = 0;
-  for (int64_t i = 0; i < n; i++) {
-    top.s_axis_tdata = words[i] & 0xffff;
-    top.s_axis_tvalid = words[i] >> 16 & 1;
-    top.s_axis_tuser = words[i] >> 17 & 1;
-    top.m_axis_tready = words[i] >> 18 & 1;
-    const bool taken = top.m_axis_tvalid && top.m_axis_tready;
-    const uint64_t word = top.m_axis_tdata | static_cast<uint64_t>(top.m_axis_tlast) << 32;
+  const auto cycle = [&](const PortInput &given, std::optional<uint64_t> &event) -> int {
+    top.s_axis_tdata = given.sample;
+    top.s_axis_tvalid = given.valid;
+    top.s_axis_tuser = given.trigger;
+    top.m_axis_tready = given.event_ready;
+    if (top.m_axis_tvalid && top.m_axis_tready) event = event_word(top.m_axis_tdata, top.m_axis_tlast);
     if (top.s_axis_tvalid && !top.s_axis_tready) return kProtocol;
     model.tick();
-    if (taken && found < capacity) events[found++] = word;
-    if (model.failure()) return model.failure();
-  }
+    return model.failure();
+  };
+  const int64_t found = feed_port(n, words, events, capacity, cycle);
   top.s_axis_tvalid = top.s_axis_tuser = top.m_axis_tready = 0;
   return found;
 }

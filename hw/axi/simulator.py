@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeconv.errors import DeviceError
 from edgeconv.hw.axi.build import axi_library
+from edgeconv.hw.sim.library import load_library, simulation_error
+from edgeconv.hw.sim.stream import feed_words
 from edgeconv.hw.spec import ArrayConfig
 
 __all__ = ["OKAY", "SLVERR", "SimulatedAxi"]
@@ -33,18 +35,16 @@ class SimulatedAxi:
     """
 
     def __init__(self, config: ArrayConfig | None = None, seed: int = 0) -> None:
-        self._library = ctypes.CDLL(str(axi_library(config)))
         pointer, word, count = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int64
-        for name, result, arguments in (
+        functions = (
             ("new", pointer, (word,)),
             ("delete", None, (pointer,)),
             ("cycles", ctypes.c_uint64, (pointer,)),
             ("write", ctypes.c_int, (pointer, word, word, word)),
             ("read", ctypes.c_int, (pointer, word, ctypes.POINTER(word))),
             ("feed", count, (pointer, count, pointer, pointer, count)),
-        ):
-            function = getattr(self._library, f"edge_axi_sim_{name}")
-            function.restype, function.argtypes = result, arguments
+        )
+        self._library = load_library(axi_library(config), "edge_axi_sim_", functions)
         self._handle = self._library.edge_axi_sim_new(seed)
 
     def __del__(self) -> None:
@@ -74,17 +74,13 @@ class SimulatedAxi:
     def feed(self, words: NDArray[np.uint32], most: int = 1 << 16) -> NDArray[np.uint64]:
         """Feed the sample stream, a word for each cycle; the words of the events that came out.
 
-        Args, returns and errors are those of `edgeconv.hw.soc.simulator.SimulatedSoc.feed`, and of `write`.
+        Args and returns are those of `edgeconv.hw.sim.stream.feed_words`, errors those of `write`.
         """
-        words = np.ascontiguousarray(words, np.uint32)
-        events = np.empty(most, np.uint64)
-        count = self._library.edge_axi_sim_feed(self._handle, len(words), words.ctypes.data, events.ctypes.data, most)
-        return events[: _checked(count)]
+        feed = partial(self._library.edge_axi_sim_feed, self._handle)
+        return feed_words(lambda *given: _checked(feed(*given)), words, most)
 
 
 def _checked(found: int) -> int:
     if found < 0:
-        raise DeviceError(
-            f"the simulated AXI wrapper {_FAILURES[found]}", advice="report it as a fault of edgeconv, with the model"
-        )
+        raise simulation_error(f"the simulated AXI wrapper {_FAILURES[found]}")
     return found

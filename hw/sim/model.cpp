@@ -4,12 +4,8 @@
 #include <memory>
 
 #include "Vaccelerator.h"
+#include "assertions.h"
 #include "verilated.h"
-
-// An assertion of the RTL that fails is an error of the call, not the end of the process.
-static bool assertion_failed = false;
-void vl_fatal(const char *, int, const char *, const char *) { assertion_failed = true; }
-void vl_stop(const char *, int, const char *) { assertion_failed = true; }
 
 namespace {
 

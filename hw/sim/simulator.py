@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeconv.errors import DeviceError
 from edgeconv.hw.compiler.image import NetworkImage
 from edgeconv.hw.sim.build import build_library
+from edgeconv.hw.sim.library import load_library, simulation_error
 from edgeconv.hw.spec import LANES
 
 __all__ = ["SimulatedArray", "SimulatedRun"]
@@ -46,15 +46,15 @@ class SimulatedArray:
 
     def __init__(self, image: NetworkImage, units: bool = False) -> None:
         self.image = image
-        self._library = ctypes.CDLL(str(build_library(image.config, units)))
-        self._library.edge_sim_new.restype = ctypes.c_void_p
-        self._library.edge_sim_delete.argtypes = (ctypes.c_void_p,)
-        self._library.edge_sim_load.argtypes = (ctypes.c_void_p, ctypes.c_int64) + (ctypes.c_void_p,) * 3
         pointer, count = ctypes.c_void_p, ctypes.c_int64
-        self._library.edge_sim_run.argtypes = (
-            *(pointer, count, count, pointer, pointer),
-            *(count, pointer, pointer, ctypes.c_uint64),
+        run = (*(pointer, count, count, pointer, pointer), *(count, pointer, pointer, ctypes.c_uint64))
+        functions = (
+            ("new", pointer, ()),
+            ("delete", None, (pointer,)),
+            ("load", None, (pointer, count, *(pointer,) * 3)),
+            ("run", ctypes.c_int, run),
         )
+        self._library = load_library(build_library(image.config, units), "edge_sim_", functions)
         self._handle = self._library.edge_sim_new()
         columns = [np.ascontiguousarray(image.writes[name]) for name in ("select", "address", "data")]
         self._library.edge_sim_load(self._handle, len(image.writes), *(each.ctypes.data for each in columns))
@@ -90,8 +90,5 @@ class SimulatedArray:
         )
         if status != 0:
             reasons = {1: "did not end in time", 2: "stopped at an assertion of its RTL"}
-            raise DeviceError(
-                f"the simulated accelerator {reasons[status]}",
-                advice="report it as a fault of edgeconv, with the model",
-            )
+            raise simulation_error(f"the simulated accelerator {reasons[status]}")
         return SimulatedRun(self.image.output_arrays(results), cycles)

@@ -19,7 +19,8 @@ from edgeconv.errors import ToolError
 __all__ = ["Simulation", "checked", "verilator"]
 
 _OPTIMIZE = ("-O2", "-march=native")
-_HOOKS = ("-DVL_USER_FATAL", "-DVL_USER_STOP")  # the models have functions for both
+_HOOKS = ("-DVL_USER_FATAL", "-DVL_USER_STOP")  # assertions.h has functions for both
+_PLACE = Path(__file__).parent
 _GENERATE = ("--cc", "-O3", "--flatten", "--x-assign", "fast", "--x-initial", "fast")
 _LIBRARY = "libsimulation.so"
 
@@ -32,7 +33,7 @@ class Simulation:
         top: module at the top.
         generated: texts of generated files by name; they are read first.
         sources: RTL in the order of compilation.
-        model: C++ behind the library's interface.
+        model: C++ behind the library's interface; it may include the headers beside this file.
         defines: names that the RTL's preprocessor knows.
         parameters: of the top module.
         options: further options of Verilator.
@@ -83,7 +84,7 @@ class Simulation:
             self.model,
         ]
         command = ["g++", *_OPTIMIZE, "-std=c++17", "-shared", "-fPIC", *_HOOKS, f"-I{made}", f"-I{include}"]
-        command += [f"-I{include / 'vltstd'}", *map(str, sources), "-lpthread", "-o", str(library)]
+        command += [f"-I{include / 'vltstd'}", f"-I{_PLACE}", *map(str, sources), "-lpthread", "-o", str(library)]
         checked(command, "apt-get install g++")
         return library
 
@@ -97,7 +98,7 @@ class Simulation:
 
     def _key(self) -> str:
         """A hash of everything that the library is made of."""
-        paths = (*self.sources, self.model, Path(__file__))
+        paths = (*self.sources, self.model, Path(__file__), *sorted(_PLACE.glob("*.h")))
         compiler = checked(["g++", "--version"], "apt-get install g++")
         tools = (metadata.version("verilator"), compiler, sys.platform, _native_cpu())
         choices = (self.top, *self.defines, *(f"{name}={value}" for name, value in self.parameters.items()))

@@ -7,12 +7,9 @@
 #include <vector>
 
 #include "Vsoc.h"
+#include "assertions.h"
+#include "stream.h"
 #include "verilated.h"
-
-// An assertion of the RTL that fails is an error of the call, not the end of the process.
-static bool assertion_failed = false;
-void vl_fatal(const char *, int, const char *, const char *) { assertion_failed = true; }
-void vl_stop(const char *, int, const char *) { assertion_failed = true; }
 
 namespace {
 
@@ -146,28 +143,26 @@ int64_t edge_soc_read(void *handle, uint8_t *data, int64_t capacity, uint64_t mo
   return n;
 }
 
-// Feeds the sample port for n cycles of the array's clock, a word each: the sample, bit 16 where it is valid, bit 17 the
-// trigger, bit 18 where events are taken. Words of events that came out, with bit 32 at the last one of each, and
-// their number; -1: an assertion of the RTL failed.
+// Feeds the sample port for n cycles of the array's clock (stream.h); -1: an assertion of the RTL failed.
 int64_t edge_soc_feed(void *handle, int64_t n, const uint32_t *words, uint64_t *events, int64_t capacity) {
   Model &model = *static_cast<Model *>(handle);
   Vsoc &top = *model.top;
-  int64_t found = 0;
-  for (int64_t i = 0; i < n; i++) {
-    top.sample = words[i] & 0xffff;
-    top.sample_valid = words[i] >> 16 & 1;
-    top.trigger = words[i] >> 17 & 1;
-    top.event_ready = words[i] >> 18 & 1;
+  const auto cycle = [&](const PortInput &given, std::optional<uint64_t> &event) -> int {
+    top.sample = given.sample;
+    top.sample_valid = given.valid;
+    top.trigger = given.trigger;
+    top.event_ready = given.event_ready;
     bool rose = false;
     while (!rose) {
       // What stands before the edge is what the edge takes.
       const bool taken = !top.array_clk && top.event_valid && top.event_ready;
-      const uint64_t word = top.event_data | static_cast<uint64_t>(top.event_last) << 32;
+      const uint64_t word = event_word(top.event_data, top.event_last);
       rose = model.step();
-      if (rose && taken && found < capacity) events[found++] = word;
+      if (rose && taken) event = word;
     }
-    if (assertion_failed) return -1;
-  }
+    return assertion_failed ? -1 : 0;
+  };
+  const int64_t found = feed_port(n, words, events, capacity, cycle);
   top.sample_valid = top.trigger = top.event_ready = 0;
   return found;
 }

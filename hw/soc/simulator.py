@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeconv.errors import DeviceError
+from edgeconv.hw.sim.library import load_library, simulation_error
+from edgeconv.hw.sim.stream import feed_words
 from edgeconv.hw.soc.build import SIMULATED_CPU_HZ, SIMULATED_DIVIDER, soc_library
 from edgeconv.hw.soc.firmware import firmware_words
 from edgeconv.hw.spec import ArrayConfig
 
 __all__ = ["Clocks", "SimulatedSoc"]
 
-SAMPLE_VALID, TRIGGER, EVENT_READY, EVENT_LAST = 1 << 16, 1 << 17, 1 << 18, 1 << 32
 _MOST_BYTES = 4096
 
 
@@ -46,9 +47,8 @@ class SimulatedSoc:
     def __init__(
         self, config: ArrayConfig | None = None, clocks: Clocks | None = None, firmware: Path | None = None
     ) -> None:
-        self._library = ctypes.CDLL(str(soc_library(config)))
         pointer, count, long = ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint64
-        for name, result, arguments in (
+        functions = (
             ("new", pointer, (ctypes.c_char_p, *(ctypes.c_uint32,) * 3)),
             ("delete", None, (pointer,)),
             ("clocks", None, (pointer, *(ctypes.c_uint32,) * 2)),
@@ -57,9 +57,8 @@ class SimulatedSoc:
             ("write", None, (pointer, ctypes.c_char_p, count)),
             ("read", count, (pointer, pointer, count, long)),
             ("feed", count, (pointer, count, pointer, pointer, count)),
-        ):
-            function = getattr(self._library, f"edge_soc_{name}")
-            function.restype, function.argtypes = result, arguments
+        )
+        self._library = load_library(soc_library(config), "edge_soc_", functions)
         chosen = clocks or Clocks()
         words = str(firmware or firmware_words()).encode()
         self._handle = self._library.edge_soc_new(words, chosen.cpu, chosen.array, SIMULATED_DIVIDER)
@@ -104,31 +103,18 @@ class SimulatedSoc:
         """
         data = ctypes.create_string_buffer(_MOST_BYTES)
         count = self._library.edge_soc_read(self._handle, data, _MOST_BYTES, int(seconds * SIMULATED_CPU_HZ))
-        self._check(count)
-        return data.raw[:count]
+        return data.raw[: _checked(count)]
 
     def feed(self, words: NDArray[np.uint32], most: int = 1 << 16) -> NDArray[np.uint64]:
         """Feed the sample port, a word for each cycle of the array's clock; the words of the events that came out.
 
-        Args:
-            words: a sample, with SAMPLE_VALID, TRIGGER and EVENT_READY (events are taken) where they hold.
-            most: words of events.
-
-        Returns:
-            words with EVENT_LAST at the last one of each event.
-
-        Raises:
-            DeviceError: an assertion of the RTL failed.
+        Args and returns are those of `edgeconv.hw.sim.stream.feed_words`, errors those of `read`.
         """
-        words = np.ascontiguousarray(words, np.uint32)
-        events = np.empty(most, np.uint64)
-        count = self._library.edge_soc_feed(self._handle, len(words), words.ctypes.data, events.ctypes.data, most)
-        self._check(count)
-        return events[:count]
+        feed = partial(self._library.edge_soc_feed, self._handle)
+        return feed_words(lambda *given: _checked(feed(*given)), words, most)
 
-    def _check(self, count: int) -> None:
-        if count < 0:
-            raise DeviceError(
-                "the simulated system stopped at an assertion of its RTL",
-                advice="report it as a fault of edgeconv, with the model",
-            )
+
+def _checked(count: int) -> int:
+    if count < 0:
+        raise simulation_error("the simulated system stopped at an assertion of its RTL")
+    return count

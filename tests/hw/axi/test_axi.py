@@ -13,7 +13,7 @@ from edgeconv.hw.axi.simulator import OKAY, SLVERR, SimulatedAxi
 from edgeconv.hw.compiler import CompiledNetwork
 from edgeconv.hw.export import FOLDER
 from edgeconv.hw.host.sample_port import event_values, read_event
-from edgeconv.hw.soc.simulator import EVENT_LAST, EVENT_READY, SAMPLE_VALID, TRIGGER
+from edgeconv.hw.sim.stream import EVENT_READY, SAMPLE_VALID, TRIGGER, event_rows
 from edgeconv.hw.soc.spec import ARRAY_REGISTERS
 from edgeconv.hw.spec import LANES, ArrayConfig
 from tests.hw.axi.driver import Driver, compile_driver
@@ -94,9 +94,8 @@ def test_windows_of_a_stream_come_out_as_events(pulse: CompiledNetwork, library:
     words = samples.astype(np.uint32) | SAMPLE_VALID
     words[triggers] |= TRIGGER
     words[rng.random(len(words)) < 0.5] |= EVENT_READY
-    rows = np.concatenate([axi.feed(words), axi.feed(np.full(20_000, EVENT_READY, np.uint32))])
-    ends = np.flatnonzero(rows & EVENT_LAST) + 1
-    events = [read_event(image, (row & 0xFFFFFFFF).astype(np.uint32)) for row in np.split(rows, ends[:-1])]
+    found = np.concatenate([axi.feed(words), axi.feed(np.full(20_000, EVENT_READY, np.uint32))])
+    events = [read_event(image, row) for row in event_rows(found)]
     assert [event.trigger for event in events] == list(range(count))
     for event, trigger in zip(events, triggers.tolist(), strict=True):
         window = samples[trigger - before : trigger - before + WINDOW].reshape(1, 1, 1, WINDOW)

@@ -14,7 +14,8 @@ from edgeconv import reference
 from edgeconv.errors import DeviceError
 from edgeconv.hw.host import Board
 from edgeconv.hw.host.sample_port import Counters, Event, SamplePort
-from edgeconv.hw.soc.simulator import EVENT_LAST, EVENT_READY, SAMPLE_VALID, TRIGGER, Clocks, SimulatedSoc
+from edgeconv.hw.sim.stream import EVENT_READY, SAMPLE_VALID, TRIGGER, event_rows
+from edgeconv.hw.soc.simulator import Clocks, SimulatedSoc
 from edgeconv.ir import Grid, Linear, Program, TensorType, dtype
 from edgeconv.ir import operators as ops
 from tests.hw.running import compile_for_array
@@ -62,10 +63,7 @@ class Detector:
 
     def events(self, *parts: NDArray[np.uint64]) -> list[Event]:
         """The events of their words."""
-        words = np.concatenate(parts)
-        ends = np.flatnonzero(words & EVENT_LAST) + 1
-        rows = np.split((words & 0xFFFFFFFF).astype(np.uint32), ends[:-1])
-        return [self.port.event(row) for row in rows if len(row)]
+        return [self.port.event(row) for row in event_rows(np.concatenate(parts))]
 
     def check(self, event: Event, samples: NDArray[np.uint16], trigger: int, before: int = 0) -> None:
         """Every bit of an event equals the reference on the window that was cut out of the samples here."""
