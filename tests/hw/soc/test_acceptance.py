@@ -27,6 +27,8 @@ def test_pulses_through_firmware_and_protocol(weight_type: str) -> None:
     board.load(compiled.image)
     values = np.random.default_rng(31).integers(0, 4096, (PULSES, 1, 1, WINDOW)).astype(np.uint16)
     run_and_compare(board, whole, compiled, {"x": values})
+    facts = board.facts()
+    assert (facts.restarts, facts.lost_bytes) == (0, 0)
     print(f"\n{PULSES} pulses with {weight_type} weights: 0 differences, {compiled.image.cycles} cycles each")
 
 
@@ -46,5 +48,9 @@ def test_windows_at_line_rate() -> None:
 
 
 def test_faults_on_the_line_of_the_simulated_system() -> None:
-    _, line, done = run_until(FAULTS, seed=33, rate=RATE, batch=4, attempts=30)
+    board, line, done = run_until(FAULTS, seed=33, rate=RATE, batch=4, attempts=30)
+    assert done >= FAULTS / 12
+    assert all(line.faults.values())
+    line.rate = 0.0
+    assert board.facts().restarts == 0
     print(f"\n{sum(line.faults.values())} faults on the line, {done} samples: 0 differences")

@@ -9,8 +9,10 @@ from edgeconv import reference
 from edgeconv.errors import DeviceError
 from edgeconv.hw.compiler import CompiledNetwork
 from edgeconv.hw.host import Board
+from edgeconv.hw.host.board import network_id
 from edgeconv.hw.soc.simulator import Clocks, SimulatedSoc
-from edgeconv.hw.spec import ArrayConfig
+from edgeconv.hw.soc.spec import MOST_PAYLOAD
+from edgeconv.hw.spec import LANES, ArrayConfig
 from edgeconv.ir import Program
 from tests.hw.networks import random_network
 from tests.hw.running import compile_for_array
@@ -58,6 +60,8 @@ def test_any_ratio_of_the_clocks_gives_the_same(clocks: Clocks) -> None:
     board.load(compiled.image)
     values = np.random.default_rng(8).integers(0, 256, (3, 1, 4, 6)).astype(np.uint8)
     run_and_compare(board, SMALL, compiled, {"x": values})
+    facts = board.facts()
+    assert (facts.restarts, facts.lost_bytes) == (0, 0)
 
 
 @pytest.mark.slow
@@ -67,17 +71,24 @@ def test_inputs_and_results_of_many_frames() -> None:
     board = Board(SimulatedSoc())
     board.load(compiled.image)
     values = np.random.default_rng(9).integers(0, 256, (2, 1, 8, 350)).astype(np.uint8)
+    assert values[0].nbytes > 2 * MOST_PAYLOAD
+    assert compiled.image.result_words * LANES * 4 > 2 * MOST_PAYLOAD
     run_and_compare(board, whole, compiled, {"x": values})
 
 
 @pytest.mark.slow
 def test_random_networks_run_one_after_the_other() -> None:
     board = Board(SimulatedSoc())
+    loaded = [board.facts().network]
     for seed in (9001, 9003):
         network, whole = random_network(seed, 3)
         compiled = compile_for_array(whole)
         board.load(compiled.image)
         run_and_compare(board, whole, compiled, network.values(whole, 2))
+        loaded.append(board.facts().network)
+        assert loaded[-1] == network_id(compiled.image)
+    assert loaded[0] == 0
+    assert len(set(loaded)) == 3
 
 
 def test_a_network_that_is_loaded_is_not_sent_again() -> None:
