@@ -272,9 +272,8 @@ class Board:
             raise DeviceError(f"{self._transport.name} answers with {len(payload)} bytes", expected=f"{4 * words}")
 
     def _refused(self, operation: Operation, reason: int, detail: int) -> DeviceError:
-        known = {int(each): each for each in Reason}
-        name = known[reason].name if reason in known else str(reason)
-        meaning = REASONS[known[reason]] if reason in known else "a reason of another version"
+        known = next((each for each in Reason if each == reason), None)
+        name, meaning = (known.name, REASONS[known]) if known else (str(reason), "a reason of another version")
         return DeviceError(f"{self._transport.name} refuses {operation.name}: {name} ({detail})", advice=meaning)
 
 

@@ -6,12 +6,13 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from edgeconv.hw.soc.spec import FRAME_OVERHEAD, MOST_PAYLOAD, PROTOCOL
+from edgeconv.hw.soc.spec import FRAME_CHECKSUM, FRAME_HEADER, FRAME_OVERHEAD, MOST_PAYLOAD, PROTOCOL
 
 __all__ = ["Frame", "cobs_decode", "cobs_encode", "frame_from_bytes"]
 
-_HEADER = struct.Struct("<BBHI")
-_CHECKSUM = struct.Struct("<I")
+_LETTERS = {1: "B", 2: "H", 4: "I"}  # struct's, for integers of so many bytes
+_HEADER = struct.Struct("<" + "".join(_LETTERS[size] for size, _ in FRAME_HEADER))
+_CHECKSUM = struct.Struct("<" + _LETTERS[FRAME_CHECKSUM[0]])
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ def c_header() -> str:
             for register in registers
         ]
     sizes = _sizes() | {
+        "MOST_BEFORE": spec.MOST_BEFORE,
         "PROTOCOL": spec.PROTOCOL,
         "MOST_PAYLOAD": spec.MOST_PAYLOAD,
         "MOST_SEGMENTS": spec.MOST_SEGMENTS,
@@ -61,9 +62,14 @@ def documentation() -> dict[str, str]:
         f"| {operation.value} | `{operation.name}` | {what} | {asked} | {answered} |"
         for operation, (what, asked, answered) in spec.OPERATIONS.items()
     ]
+    frame = ["| bytes | field |", "|---|---|"]
+    frame += [
+        f"| {size} | {meaning} |" for size, meaning in (*spec.FRAME_HEADER, ("…", "payload"), spec.FRAME_CHECKSUM)
+    ]
     reasons = ["| | reason | meaning |", "|---|---|---|"]
     reasons += [f"| {reason.value} | `{reason.name}` | {meaning} |" for reason, meaning in spec.REASONS.items()]
-    return tables | {"operations": "\n".join(operations), "reasons": "\n".join(reasons)}
+    tables |= {"frame": "\n".join(frame), "operations": "\n".join(operations)}
+    return tables | {"reasons": "\n".join(reasons)}
 
 
 def _registers(base: int, registers: tuple[Register, ...]) -> Iterator[str]:

@@ -13,9 +13,11 @@ __all__ = [
     "ARRAY_BASE",
     "ARRAY_REGISTERS",
     "EVENT_HEADER",
+    "FRAME_CHECKSUM",
     "FRAME_HEADER",
     "FRAME_OVERHEAD",
     "IDENT",
+    "MOST_BEFORE",
     "MOST_PAYLOAD",
     "MOST_SEGMENTS",
     "MOST_WINDOW",
@@ -37,6 +39,8 @@ ARRAY_BASE = 0x2000_0000
 """Registers in the array's clock domain, behind the crossing."""
 MOST_WINDOW = 1024
 """Samples of a window that the sample port takes."""
+MOST_BEFORE = 255
+"""Of them before the trigger's: the port remembers 256."""
 SLOTS = 4
 """Windows that the sample port holds: one is taken while others wait or are computed."""
 EVENT_HEADER = ("trigger number", "time, low word", "time, high word", "cycles of the array")
@@ -89,7 +93,7 @@ ARRAY_REGISTERS: tuple[Register, ...] = (
     Register("result_address", 0x30, "rw", "word of 8 results"),
     *(Register(f"result_{i}", 0x40 + 4 * i, "r", f"result {i} of that word") for i in range(8)),
     Register("window_samples", 0x60, "rw", f"samples of a window, 1…{MOST_WINDOW}"),
-    Register("window_before", 0x64, "rw", "of them before the trigger's, 0…255"),
+    Register("window_before", 0x64, "rw", f"of them before the trigger's, 0…{MOST_BEFORE}"),
     Register("sample_offset", 0x68, "rw", "added to each sample to make it unsigned, 16 bits"),
     Register("place_low", 0x6C, "rw", "activation memory: first byte of the samples' low bytes"),
     Register("place_high", 0x70, "rw", "the same of their high bytes"),
@@ -114,11 +118,19 @@ PROTOCOL = 1
 """Version in every frame."""
 MOST_PAYLOAD = 1024
 """Bytes; whole words of 4."""
-FRAME_HEADER = (("version", 1), ("operation", 1), ("length of the payload", 2), ("request id", 4))
-"""Fields with their bytes, little-endian; the payload and a CRC-32 of everything before it follow."""
-FRAME_OVERHEAD = 12
 REPLY = 0x80
 """Added to the operation of a request that was done."""
+FRAME_HEADER = (
+    (1, f"version: {PROTOCOL}"),
+    (1, f"operation; an answer has {REPLY} added"),
+    (2, f"bytes of the payload, {MOST_PAYLOAD:,} at most, whole words of 4"),
+    (4, "request id"),
+)
+"""Bytes and meaning of each field, little-endian; the payload follows."""
+FRAME_CHECKSUM = (4, "CRC-32 (IEEE 802.3, as zlib's) of everything before")
+"""The same of what ends a frame."""
+FRAME_OVERHEAD = sum(size for size, _ in (*FRAME_HEADER, FRAME_CHECKSUM))
+"""Bytes of a frame beside its payload."""
 MOST_SEGMENTS = 16
 """Pieces of activation memory that inputs go to."""
 

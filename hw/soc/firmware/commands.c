@@ -161,7 +161,7 @@ static uint32_t stream(network_t *network, const uint32_t *in, uint32_t words, u
   if (!network->complete || streaming()) return refuse(out, EDGE_REASON_STATE, 0);
   uint32_t lines = (in[0] + 7) >> 3;
   if (in[0] == 0 || in[0] > hw_read(EDGE_ARRAY_SIZES_3) >> 16) return refuse(out, EDGE_REASON_RANGE, in[0]);
-  if (in[1] > 255 || in[1] >= in[0]) return refuse(out, EDGE_REASON_RANGE, in[1]);
+  if (in[1] > EDGE_MOST_BEFORE || in[1] >= in[0]) return refuse(out, EDGE_REASON_RANGE, in[1]);
   if (!fits(in[3], lines)) return refuse(out, EDGE_REASON_RANGE, in[3]);
   if (!fits(in[4], lines)) return refuse(out, EDGE_REASON_RANGE, in[4]);
   if ((in[6] & ~6u) != 0) return refuse(out, EDGE_REASON_RANGE, in[6]);
