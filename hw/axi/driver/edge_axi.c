@@ -72,6 +72,12 @@ static int fits(const struct edge_axi *array, const uint8_t *header, size_t size
          has_size(header, size, "\"result_words\":", sizes_3 & 0xffff);
 }
 
+/* Whether the activation memory has `n` bytes from `place` on, which is what the bus writes to; no sum may wrap. */
+static int in_memory(const struct edge_axi *array, uint32_t place, size_t n) {
+  const uint32_t memory = get(array, OFFSET(SIZES_1));
+  return place % 8 == 0 && place <= memory && n <= memory - place;
+}
+
 int edge_axi_load(const struct edge_axi *array, const uint8_t *image, size_t size) {
   const size_t magic = sizeof MAGIC - 1;
   if (size < magic || memcmp(image, MAGIC, magic) != 0) return EDGE_AXI_NO_IMAGE;
@@ -94,8 +100,7 @@ int edge_axi_load(const struct edge_axi *array, const uint8_t *image, size_t siz
 }
 
 int edge_axi_input(const struct edge_axi *array, uint32_t place, const uint8_t *bytes, size_t n) {
-  const uint32_t memory = get(array, OFFSET(SIZES_1));
-  if (place % 8 != 0 || n % 8 != 0 || place > memory || n > memory - place) return EDGE_AXI_RANGE;
+  if (n % 8 != 0 || !in_memory(array, place, n)) return EDGE_AXI_RANGE;
   if (get(array, OFFSET(STATUS)) != 0) return EDGE_AXI_BUSY;
   put(array, OFFSET(BUS_SELECT), EDGE_BUS_ACTIVATIONS);
   put(array, OFFSET(BUS_ADDRESS), place);
@@ -130,11 +135,13 @@ int edge_axi_results(const struct edge_axi *array, uint32_t first, int32_t *resu
 }
 
 int edge_axi_stream(const struct edge_axi *array, const struct edge_axi_window *window) {
-  const uint32_t memory = get(array, OFFSET(SIZES_1)), results = (get(array, OFFSET(SIZES_3)) & 0xffff) * RESULTS_A_WORD;
+  const uint32_t results = (get(array, OFFSET(SIZES_3)) & 0xffff) * RESULTS_A_WORD;
+  if (window->samples < 1 || window->samples > EDGE_MOST_WINDOW || window->before > EDGE_MOST_BEFORE ||
+      window->values > results)
+    return EDGE_AXI_RANGE;
   const uint32_t padded = (window->samples + 7) / 8 * 8;
-  if (window->samples < 1 || window->samples > EDGE_MOST_WINDOW || window->before > 255 || window->values > results ||
-      window->place_low % 8 != 0 || window->place_low + padded > memory ||
-      (window->two_bytes && (window->place_high % 8 != 0 || window->place_high + padded > memory)))
+  if (!in_memory(array, window->place_low, padded) ||
+      (window->two_bytes && !in_memory(array, window->place_high, padded)))
     return EDGE_AXI_RANGE;
   if (get(array, OFFSET(STATUS)) != 0) return EDGE_AXI_BUSY;
   put(array, OFFSET(WINDOW_SAMPLES), window->samples);

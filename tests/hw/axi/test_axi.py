@@ -117,7 +117,9 @@ def test_the_driver_refuses_what_the_array_cannot_have(pulse: CompiledNetwork, l
     assert driver.results(ArrayConfig().result_words * LANES - 1, 2)[0] == "range"
     for window in ((0, 0, 0, 0, 0, 0, 1), (1025, 0, 0, 0, 0, 0, 1), (8, 256, 0, 0, 0, 0, 1), (8, 0, 0, 4, 0, 0, 1)):
         assert driver.stream(*window) == "range"
-    assert driver.stream(8, 0, 0, 0, memory, 1, 1) == "range"
+    for place in (memory, 0xFFFFFFF8):  # the latter's end wraps to 0
+        assert driver.stream(8, 0, 0, place, 0, 0, 1) == "range"
+        assert driver.stream(8, 0, 0, 0, place, 1, 1) == "range"
     assert driver.stream(8, 0, 0, 0, 0, 0, ArrayConfig().result_words * LANES + 1) == "range"
 
 
