@@ -25,15 +25,16 @@ def compile_for_array(program: Program, config: ArrayConfig | None = None) -> Co
 def check(program: Program, inputs: Arrays, config: ArrayConfig | None = None, units: bool = False) -> CompiledNetwork:
     """Every bit of every output equals the reference, and every sample takes the cycles that the model says."""
     compiled = compile_for_array(program, config)
-    array = SimulatedArray(compiled.image, units)
-    front, back = compiled.ends.front, compiled.ends.back
-    quantized = dict(inputs) if front is None else {**inputs, **reference.run(front, inputs)}
-    run = array.run({name: quantized[name] for name in compiled.ends.core.inputs})
-    found = dict(run.outputs)
-    if back is not None:
-        found |= reference.run(back, {name: found[name] for name in back.inputs})
+    array, cycles = SimulatedArray(compiled.image, units), []
+
+    def execute(integers: Arrays) -> Arrays:
+        run = array.run(integers)
+        cycles.extend(run.cycles.tolist())
+        return run.outputs
+
+    found = compiled.ends.apply(inputs, reference.run, execute)
     for name, expected in reference.run(program, inputs).items():
         np.testing.assert_array_equal(found[name], expected, err_msg=name)
         assert found[name].dtype == expected.dtype
-    assert run.cycles.tolist() == [compiled.image.cycles] * len(run.cycles)
+    assert cycles == [compiled.image.cycles] * len(next(iter(inputs.values())))
     return compiled

@@ -13,6 +13,8 @@ from edgeconv.ir import operators as ops
 from tests.hw.running import check, compile_for_array
 
 MACS = 5120 + 3 * 81920 + 512 * 64 + 128
+CYCLES = {"i8": 2398, "i4": 1312}
+"""Of a sample, by the type of the weights (docs/accelerator.md); that of the samples makes no difference."""
 CONVOLUTIONS = ((1, 16), (16, 32), (32, 32), (32, 64))
 
 
@@ -51,16 +53,14 @@ def pulse_program(input_type: str, weight_type: str) -> Program:
     return Program({"x": types["x"]}, ("y",), tuple(operators), constants)
 
 
-@pytest.mark.parametrize(
-    ("input_type", "weight_type", "most"), [("u8", "i8", 2500), ("u16", "i8", 2500), ("u8", "i4", 1400)]
-)
+@pytest.mark.parametrize(("input_type", "weight_type"), [("u8", "i8"), ("u16", "i8"), ("u8", "i4")])
 @pytest.mark.needs_verilator
-def test_the_pulse_network_is_exact_within_its_cycles(input_type: str, weight_type: str, most: int) -> None:
+def test_the_pulse_network_is_exact_in_its_cycles(input_type: str, weight_type: str) -> None:
     program = pulse_program(input_type, weight_type)
     type_ = dtype(input_type)
     values = np.random.default_rng(1).integers(type_.lo, type_.hi, (40, 1, 1, 128), endpoint=True)
     compiled = check(program, {"x": values.astype(type_.container)})
-    assert compiled.image.cycles <= most
+    assert compiled.image.cycles == CYCLES[weight_type]
 
 
 def test_the_array_works_at_nine_tenths_of_its_peak() -> None:
