@@ -29,7 +29,7 @@ struct edge_axi_window {
   uint32_t samples;    /* of a window, 1...1024 */
   uint32_t before;     /* of them before the trigger's, 0...255 */
   uint32_t offset;     /* added to each sample to make it unsigned, 16 bits */
-  uint32_t place_low;  /* first byte of the low bytes in the activation memory */
+  uint32_t place_low;  /* first byte of the low bytes in the activation memory, a multiple of 8 */
   uint32_t place_high; /* the same of the high bytes, where samples have two */
   uint32_t two_bytes;  /* whether they have */
   uint32_t values;     /* results of an event */

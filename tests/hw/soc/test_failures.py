@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,11 +53,9 @@ def test_a_network_that_never_ends_is_given_up_and_the_next_one_runs() -> None:
 
 def endless(image: NetworkImage) -> NetworkImage:
     """The network without its end: descriptors of one word each follow for ever."""
-    last = image.writes.copy()
+    writes = image.writes.copy()
     mine = np.flatnonzero(
-        (last["select"] == DESCRIPTORS) & (last["address"] % DESCRIPTOR_WORDS == DESCRIPTOR_WORDS - 1)
+        (writes["select"] == DESCRIPTORS) & (writes["address"] % DESCRIPTOR_WORDS == DESCRIPTOR_WORDS - 1)
     )
-    last["data"][mine] &= ~np.uint64(END)
-    return NetworkImage(
-        image.config, last, image.inputs, image.outputs, image.layers, image.cycles, image.result_words, image.memory
-    )
+    writes["data"][mine] &= ~np.uint64(END)
+    return replace(image, writes=writes)
