@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 from edgeconv.codegen.builder import bind, const
 from edgeconv.codegen.integer_forms import evaluate
 from edgeconv.codegen.isa.base import Isa
-from edgeconv.codegen.kernels.forms_base import BlockConstants, Columns, Ending, Rows, fma, form_array
+from edgeconv.codegen.kernels.forms_base import (
+    BlockConstants,
+    Columns,
+    Ending,
+    Fixes,
+    Rows,
+    fix_arrays,
+    fma,
+    form_array,
+)
 from edgeconv.codegen.kernels.requantizer import proved_forms, reach_of
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
@@ -70,12 +79,10 @@ def columns_fma_bits_f32(rows: Rows, fixes: int, finish: Ending) -> Columns:
         "factor": form_array(rows, lambda form: sign * form.factor, "float32"),  # type: ignore[union-attr]
         "addend": form_array(rows, lambda form: sign * (form.addend + zero), "float32"),  # type: ignore[union-attr]
     }
-    starts = form_array(rows, lambda form: form.start, "int32")  # type: ignore[union-attr]
+    starts = np.array([[form.start for form in row] for row in rows], np.int32)  # type: ignore[union-attr]
     if not finish.started:
         columns["start"] = starts
-    for index in range(fixes):
-        pairs = [[(*form.fixes, *((0, 0),) * fixes)[index] for form in row] for row in rows]  # type: ignore[union-attr]
-        at, delta = np.moveaxis(np.array(pairs, np.int64), -1, 0)
+    for index, (at, delta) in enumerate(fix_arrays(rows, fixes)):
         columns[f"at{index}"] = (at + starts if finish.started else at).astype(np.int32)
         columns[f"delta{index}"] = delta.astype(np.int32)
     return columns
@@ -88,12 +95,10 @@ def values_fma_bits_f32(
     lanes = constants.lanes
     factor, addend = constants.load("factor", panel, 0), constants.load("addend", panel, 0)
     start = None if finish.started else constants.load("start", panel, 0)
-    pairs = [(constants.load(f"at{i}", panel, 0), constants.load(f"delta{i}", panel, 0)) for i in range(fixes)]
+    corrections = Fixes(constants, panel, fixes)
     values = []
     for acc in accumulators:
-        fixed = acc = bind(acc)
-        for at, delta in pairs:
-            fixed = fixed + tirx.Select(tirx.EQ(acc, at), delta, const(0, "int32", lanes))
+        fixed = corrections.applied(bind(acc))
         fixed = fixed if start is None else fixed + start
         total = fma("float32", lanes, tirx.reinterpret(f"float32x{lanes}", fixed), factor, addend)
         bits = tirx.reinterpret(f"int32x{lanes}", total)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgeconv.codegen.builder import Builder, View, bind, const, reinterpret
 from edgeconv.codegen.isa.base import Isa
+from edgeconv.codegen.kernels.forms_base import fma
 from edgeconv.codegen.kernels.panels import Bucket, Finish, Panel, can_finish, make_buckets
 from edgeconv.codegen.kernels.registry import kernel
 from edgeconv.codegen.kernels.requantizer import proved_forms
@@ -56,9 +57,7 @@ def _add(build: Builder, step: Step) -> str:
             total = const(form.offset, "float32", lanes)
             for view, offset, factor in reversed(list(zip(views, offsets, form.factors, strict=False))):
                 value = load_values(view, offset + part * lanes, lanes).astype(f"float32x{lanes}")
-                total = tirx.call_llvm_pure_intrin(
-                    f"float32x{lanes}", f"llvm.fma.v{lanes}f32", value, const(factor, "float32", lanes), total
-                )
+                total = fma("float32", lanes, value, const(factor, "float32", lanes), total)
             shifted = bind(total + const(MAGIC_F32, "float32", lanes))
             sums.append(bind(reinterpret(f"int32x{lanes}", shifted) - const(MAGIC_F32_BITS - zero, "int32", lanes)))
         writer.store(offsets[-1], sums, count)

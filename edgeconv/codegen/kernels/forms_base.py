@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeconv.codegen.builder import Builder, View, bind
+from edgeconv.codegen.builder import Builder, View, bind, const
 from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir.forms import Form
 
-__all__ = ["BlockConstants", "Columns", "Ending", "Rows", "fma", "form_array"]
+__all__ = ["BlockConstants", "Columns", "Ending", "Fixes", "Rows", "fix_arrays", "fma", "form_array"]
 
 Columns = dict[str, NDArray[np.generic]]
 Rows = Sequence[Sequence[Form]]
@@ -52,6 +52,29 @@ class BlockConstants:
 def form_array(rows: Rows, take: Callable[[Form], object], dtype: str) -> NDArray[np.generic]:
     """One number of each form."""
     return np.array([[take(form) for form in row] for row in rows], dtype)
+
+
+def fix_arrays(rows: Rows, fixes: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """(accumulators, what is added to them) of each of `fixes` corrections; forms with fewer add 0 to the last ones."""
+    pairs = [[(*form.fixes, *((0, 0),) * fixes)[:fixes] for form in row] for row in rows]  # type: ignore[union-attr]
+    return [(at, delta) for at, delta in np.moveaxis(np.array(pairs, np.int64), (2, 3), (0, 1))] if fixes else []
+
+
+class Fixes:
+    """Corrections of accumulators: constants at0, delta0, at1, …, one vector each, and what they do to a vector."""
+
+    def __init__(self, constants: BlockConstants, panel: Expr, fixes: int) -> None:
+        self._none = const(0, "int32", constants.lanes)
+        self._pairs = [
+            (constants.load(f"at{i}", panel, 0), constants.load(f"delta{i}", panel, 0)) for i in range(fixes)
+        ]
+
+    def applied(self, acc: Expr) -> Expr:
+        """A bound accumulator with its correction."""
+        fixed = acc
+        for at, delta in self._pairs:
+            fixed = fixed + tirx.Select(tirx.EQ(acc, at), delta, self._none)
+        return fixed
 
 
 def fma(dtype: str, lanes: int, a: Expr, b: Expr, c: Expr) -> Expr:

@@ -12,7 +12,16 @@ import numpy as np
 
 from edgeconv.codegen.builder import bind, const
 from edgeconv.codegen.kernels.bit_forms import columns_fma_bits_f32, values_fma_bits_f32
-from edgeconv.codegen.kernels.forms_base import BlockConstants, Columns, Ending, Rows, fma, form_array
+from edgeconv.codegen.kernels.forms_base import (
+    BlockConstants,
+    Columns,
+    Ending,
+    Fixes,
+    Rows,
+    fix_arrays,
+    fma,
+    form_array,
+)
 from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir.forms import (
     LIMB,
@@ -28,13 +37,8 @@ __all__ = ["COLUMNS", "SHIFTED", "VALUES"]
 
 def _columns_fma_f32(rows: Rows, fixes: int, finish: Ending) -> Columns:
     columns: Columns = {"factor": form_array(rows, lambda form: form.factor, "float32")}  # type: ignore[union-attr]
-
-    def fix(index: int, part: int) -> Callable[[Form], object]:
-        return lambda form: (*form.fixes, *((0, 0),) * fixes)[index][part]  # type: ignore[union-attr]
-
-    for index in range(fixes):
-        columns[f"at{index}"] = form_array(rows, fix(index, 0), "int32")
-        columns[f"delta{index}"] = form_array(rows, fix(index, 1), "int32")
+    for index, (at, delta) in enumerate(fix_arrays(rows, fixes)):
+        columns[f"at{index}"], columns[f"delta{index}"] = at.astype(np.int32), delta.astype(np.int32)
     return columns
 
 
@@ -43,12 +47,10 @@ def _values_fma_f32(
 ) -> list[Expr]:
     lanes = constants.lanes
     factor = constants.load("factor", panel, 0)
-    pairs = [(constants.load(f"at{i}", panel, 0), constants.load(f"delta{i}", panel, 0)) for i in range(fixes)]
+    corrections = Fixes(constants, panel, fixes)
     values = []
     for acc in accumulators:
-        fixed = acc = bind(acc)
-        for at, delta in pairs:
-            fixed = fixed + tirx.Select(tirx.EQ(acc, at), delta, const(0, "int32", lanes))
+        fixed = corrections.applied(bind(acc))
         shifted = fma("float32", lanes, fixed.astype(f"float32x{lanes}"), factor, const(MAGIC_F32, "float32", lanes))
         values.append(
             bind(tirx.reinterpret(f"int32x{lanes}", shifted) - const(MAGIC_F32_BITS - finish.zero, "int32", lanes))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from edgeconv.codegen.builder import Builder, View, bind, const, reinterpret
 from edgeconv.codegen.isa.vectors import shuffle
+from edgeconv.codegen.kernels.forms_base import fma
 from edgeconv.codegen.kernels.requantizer import proved_forms
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
@@ -97,10 +98,9 @@ class VectorSequel:
         return tirx.max(bind(tirx.min(value, most)), least)
 
     def _sum(self, values: Sequence[Expr], form: AddFmaF32, zero: int) -> Expr:
-        lanes, floats = self._lanes, f"float32x{self._lanes}"
+        lanes = self._lanes
         total = const(form.offset, "float32", lanes)
         for value, factor in reversed(list(zip(values, form.factors, strict=True))):
-            factors = const(factor, "float32", lanes)
-            total = tirx.call_llvm_pure_intrin(floats, f"llvm.fma.v{lanes}f32", value, factors, total)
+            total = fma("float32", lanes, value, const(factor, "float32", lanes), total)
         rounded = self._isa.nearest(bind(total))
         return bind(rounded + const(zero, "int32", lanes) if zero else rounded)
