@@ -10,8 +10,6 @@ from edgeconv.errors import UnsupportedModelError
 from edgeconv.ir import Grid
 from edgeconv.ir.forms import (
     MAGIC_F32,
-    WINDOW,
-    WINDOW_BITS,
     FmaBitsF32,
     FmaF32,
     FmaF64,
@@ -77,8 +75,7 @@ def _shifted(form: FmaBitsF32) -> MulShift:
     shift = denominator.bit_length() - 1
     grown = max(0, 1 - shift)
     multiplier, shift = multiplier << grown, shift + grown
-    first = WINDOW - WINDOW_BITS + form.start
-    return MulShift(multiplier, first * multiplier + (int(form.addend - MAGIC_F32) << shift), shift)
+    return MulShift(multiplier, form.base * multiplier + (int(form.addend - MAGIC_F32) << shift), shift)
 
 
 def _most(form: MulShift, reach: tuple[int, int]) -> int:
@@ -126,8 +123,8 @@ def _bisect(lo: int, hi: int, reached: Callable[[int], bool]) -> int:
 def evaluate(form: Form, acc: int) -> int:
     """The rounded value (zero point and clip left out) that a floating-point form gives for one accumulator."""
     if isinstance(form, FmaBitsF32):
-        window = acc + dict(form.fixes).get(acc, 0) + form.start - WINDOW_BITS + WINDOW
-        return round(window * Fraction(form.factor) + Fraction(form.addend) - Fraction(MAGIC_F32))
+        operand = acc + dict(form.fixes).get(acc, 0) + form.base
+        return round(operand * Fraction(form.factor) + Fraction(form.addend) - Fraction(MAGIC_F32))
     if isinstance(form, FmaF32):
         acc += dict(form.fixes).get(acc, 0)
         return round(_to_precision(Fraction(acc), 24) * Fraction(form.factor))

@@ -24,7 +24,6 @@ from edgeconv.ir.forms import (
     LIMB,
     MAGIC_F32,
     WINDOW,
-    WINDOW_BITS,
     AddFmaF32,
     AddMulShift,
     FmaBitsF32,
@@ -210,11 +209,12 @@ def _bits_problem(form: FmaBitsF32, bounds: Interval, margin: int) -> str | None
         return f"start {form.start} leaves int32"
     if not form.addend.is_integer():
         return f"addend {form.addend} is not an integer"
-    ends = [end + form.start - WINDOW_BITS for end in (bounds[0] - margin, bounds[1] + margin)]
-    if not 0 <= ends[0] <= ends[1] < WINDOW:
-        return f"acc + start reaches {ends[0]}…{ends[1]} from 2²³: not the bits of a float32 in [2²³, 2²⁴)"
+    ends = [end + form.base for end in (bounds[0] - margin, bounds[1] + margin)]
+    if not WINDOW <= ends[0] <= ends[1] < 2 * WINDOW:
+        beyond = "…".join(str(end - WINDOW) for end in ends)
+        return f"acc + start reaches {beyond} from 2²³: not the bits of a float32 in [2²³, 2²⁴)"
     for end in ends:
-        total = (WINDOW + end) * Fraction(form.factor) + Fraction(form.addend)
+        total = end * Fraction(form.factor) + Fraction(form.addend)
         if not WINDOW <= total < 2 * WINDOW - Fraction(1, 2):
             return f"the sum reaches {float(total):.10g}, not inside [2²³, 2²⁴ - 1/2)"
     return None

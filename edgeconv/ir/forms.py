@@ -41,10 +41,9 @@ class FmaBitsF32:
     """int32_bits(fma(float32_of_bits(acc + fix + start), factor, addend)) - MAGIC_F32_BITS: one rounding, half-even.
 
     The accumulator is no integer to be converted but the bits of one: over the whole range acc + fix + start lies in
-    [WINDOW_BITS, WINDOW_BITS + WINDOW), so that the operand is the float32 WINDOW + (acc + fix + start - WINDOW_BITS).
+    [WINDOW_BITS, WINDOW_BITS + WINDOW), so that the operand is the float32 acc + fix + base.
     addend is an integer, and the exact sum lies in [2²³, 2²⁴ - 1/2): its last bit counts ones, and the result is
-    acc·factor + d rounded half-even, with d = (WINDOW - WINDOW_BITS + start)·factor + addend - MAGIC_F32 exactly.
-    fix is as in `FmaF32`.
+    acc·factor + d rounded half-even, with d = base·factor + addend - MAGIC_F32 exactly. fix is as in `FmaF32`.
     """
 
     kind: ClassVar[str] = "fma_bits_f32"
@@ -52,6 +51,11 @@ class FmaBitsF32:
     addend: float
     start: int
     fixes: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def base(self) -> int:
+        """The integer that the float32 of an accumulator is more than the accumulator."""
+        return self.start - WINDOW_BITS + WINDOW
 
 
 @dataclass(frozen=True)
