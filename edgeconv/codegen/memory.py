@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable, Mapping, Sequence
 
 from edgeconv.codegen.isa.base import Isa
@@ -86,30 +87,31 @@ def _same_memory(plan: Plan, one: str, other: str) -> bool:
 
 def _offsets(names: Sequence[str], sizes: Mapping[str, int], lives: Mapping[str, Life]) -> dict[str, int]:
     """Each tensor in turn at the lowest address that is free during its whole life."""
-    placed: list[tuple[int, int, int, int]] = []  # start, end, first, last
+    placed: list[tuple[int, int, int, int]] = []  # start, end, first, last; sorted
     offsets = {}
     for name in names:
         first, last = lives[name]
         start = 0
-        for other_start, other_end, other_first, other_last in sorted(placed):
+        for other_start, other_end, other_first, other_last in placed:
             overlaps = first <= other_last and other_first <= last
             if overlaps and start < other_end and other_start < start + sizes[name]:
                 start = other_end
-        placed.append((start, start + sizes[name], first, last))
+        insort(placed, (start, start + sizes[name], first, last))
         offsets[name] = start
     return offsets
 
 
 def _best_offsets(sizes: Mapping[str, int], lives: Mapping[str, Life]) -> dict[str, int]:
     best: dict[str, int] = {}
+    least = _least(sizes, lives)
     for order in _ORDERS:
         names = sorted(lives, key=lambda name: (*order(sizes[name], lives[name]), name))
         for _ in range(_ATTEMPTS):
             found = _offsets(names, sizes, lives)
             if not best or _end(found, sizes) < _end(best, sizes):
                 best = found
-            if not names or _end(found, sizes) == _least(sizes, lives):
-                break
+            if _end(best, sizes) == least:
+                return best
             # What lies highest gets the first choice.
             highest = max(names, key=lambda name: found[name] + sizes[name])
             names = [highest, *(name for name in names if name != highest)]
@@ -119,7 +121,8 @@ def _best_offsets(sizes: Mapping[str, int], lives: Mapping[str, Life]) -> dict[s
 def _least(sizes: Mapping[str, int], lives: Mapping[str, Life]) -> int:
     """Bytes of what is alive together: no placement needs less."""
     steps = {first for first, _ in lives.values()}
-    return max(sum(sizes[name] for name, (first, last) in lives.items() if first <= step <= last) for step in steps)
+    sums = (sum(sizes[name] for name, (first, last) in lives.items() if first <= step <= last) for step in steps)
+    return max(sums, default=0)
 
 
 def _end(offsets: Mapping[str, int], sizes: Mapping[str, int]) -> int:
