@@ -64,7 +64,8 @@ def emit_function(
         build = Builder(isa, plan, blob, parameters, const(0, "int64"), phases, choices)
         with _samples(phases, last) as sample:
             build.set_sample(const(0, "int64") if only else sample)
-            report += _emit_only(build, only) if only else _emit_steps(build, plan)
+            for unit in [only] if only else plan.units:
+                report += _emit_unit(build, unit)
     scratch_bytes = plan.arena_bytes + build.temporary_bytes
     function = _with_functions(ir.get(), build.llvm_functions)
     return Emitted(function, scratch_bytes, phases.count if phases else 0, tuple(report))
@@ -88,18 +89,9 @@ def _samples(phases: Phases | None, last: Expr) -> Iterator[Expr]:
         yield T.Bind(phases.first_sample + index)
 
 
-def _emit_only(build: Builder, only: Step | Chain) -> list[KernelReport]:
-    return emit_chain(build, only) if isinstance(only, Chain) else [emit_step(build, only)]
-
-
-def _emit_steps(build: Builder, plan: Plan) -> list[KernelReport]:
-    """All steps in order, chains of them by bands."""
-    chains = {chain.first: chain for chain in plan.chains}
-    report: list[KernelReport] = []
-    while len(report) < len(plan.steps):
-        index = len(report)
-        report += emit_chain(build, chains[index]) if index in chains else [emit_step(build, plan.steps[index])]
-    return report
+def _emit_unit(build: Builder, unit: Step | Chain) -> list[KernelReport]:
+    """A step, or a chain of them by bands."""
+    return emit_chain(build, unit) if isinstance(unit, Chain) else [emit_step(build, unit)]
 
 
 def emit_step(build: Builder, step: Step) -> KernelReport:

@@ -6,7 +6,7 @@ and layouts; fuse additions and tables behind requants; place the tensors that s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -77,8 +77,7 @@ class Step:
     def operands(self) -> tuple[str, ...]:
         """Names of the tensors read."""
         own = self.operator.operands if isinstance(self.operator, Operator) else (self.operator.output,)
-        inside = {self.rounded, *(step.output for step in self.sequel)}
-        return (*own, *(name for step in self.sequel for name in step.operands if name not in inside))
+        return (*own, *(name for step in self.sequel for name in self._brought(step)))
 
     @property
     def rounded(self) -> str:
@@ -88,9 +87,13 @@ class Step:
     @property
     def others(self) -> tuple[str, ...]:
         """The tensors that the sequel adds, each once."""
+        sums = [step for step in self.sequel if isinstance(step.operator, ops.Add)]
+        return tuple(dict.fromkeys(name for step in sums for name in self._brought(step)))
+
+    def _brought(self, later: Step) -> list[str]:
+        """What a step of the sequel reads besides the values that the kernel has in registers."""
         inside = {self.rounded, *(step.output for step in self.sequel)}
-        added = [name for step in self.sequel if isinstance(step.operator, ops.Add) for name in step.operands]
-        return tuple(dict.fromkeys(name for name in added if name not in inside))
+        return [name for name in later.operands if name not in inside]
 
     @property
     def works_in_place(self) -> bool:
@@ -124,6 +127,16 @@ class Plan:
         while name in self.aliases:
             name = self.aliases[name]
         return name
+
+    @property
+    def units(self) -> Iterator[Step | Chain]:
+        """What is emitted as a whole, in order: chains, and the steps that are in none."""
+        chains = {chain.first: chain for chain in self.chains}
+        index = 0
+        while index < len(self.steps):
+            chain = chains.get(index)
+            yield chain or self.steps[index]
+            index = chain.last + 1 if chain else index + 1
 
 
 def make_plan(program: Program, forms: Mapping[str, ProvedForms], isa: Isa, *, fuse: bool, bands: bool = True) -> Plan:

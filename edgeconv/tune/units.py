@@ -48,14 +48,7 @@ class Unit:
 
 def units_of(plan: Plan) -> list[Unit]:
     """All units of a plan, in order."""
-    chains = {chain.first: chain for chain in plan.chains}
-    units: list[Unit] = []
-    index = 0
-    while index < len(plan.steps):
-        chain = chains.get(index)
-        units.append(Unit(chain if chain is not None else plan.steps[index]))
-        index += len(units[-1].steps)
-    return units
+    return [Unit(only) for only in plan.units]
 
 
 @dataclass(frozen=True)
