@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgeconv.artifact.compilers import find_compiler
 from edgeconv.codegen.compile_tir import compile_function
 from edgeconv.codegen.isa.base import Isa
-from edgeconv.codegen.plan import Plan
+from edgeconv.codegen.plan import SLACK, Plan
 from edgeconv.errors import ToolError
 from edgeconv.runtime.cpu_features import host_architecture
 from edgeconv.tune.race import CONTROL
@@ -24,7 +24,6 @@ __all__ = ["Rivals"]
 
 _DRIVER = Path(__file__).parent / "c" / "repeat.c"
 _LINE = 64
-_SLACK = 64  # bytes that vector loads of the last elements of a user's array may read
 
 
 class Rivals:
@@ -53,7 +52,7 @@ class Rivals:
         self._functions[CONTROL] = getattr(again, emissions[0].symbol)
         blobs = [_aligned(np.frombuffer(rival.blob, np.uint8)) for rival in emissions]
         self._blobs = dict(enumerate(blobs)) | {CONTROL: _aligned(blobs[0])}
-        self._scratch = _aligned(np.zeros(max(rival.scratch_bytes for rival in emissions) + _SLACK, np.uint8))
+        self._scratch = _aligned(np.zeros(max(rival.scratch_bytes for rival in emissions) + SLACK, np.uint8))
         self._arrays: list[NDArray[np.uint8]] = []
         self._inputs = self._pointers(plan, list(plan.program.inputs))
         self._outputs = self._pointers(plan, list(plan.program.outputs))
@@ -62,7 +61,7 @@ class Rivals:
         arrays = []
         for name in names:
             type_ = plan.program.types[name]
-            arrays.append(_aligned(np.zeros(type_.size * type_.dtype.container.itemsize + _SLACK, np.uint8)))
+            arrays.append(_aligned(np.zeros(type_.size * type_.dtype.container.itemsize + SLACK, np.uint8)))
         self._arrays += arrays
         return (ctypes.c_void_p * len(arrays))(*[array.ctypes.data for array in arrays])
 
