@@ -75,7 +75,10 @@ def _table_values(step: Step) -> tuple[str, ...]:
     return (step.operator.values,) if isinstance(step.operator, ops.Table) else ()
 
 
-def in_place_over(step: Step) -> tuple[str, ...]:
-    """Tensors added by the sequel whose memory the output may take, if each element is stored after all its reads."""
+def in_place_over(isa: Isa, step: Step) -> tuple[str, ...]:
+    """Tensors added by the sequel whose memory the output may take, if each element is stored after all its reads.
+
+    It is the `in_place` of kernels that compute one output after the other.
+    """
     roots = {step.plan.root(name) for name in getattr(step.operator, "operands", ())}
     return tuple(name for name in step.others if step.plan.root(name) not in roots)

@@ -59,9 +59,7 @@ def largest_sum(step: Step, operator: ops.Conv | ops.ConvTranspose) -> int:
     return int((np.abs(w).reshape(w.shape[0], -1).sum(1) * reach + np.abs(bias)).max())
 
 
-@kernel(
-    ops.Conv, "conv.scalar", fuses=True, goes_on=always, in_place=lambda isa, step: in_place_over(step), parallel=True
-)
+@kernel(ops.Conv, "conv.scalar", fuses=True, goes_on=always, in_place=in_place_over, parallel=True)
 def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Conv)

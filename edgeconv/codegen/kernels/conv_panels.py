@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -126,7 +126,7 @@ def _goes_on(isa: Isa, step: Step) -> bool:
     assert dot is not None
     w = step.type(operator.w).shape
     x, y = step.layout(operator.x), step.layout(step.output)
-    geometry = conv_geometry(step, operator, x, y, w[1], [step.layout(name) for name in step.others])
+    geometry = conv_geometry(step, operator, x, y, w[1])
     blocks = vectors_together(w[0] // operator.groups, isa)
     window = geometry.runs.number * geometry.runs.groups(dot.group)
     rows = rank_rows(isa, dot, dot.tile_blocks or blocks, False, window, geometry.row_length)[0]
@@ -138,17 +138,11 @@ def _in_place(isa: Isa, step: Step) -> tuple[str, ...]:
     channels, positions = step.type(step.output).shape[1], step.type(step.output).shape[-1]
     assert isinstance(step.operator, ops.Conv)
     whole = channels // step.operator.groups % isa.lanes == 0
-    return in_place_over(step) if whole or positions % 2 == 0 else ()
+    return in_place_over(isa, step) if whole or positions % 2 == 0 else ()
 
 
-def conv_geometry(
-    step: Step, operator: ops.Conv, x: Layout, y: Layout, channels: int, others: Sequence[Layout] = ()
-) -> Geometry:
-    """The rows of windows of a convolution that reads `channels` neighbouring channels at a time.
-
-    Args:
-        others: of tensors that are read element by element beside the output.
-    """
+def conv_geometry(step: Step, operator: ops.Conv, x: Layout, y: Layout, channels: int) -> Geometry:
+    """The rows of windows of a convolution that reads `channels` neighbouring channels at a time."""
     window = operator.window(step.type(operator.w))
     strides = [x.stride(2 + axis) for axis in range(window.rank)]
     first = x.base - sum(window.begin(axis) * strides[axis] for axis in range(window.rank))
@@ -167,6 +161,7 @@ def conv_geometry(
         return Geometry(1, y.shape[2], 0, position, 0, first, runs)
     height, width = y.shape[2:]
     pointwise = set(window.kernel + window.strides) == {1} and not any(window.pads)
+    others = [step.layout(name) for name in step.others]
     if pointwise and all(layout.rows is not None and layout.rows[0] == 1 for layout in (x, y, *others)):
         return Geometry(1, height * width, 0, position, 0, first, Runs((), (), last.length))
     return Geometry(height, width, window.strides[0] * strides[0], position, y.stride(2), first, runs)
@@ -192,10 +187,9 @@ def _emit(build: Builder, step: Step) -> str:
     assert dot is not None
     if dot.activation != x.layout.storage.element:
         x = widened(build, x)
-    others = [step.layout(name) for name in step.others]
     merge = _choose_merge(build, step, operator, dot, x.layout, w)
     groups, w = operator.groups // merge, merged_weights(w, operator.groups, merge)
-    geometry = conv_geometry(step, operator, x.layout, y, w.shape[1], others)
+    geometry = conv_geometry(step, operator, x.layout, y, w.shape[1])
     # (O, run, element of the run): taps outermost first, channels innermost.
     rows = np.moveaxis(w, 1, -1).reshape(len(w), geometry.runs.number, -1)
     stored, per_group = stored_range(step, operator.x), len(w) // groups
@@ -236,13 +230,13 @@ def _choose_merge(build: Builder, step: Step, operator: ops.Conv, dot: Dot, x: L
     """How many groups are computed as one."""
     if operator.groups == 1:
         return 1
-    y, others = step.layout(step.output), [step.layout(name) for name in step.others]
+    y = step.layout(step.output)
 
     def window(merge: int) -> int:
-        runs = conv_geometry(step, operator, x, y, merge * w.shape[1], others).runs
+        runs = conv_geometry(step, operator, x, y, merge * w.shape[1]).runs
         return runs.number * runs.groups(dot.group)
 
-    row_length = conv_geometry(step, operator, x, y, w.shape[1], others).row_length
+    row_length = conv_geometry(step, operator, x, y, w.shape[1]).row_length
     return choose_merge(build, step, dot, operator.groups, len(w), window, row_length)
 
 

@@ -63,14 +63,7 @@ class _Right:
         return value - const(self._zero, element) if self._zero else value
 
 
-@kernel(
-    ops.MatMul,
-    "matmul.scalar",
-    fuses=True,
-    goes_on=always,
-    in_place=lambda isa, step: in_place_over(step),
-    parallel=True,
-)
+@kernel(ops.MatMul, "matmul.scalar", fuses=True, goes_on=always, in_place=in_place_over, parallel=True)
 def _emit(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.MatMul)

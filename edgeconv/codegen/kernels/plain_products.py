@@ -82,11 +82,7 @@ def _fits_int64(step: Step, operator: ops.Conv | ops.MatMul) -> bool:
     return rows.bit_length() + step.type(operator.x).dtype.bits + 3 < 63
 
 
-def _in_place(isa: Isa, step: Step) -> tuple[str, ...]:
-    return in_place_over(step)
-
-
-@kernel(ops.Conv, "conv.c", can_handle=_can_conv, priority=5, fuses=True, goes_on=always, in_place=_in_place)
+@kernel(ops.Conv, "conv.c", can_handle=_can_conv, priority=5, fuses=True, goes_on=always, in_place=in_place_over)
 def _conv(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.Conv)
@@ -134,7 +130,7 @@ def _can_matmul(isa: Isa, step: Step) -> bool:
     return constant and _fits_int64(step, operator) and _has_dense_rows(step, operator)
 
 
-@kernel(ops.MatMul, "matmul.c", can_handle=_can_matmul, priority=5, fuses=True, goes_on=always, in_place=_in_place)
+@kernel(ops.MatMul, "matmul.c", can_handle=_can_matmul, priority=5, fuses=True, goes_on=always, in_place=in_place_over)
 def _matmul(build: Builder, step: Step) -> str:
     operator = step.operator
     assert isinstance(operator, ops.MatMul)
