@@ -75,8 +75,7 @@ def _product(parts: Parts, x: str, shape: tuple[int, ...], outputs: int, taps: i
     acc = parts.add(product)
     spread = (grid.hi - grid.lo) / (60 * 128 * fan_in**0.5)
     factors = tuple(parts.factor(spread) for _ in range(outputs))
-    axis = 1 if spatial else -1
-    return parts.add(ops.Requant(parts.fresh, acc, Linear((factors,), axis=axis if axis >= 0 else 1), grid))
+    return parts.add(ops.Requant(parts.fresh, acc, Linear((factors,)), grid))
 
 
 def _sum(parts: Parts, names: tuple[str, ...], grid: Grid, sizes: tuple[float, ...]) -> str:

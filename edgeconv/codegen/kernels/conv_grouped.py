@@ -7,7 +7,7 @@ with outputs, and more of the dot products with zeros: the cycle model weighs th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +65,7 @@ def choose_merge(
         blocks = vectors_together(together, isa)
         return groups // merge * panel_cycles(isa, dot, together, blocks, window(merge), positions)
 
-    ranked: Sequence[int] = sorted(usable_merges(isa, step, groups, outputs), key=cycles)
+    ranked = sorted(usable_merges(isa, step, groups, outputs), key=cycles)
     return build.choose(step, "conv.panels groups", ("groups together",), [(merge,) for merge in ranked])[0]
 
 

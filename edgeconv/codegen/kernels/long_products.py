@@ -45,9 +45,8 @@ def split_panels(
     """
     rest, parts = list(panels), []
     for long in isa.long_dots:
-        if positions < long.swept_rows:
-            continue
-        if dot.activation != "uint8" or len(rows) < _FEWEST_OUTPUTS or not _pays(isa, long, dot, rows):
+        few = positions < long.swept_rows or len(rows) < _FEWEST_OUTPUTS
+        if few or dot.activation != "uint8" or not _pays(isa, long, dot, rows):
             continue
         small = [p for p in rest if sums_fit(long, rows[p.first : p.first + p.count], stored)]
         rest = [panel for panel in rest if panel not in small]

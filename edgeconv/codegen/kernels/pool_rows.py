@@ -53,7 +53,7 @@ def _max_pool(build: Builder, step: Step) -> str:
             for tap in taps[1:]:
                 best = bind(tirx.max(best, x.vload(tap + first, width)))
             store_elements(y, target + first, bind(best), width, count)
-    return f"{min(lanes, _width(channels, lanes, y.layout.storage.bytes))} channels at a time"
+    return f"{_width(channels, lanes, y.layout.storage.bytes)} channels at a time"
 
 
 def _width(count: int, lanes: int, element_bytes: int) -> int:
