@@ -40,9 +40,11 @@ def test_onnxruntime_and_the_program_agree_in_every_bit(case: dict[str, int], tm
     assert np.unique(found).size > found.size // 4
 
 
-def _refused(proto: onnx.ModelProto, folder: Path, text: str) -> None:
-    with pytest.raises(ModelError, match=text):
+def _refusal(proto: onnx.ModelProto, folder: Path) -> str:
+    """What the error says with which a model is refused."""
+    with pytest.raises(ModelError) as found:
         lower(read_onnx(save(proto, folder)))
+    return str(found.value)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def test_a_function_with_another_body_is_refused(old: str, new: str, tmp_path: P
             node.input[list(node.input).index(old)], changed = new, True
     assert changed
     onnx.checker.check_model(proto)
-    _refused(proto, tmp_path, "another body than the selective scan")
+    assert "another body than the selective scan" in _refusal(proto, tmp_path)
 
 
 def test_a_changed_step_of_the_recurrence_is_refused(tmp_path: Path) -> None:
@@ -70,13 +72,13 @@ def test_a_changed_step_of_the_recurrence_is_refused(tmp_path: Path) -> None:
     scan = next(node for node in proto.functions[0].node if node.op_type == "Scan")
     body = next(attribute.g for attribute in scan.attribute if attribute.name == "body")
     body.node[3].op_type = "Sub"
-    _refused(proto, tmp_path, "another body than the selective scan")
+    assert "another body than the selective scan" in _refusal(proto, tmp_path)
 
 
 def test_a_missing_function_is_refused(tmp_path: Path) -> None:
     proto = ScanModel().proto()
     del proto.functions[:]
-    _refused(proto, tmp_path, "does not hold that function")
+    assert "does not hold that function" in _refusal(proto, tmp_path)
 
 
 def test_notes_of_a_function_do_not_matter(tmp_path: Path) -> None:
@@ -112,10 +114,10 @@ def test_constants_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     ):
         model = ScanModel()
         model.constants[name] = change(model.constants[name])
-        _refused(model.proto(), tmp_path, text)
+        assert text in _refusal(model.proto(), tmp_path)
     model = ScanModel()
     model.exp_bits = 16
-    _refused(model.proto(), tmp_path, "exp_bits of 16")
+    assert "exp_bits of 16" in _refusal(model.proto(), tmp_path)
 
 
 def test_the_function_says_itself_what_it_reads() -> None:

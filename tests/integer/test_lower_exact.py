@@ -242,7 +242,8 @@ CASES: list[Callable[[GraphWriter, Rng], str]] = [
 def test_integer_output_equals_the_exact_graph(case: Callable[[GraphWriter, Rng], str], seed: int) -> None:
     writer = GraphWriter()
     output = case(writer, np.random.default_rng(seed))
-    check(writer.graph(output), seed)
+    program = check(writer.graph(output), seed)
+    assert [program.types[name].dtype.is_float for name in program.outputs] == [False]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
@@ -250,7 +251,8 @@ def test_float_output_is_the_exact_value_rounded_once(case: Callable[[GraphWrite
     """The last quantizer's grid dequantized, beside the integers themselves."""
     writer = GraphWriter()
     output = case(writer, np.random.default_rng(3))
-    check(writer.graph(writer.dequantize(output, 0.1, 3), output), 3)
+    program = check(writer.graph(writer.dequantize(output, 0.1, 3), output), 3)
+    assert [program.types[name].dtype.is_float for name in program.outputs] == [True, False]
 
 
 RAW = [convolution, convolution_2d_grouped, residual_sum, average_pools, clip_off_the_grid, elementwise_chain, product]
