@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from edgeconv.errors import DeviceError
 from edgeconv.hw.compiler.image import NetworkImage, OutputPlace
 from edgeconv.hw.host.board import Board
-from edgeconv.hw.soc.spec import EVENT_HEADER, MOST_PAYLOAD, MOST_WINDOW, Operation
+from edgeconv.hw.soc.spec import EVENT_HEADER, MOST_PAYLOAD, MOST_WINDOW, Operation, StreamFlag
 from edgeconv.hw.spec import LANES
 
 __all__ = ["Counters", "Event", "SamplePort", "event_values", "read_event"]
 
-_TWO_BYTES, _TO_HOST = 2, 4
 _TRIGGER = 1 << 16
 _MOST_VALUES = MOST_PAYLOAD // 4 - 3 - len(EVENT_HEADER)
 """Results of an event that fits an answer, behind the counters."""
@@ -86,7 +85,7 @@ class SamplePort:
             )
         place = self._image.inputs[0]
         low = place.base + (place.planes - 1) * place.plane_bytes
-        flags = (_TWO_BYTES if place.planes == 2 else 0) | (_TO_HOST if to_host else 0)
+        flags = (StreamFlag.TWO_BYTES if place.planes == 2 else 0) | (StreamFlag.TO_HOST if to_host else 0)
         words = (self._samples, before, place.offset, low, place.base, self._values, flags)
         self._board.request(Operation.STREAM, struct.pack(f"<{len(words)}I", *words))
 

@@ -58,6 +58,10 @@
 #define EDGE_FRAME_OVERHEAD 12u
 #define EDGE_REPLY 128u
 
+#define EDGE_STREAM_ON 1u
+#define EDGE_STREAM_TWO_BYTES 2u
+#define EDGE_STREAM_TO_HOST 4u
+
 #define EDGE_OP_HELLO 1u
 #define EDGE_OP_BEGIN 2u
 #define EDGE_OP_WRITE 3u

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgeconv.hw.soc import spec
-from edgeconv.hw.soc.spec import Operation, Reason, Register
+from edgeconv.hw.soc.spec import Operation, Reason, Register, StreamFlag
 
 __all__ = ["c_header", "documentation", "package"]
 
@@ -32,7 +32,7 @@ def _sizes() -> dict[str, int]:
 
 
 def c_header() -> str:
-    """The text of edge_soc.h: addresses of registers, sizes, operations and reasons of the protocol."""
+    """The text of edge_soc.h: registers, sizes, bits of `stream`, operations and reasons of the protocol."""
     lines = [f"/* {_NOTE} */", "#ifndef EDGE_SOC_H", "#define EDGE_SOC_H", ""]
     lines.append(f"#define EDGE_IDENT 0x{spec.IDENT:08x}u")
     for block, base, registers in _MAPS:
@@ -49,6 +49,7 @@ def c_header() -> str:
         "REPLY": spec.REPLY,
     }
     lines += ["", *(f"#define EDGE_{name} {value}u" for name, value in sizes.items()), ""]
+    lines += [*(f"#define EDGE_STREAM_{flag.name} {flag.value}u" for flag in StreamFlag), ""]
     lines += [f"#define EDGE_OP_{operation.name} {operation.value}u" for operation in Operation]
     lines += ["", *(f"#define EDGE_REASON_{reason.name} {reason.value}u" for reason in Reason)]
     return "\n".join([*lines, "", "#endif", ""])

@@ -7,7 +7,7 @@ are generated from it by `python -m edgeconv.hw.export`; a test holds them equal
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 
 __all__ = [
     "ARRAY_BASE",
@@ -29,6 +29,7 @@ __all__ = [
     "Operation",
     "Reason",
     "Register",
+    "StreamFlag",
 ]
 
 IDENT = 0x45444731
@@ -45,6 +46,14 @@ SLOTS = 4
 """Windows that the sample port holds: one is taken while others wait or are computed."""
 EVENT_HEADER = ("trigger number", "time, low word", "time, high word", "cycles of the array")
 """Words before the results of an event. Time is the array's clock cycles since reset, at the trigger."""
+
+
+class StreamFlag(IntFlag):
+    """Bits of the register `stream`."""
+
+    ON = 1
+    TWO_BYTES = 2
+    TO_HOST = 4
 
 
 @dataclass(frozen=True)

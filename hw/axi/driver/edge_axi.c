@@ -10,8 +10,6 @@
 #define WRITE_BYTES 16u /* of a bus write in the image: select, address, data, little-endian */
 #define RESULTS_A_WORD 8u
 #define BUSY 1u /* bit of the register `status` */
-#define ON 1u /* bits of the register `stream` */
-#define TWO_BYTES 2u
 
 static uint32_t get(const struct edge_axi *array, uint32_t offset) { return array->read(array->context, offset); }
 
@@ -150,7 +148,7 @@ int edge_axi_stream(const struct edge_axi *array, const struct edge_axi_window *
   put(array, OFFSET(PLACE_LOW), window->place_low);
   put(array, OFFSET(PLACE_HIGH), window->place_high);
   put(array, OFFSET(EVENT_VALUES), window->values);
-  put(array, OFFSET(STREAM), ON | (window->two_bytes ? TWO_BYTES : 0));
+  put(array, OFFSET(STREAM), EDGE_STREAM_ON | (window->two_bytes ? EDGE_STREAM_TWO_BYTES : 0));
   return EDGE_AXI_OK;
 }
 

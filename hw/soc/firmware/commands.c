@@ -125,7 +125,7 @@ static uint32_t results(network_t *network, const uint32_t *in, uint32_t words, 
   return copy_results(in[0], in[1], out);
 }
 
-/* Expected results stand as they do in the memory: `channels` of them together, `stride` from a position to the next. */
+/* Expected results stand as in the memory: `channels` of them together, `stride` from a position to the next. */
 static uint32_t compare(network_t *network, const uint32_t *in, uint32_t words, uint32_t *out) {
   if (words < 3) return refuse(out, EDGE_REASON_LENGTH, words);
   uint32_t position = in[0], stride = in[1], channels = in[2], channel = 0, all = network->result_words << 3;
@@ -164,8 +164,8 @@ static uint32_t stream(network_t *network, const uint32_t *in, uint32_t words, u
   if (in[1] > EDGE_MOST_BEFORE || in[1] >= in[0]) return refuse(out, EDGE_REASON_RANGE, in[1]);
   if (!fits(in[3], lines)) return refuse(out, EDGE_REASON_RANGE, in[3]);
   if (!fits(in[4], lines)) return refuse(out, EDGE_REASON_RANGE, in[4]);
-  if ((in[6] & ~6u) != 0) return refuse(out, EDGE_REASON_RANGE, in[6]);
-  uint32_t to_host = in[6] >> 2; /* then an event must fit an answer */
+  if ((in[6] & ~(EDGE_STREAM_TWO_BYTES | EDGE_STREAM_TO_HOST)) != 0) return refuse(out, EDGE_REASON_RANGE, in[6]);
+  uint32_t to_host = in[6] >> 2; /* EDGE_STREAM_TO_HOST: then an event must fit an answer */
   if (in[5] > network->result_words << 3 || (to_host && in[5] > REPLY_WORDS - 3 - EDGE_EVENT_HEADER))
     return refuse(out, EDGE_REASON_RANGE, in[5]);
   hw_write(EDGE_ARRAY_WINDOW_SAMPLES, in[0]);
@@ -176,7 +176,7 @@ static uint32_t stream(network_t *network, const uint32_t *in, uint32_t words, u
   hw_write(EDGE_ARRAY_EVENT_VALUES, in[5]);
   network->event_words = EDGE_EVENT_HEADER + in[5];
   network->ran = 0;
-  hw_write(EDGE_ARRAY_STREAM, in[6] | 1);
+  hw_write(EDGE_ARRAY_STREAM, in[6] | EDGE_STREAM_ON);
   return 0;
 }
 
@@ -197,7 +197,7 @@ static uint32_t stop(network_t *network, const uint32_t *in, uint32_t words, uin
   if (words != 0) return refuse(out, EDGE_REASON_LENGTH, words);
   (void)in;
   if (network->event_words == 0) return refuse(out, EDGE_REASON_STATE, 0);
-  hw_write(EDGE_ARRAY_STREAM, hw_read(EDGE_ARRAY_STREAM) & ~1u);
+  hw_write(EDGE_ARRAY_STREAM, hw_read(EDGE_ARRAY_STREAM) & ~EDGE_STREAM_ON);
   return counters(out);
 }
 

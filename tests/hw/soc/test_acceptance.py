@@ -49,7 +49,7 @@ def test_windows_at_line_rate() -> None:
 
 def test_faults_on_the_line_of_the_simulated_system() -> None:
     board, line, done = run_until(FAULTS, seed=33, rate=RATE, batch=4, attempts=30)
-    assert done >= FAULTS / 12
+    assert done >= FAULTS / 20
     assert all(line.faults.values())
     line.rate = 0.0
     assert board.facts().restarts == 0
