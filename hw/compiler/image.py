@@ -13,10 +13,23 @@ from numpy.typing import NDArray
 from edgeconv.errors import ArtifactError
 from edgeconv.hw.spec import LANES, ArrayConfig
 
-__all__ = ["BUS_WRITE", "InputPlace", "LayerCycles", "NetworkImage", "OutputPlace", "image_from_bytes"]
+__all__ = ["BUS_WRITE", "ArrayRun", "InputPlace", "LayerCycles", "NetworkImage", "OutputPlace", "image_from_bytes"]
 
 BUS_WRITE = np.dtype([("select", "<u4"), ("address", "<u4"), ("data", "<u8")])
 _MAGIC = b"edgeconv-array-1\n"
+
+
+@dataclass(frozen=True)
+class ArrayRun:
+    """Results of samples, from whichever array.
+
+    Attributes:
+        outputs: arrays (n, *shape) by name.
+        cycles: of each sample, as the array's own counter shows them.
+    """
+
+    outputs: dict[str, NDArray[Any]]
+    cycles: NDArray[np.uint32]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeconv.errors import DeviceError
-from edgeconv.hw.compiler.image import InputPlace, NetworkImage
+from edgeconv.hw.compiler.image import ArrayRun, InputPlace, NetworkImage
 from edgeconv.hw.host.frames import Frame, frame_from_bytes
 from edgeconv.hw.host.transport import Transport
 from edgeconv.hw.soc.spec import (
@@ -28,7 +28,7 @@ from edgeconv.hw.soc.spec import (
 )
 from edgeconv.hw.spec import LANES, ArrayConfig
 
-__all__ = ["Board", "BoardFacts", "BoardRun"]
+__all__ = ["Board", "BoardFacts"]
 
 _WORDS = MOST_PAYLOAD // 4
 _BATCH = (MOST_PAYLOAD - 16) // 8
@@ -54,14 +54,6 @@ class BoardFacts:
     restarts: int
     lost_bytes: int
     most_window: int
-
-
-@dataclass(frozen=True)
-class BoardRun:
-    """Results of samples: arrays (n, *shape) by name, and the array's cycles of each."""
-
-    outputs: dict[str, NDArray[Any]]
-    cycles: NDArray[np.uint32]
 
 
 class Board:
@@ -152,7 +144,7 @@ class Board:
             raise DeviceError(f"no network was loaded into {self._transport.name}", advice="load one first")
         return self._image
 
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> BoardRun:
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> ArrayRun:
         """Run samples one after the other.
 
         Args:
@@ -177,7 +169,7 @@ class Board:
                 self._check_length(more, count)
                 results[sample, found : found + count] = np.frombuffer(more, "<i4")
                 found += count
-        return BoardRun(image.output_arrays(results), cycles)
+        return ArrayRun(image.output_arrays(results), cycles)
 
     def self_test(self, inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, NDArray[Any]]) -> int:
         """Run samples and let the board compare; the number of results that differ.

@@ -17,7 +17,7 @@ import tvm_ffi
 from numpy.typing import NDArray
 
 from edgeconv import errors, reference
-from edgeconv.hw.compiler import NetworkImage
+from edgeconv.hw.compiler import ArrayRun, NetworkImage
 from edgeconv.hw.host.board import Board
 from edgeconv.hw.relax.package import Package, TensorPlace, package_from_text
 from edgeconv.hw.sim.simulator import SimulatedArray
@@ -34,20 +34,10 @@ for _name in errors.__all__:
     tvm_ffi.register_error(_name, getattr(errors, _name))
 
 
-class _Run(Protocol):
-    """Results of samples: arrays (n, *shape) by name, and the cycles of each."""
-
-    @property
-    def outputs(self) -> dict[str, NDArray[Any]]: ...
-
-    @property
-    def cycles(self) -> NDArray[np.uint32]: ...
-
-
 class Array(Protocol):
     """An array with a network in it."""
 
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> _Run:
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> ArrayRun:
         """Run samples: integers (n, *shape) by name."""
         ...
 
@@ -92,7 +82,7 @@ class _OnBoard:
     board: Board
     image: NetworkImage
 
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> _Run:
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> ArrayRun:
         self.board.load(self.image)
         return self.board.run(inputs)
 

@@ -4,34 +4,20 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeconv.hw.compiler.image import NetworkImage
+from edgeconv.hw.compiler.image import ArrayRun, NetworkImage
 from edgeconv.hw.sim.build import build_library
 from edgeconv.hw.sim.library import load_library, simulation_error
 from edgeconv.hw.spec import LANES
 
-__all__ = ["SimulatedArray", "SimulatedRun"]
+__all__ = ["SimulatedArray"]
 
 _ENDLESS = 10
 """A network that takes so many times its cycles has hung."""
-
-
-@dataclass(frozen=True)
-class SimulatedRun:
-    """Results of samples on the simulated accelerator.
-
-    Attributes:
-        outputs: arrays (n, *shape) by name.
-        cycles: of each sample, as the accelerator's own counter shows them.
-    """
-
-    outputs: dict[str, NDArray[Any]]
-    cycles: NDArray[np.uint32]
 
 
 class SimulatedArray:
@@ -64,7 +50,7 @@ class SimulatedArray:
             self._library.edge_sim_delete(self._handle)
             self._handle = None
 
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> SimulatedRun:
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> ArrayRun:
         """Run samples one after the other.
 
         Args:
@@ -91,4 +77,4 @@ class SimulatedArray:
         if status != 0:
             reasons = {1: "did not end in time", 2: "stopped at an assertion of its RTL"}
             raise simulation_error(f"the simulated accelerator {reasons[status]}")
-        return SimulatedRun(self.image.output_arrays(results), cycles)
+        return ArrayRun(self.image.output_arrays(results), cycles)

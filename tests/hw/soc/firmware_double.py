@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeconv.hw.compiler import NetworkImage
-from edgeconv.hw.host import BoardRun
+from edgeconv.hw.compiler import ArrayRun, NetworkImage
 from edgeconv.hw.soc.firmware import INCLUDE, PLACE, SOURCES
 
 _DOUBLE = Path(__file__).with_name("double.c")
@@ -92,7 +91,7 @@ class GoldenDouble:
         for key, data in entries.items():
             self._state ^= _mix(key ^ _mix(data))
 
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> BoardRun:
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> ArrayRun:
         """Samples (n, *shape) by name."""
         places, words = self._image.input_words(inputs)
         results = np.empty((len(words), self._image.result_words * 8), np.int32)
@@ -104,7 +103,7 @@ class GoldenDouble:
             found = [_mix((state + i) & _MASK) & 0xFFFFFFFF for i in (*range(results.shape[1]), 4096)]
             results[sample] = np.array(found[:-1], np.uint32).view(np.int32)
             cycles[sample] = found[-1]
-        return BoardRun(self._image.output_arrays(results), cycles)
+        return ArrayRun(self._image.output_arrays(results), cycles)
 
 
 def _mix(value: int) -> int:

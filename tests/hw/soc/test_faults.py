@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from edgeconv.errors import DeviceError
-from edgeconv.hw.compiler import CompiledNetwork
-from edgeconv.hw.host import Board, BoardRun
+from edgeconv.hw.compiler import ArrayRun, CompiledNetwork
+from edgeconv.hw.host import Board
 from edgeconv.hw.host.frames import Frame, frame_from_bytes
 from edgeconv.hw.soc.spec import IDENT, MOST_PAYLOAD, REPLY, Operation, Reason
 from edgeconv.ir import Program
@@ -50,7 +50,7 @@ def samples(rng: np.random.Generator, count: int) -> dict[str, np.ndarray]:
     return {"x": rng.integers(0, 256, (count, 1, 4, 40)).astype(np.uint8)}
 
 
-def same(found: BoardRun, expected: BoardRun) -> bool:
+def same(found: ArrayRun, expected: ArrayRun) -> bool:
     """Every result and every count of cycles."""
     return (found.cycles == expected.cycles).all() and all(
         (found.outputs[name] == array).all() for name, array in expected.outputs.items()
