@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edgeconv.codegen import generate
+from edgeconv.codegen.choices import Blocking, Choices
 from edgeconv.codegen.isa.table import ISAS
 from edgeconv.codegen.kernels import load_all
 from edgeconv.codegen.plan import make_plan
@@ -19,6 +20,7 @@ from edgeconv.reference import run
 from edgeconv.runtime.cpu_features import supported_isas
 from tests.mutation.mutate import mutated
 
+from .agreement import Parts, assert_agrees
 from .native import Native
 from .programs import MOST_BITS, Draft
 
@@ -180,3 +182,17 @@ def test_sums_narrowed_wrongly_would_be_seen(
     right = rounded_by_bits("avx2", grid, form, before)
     with mutated("codegen.kernels.bit_forms", name, old, new):
         assert rounded_by_bits("avx2", grid, form, after) != right
+
+
+@pytest.mark.needs_gcc
+@pytest.mark.parametrize("tile", [None, (3, 2), (1, 2)], ids=str)
+def test_sums_of_few_columns_dequantized(isa: str, tile: Blocking | None, tmp_path: Path) -> None:
+    """Behind the tiles with two sums for AVX-512, LLVM's vectors of straight-line integers gave wrong floats."""
+    parts = Parts(seed=12)
+    x = parts.input("u8", 1, 37, 31)
+    w = parts.constant("i5", parts.rng.integers(-16, 16, (31, 2)))
+    sums = parts.add(ops.MatMul(parts.fresh, x, w, None, dtype("i32"), 103, 3))
+    factors = tuple(Fraction(int(k), 1 << 16) for k in parts.rng.integers(1, 16, 37))
+    offsets = tuple(Fraction(int(k), 2) for k in parts.rng.integers(-1, 4, 37))
+    parts.add(ops.Dequantize(parts.fresh, (sums,), Linear((factors,), offsets, axis=1), hi=Fraction(3)))
+    assert_agrees(parts, isa, tmp_path, Choices(lambda question: tile))

@@ -58,7 +58,7 @@ def _nine() -> Draft:
 
 @pytest.mark.needs_gcc
 def test_rows_of_nine_end_where_they_should(isa: str, tmp_path: Path) -> None:
-    """LLVM's loop vectorizer once stored eight bytes for the ninth float of a row (see NO_LOOP_VECTORIZER)."""
+    """LLVM's loop vectorizer once stored eight bytes for the ninth float of a row (see NO_AUTO_VECTORIZER)."""
     parts = _nine()
     program, inputs = parts.program(), parts.arrays(3)
     found = Native(generate(program, _forms(parts, isa), isa), program, tmp_path)(inputs)

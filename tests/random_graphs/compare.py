@@ -9,6 +9,7 @@ import numpy as np
 
 from edgeconv import reference
 from edgeconv.codegen import GeneratedCode, generate
+from edgeconv.codegen.choices import Choices
 from edgeconv.codegen.cuda import generate_loops
 from edgeconv.codegen.cuda.shape import Shape
 from edgeconv.codegen.isa.cuda import CUDA
@@ -33,6 +34,7 @@ class Graph:
         fuse: requants fused into the operators before them.
         at_start, odd: where the user's arrays lie against their guard pages.
         threads: that share the code, or 0 for code of one thread.
+        picks: seed of the blockings that are picked instead of the cycle models', or None for theirs.
         machine: what it is compiled for and run on; the same for all graphs that are compared together.
         shape, backwards: of the loops that stand for a GPU's threads (isa "cuda").
     """
@@ -45,6 +47,7 @@ class Graph:
     at_start: bool = False
     odd: int = 0
     threads: int = 0
+    picks: int | None = None
     machine: Machine = HOST
     shape: Shape | None = None
     backwards: bool = False
@@ -63,7 +66,7 @@ class Compared:
         """Everything that reproduces the differences."""
         graph = self.graph
         lines = [
-            f"{graph.name}: turn={graph.turn}, fuse={graph.fuse}, threads={graph.threads}",
+            f"{graph.name}: turn={graph.turn}, fuse={graph.fuse}, threads={graph.threads}, picks={graph.picks}",
             f"at_start={graph.at_start}, odd={graph.odd}, shape={graph.shape}, backwards={graph.backwards}",
             *self.differences,
             *(f"{isa}: %{name}: {f.forms!r:.300}" for isa, fs in self.forms.items() for name, f in fs.items()),
@@ -113,8 +116,16 @@ def _compile(compared: Compared) -> list[Call]:
 def _generate(graph: Graph, program: Program, forms: Mapping[str, ProvedForms], isa: str) -> GeneratedCode:
     if isa == CUDA.name:
         return generate_loops(program, forms, fuse=graph.fuse, shape=graph.shape, backwards=graph.backwards)
-    architecture, shared = graph.machine.architecture, graph.threads > 0
-    return generate(program, forms, isa, architecture=architecture, fuse=graph.fuse, shared=shared)
+    options = {"fuse": graph.fuse, "shared": graph.threads > 0, "choices": _choices(graph.picks)}
+    return generate(program, forms, isa, architecture=graph.machine.architecture, **options)
+
+
+def _choices(picks: int | None) -> Choices:
+    """The cycle models' blockings, or any candidates, the same ones for a seed."""
+    if picks is None:
+        return Choices()
+    rng = np.random.default_rng(picks)
+    return Choices(lambda question: question.candidates[int(rng.integers(len(question.candidates)))])
 
 
 def _where(error: BaseException) -> str:

@@ -29,7 +29,8 @@ def graph_of(seed: int, machine: Machine = HOST, isas: tuple[str, ...] | None = 
         isas: instruction sets to compare, all of the machine's when None.
 
     Seeds go round the layers, so that each comes often enough; every fifth takes the forms that a compilation takes,
-    the others ask for every kind of form in turn. Layers that are quickly compiled come several times, or at the end.
+    the others ask for every kind of form in turn. Every third takes blockings at random, not the cycle models'. Layers
+    that are quickly compiled come several times, or at the end.
     """
     first = _FIRST[seed % len(_FIRST)]
     case = random_case(
@@ -47,6 +48,7 @@ def graph_of(seed: int, machine: Machine = HOST, isas: tuple[str, ...] | None = 
         fuse=seed % 4 != 1,
         at_start=seed % 2 == 0,
         odd=(0, 0, 1, 2, 3, 7)[seed % 6],
+        picks=seed if seed % 3 == 1 else None,
         threads=0 if machine.emulated else (0, 2, 0, 3, 0, 4, 7)[seed % 7],
         machine=machine,
     )

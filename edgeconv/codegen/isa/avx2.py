@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeconv.codegen.builder import Builder, Memory, View, bind, const
-from edgeconv.codegen.isa.base import NO_LOOP_VECTORIZER, Cost, Dot, Isa
+from edgeconv.codegen.isa.base import NO_AUTO_VECTORIZER, Cost, Dot, Isa
 from edgeconv.codegen.isa.vectors import broadcast_group, join_halves, load_weights, shuffle
 from edgeconv.codegen.tir import Expr, tirx
 
@@ -183,7 +183,7 @@ AVX2 = VectorsOf256(
     "avx2",
     "x86_64-unknown-linux-gnu",
     "x86-64-v3",
-    llvm_options=NO_LOOP_VECTORIZER,
+    llvm_options=NO_AUTO_VECTORIZER,
     lanes=_LANES,
     accumulators=12,
     has_fma=True,

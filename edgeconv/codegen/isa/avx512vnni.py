@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeconv.codegen.builder import Builder, bind, const
-from edgeconv.codegen.isa.base import NO_LOOP_VECTORIZER, Isa
+from edgeconv.codegen.isa.base import NO_AUTO_VECTORIZER, Isa
 from edgeconv.codegen.isa.vectors import shuffle
 from edgeconv.codegen.isa.vnni import VnniBytes, VnniWords
 from edgeconv.codegen.tir import Expr, tirx
@@ -93,7 +93,7 @@ AVX512VNNI = _Avx512(
     "x86_64-unknown-linux-gnu",
     "x86-64-v4",
     ("+avx512vnni",),
-    NO_LOOP_VECTORIZER,
+    NO_AUTO_VECTORIZER,
     lanes=_LANES,
     accumulators=24,
     has_fma=True,

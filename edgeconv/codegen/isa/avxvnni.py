@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgeconv.codegen.isa.avx2 import VectorsOf256
-from edgeconv.codegen.isa.base import NO_LOOP_VECTORIZER
+from edgeconv.codegen.isa.base import NO_AUTO_VECTORIZER
 from edgeconv.codegen.isa.vnni import VnniBytes, VnniWords
 
 __all__ = ["AVXVNNI"]
@@ -15,7 +15,7 @@ AVXVNNI = VectorsOf256(
     "x86_64-unknown-linux-gnu",
     "x86-64-v3",
     ("+avxvnni",),
-    NO_LOOP_VECTORIZER,
+    NO_AUTO_VECTORIZER,
     lanes=_LANES,
     accumulators=12,
     has_fma=True,

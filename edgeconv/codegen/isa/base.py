@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NO_LOOP_VECTORIZER", "Cost", "Dot", "Isa"]
+__all__ = ["NO_AUTO_VECTORIZER", "Cost", "Dot", "Isa"]
 
 
 @dataclass(frozen=True)
@@ -135,10 +135,11 @@ def _fitting(dots: Sequence[Dot], activations: Sequence[str], least_weight: int,
     return None
 
 
-NO_LOOP_VECTORIZER = ("-vectorize-loops:bool=false",)
-"""For instruction sets with masked stores. LLVM 22 vectorizes a loop of nine trips as eight and one, the one as a
-masked store of a single lane, and turns a truncating one of these (64 to 32 bits) into a store of 64 bits: four bytes
-beyond the end. Kernels for these instruction sets vectorize by themselves."""
+NO_AUTO_VECTORIZER = ("-vectorize-loops:bool=false", "-vectorize-slp:bool=false")
+"""For instruction sets with masked stores, for which LLVM 22 makes wrong code of what it vectorizes by itself. A loop
+of nine trips becomes eight and one, the one a masked store of a single lane, and a truncating one of these (64 to 32
+bits) a store of 64 bits: four bytes beyond the end. Straight-line integers (kernels/float_bits.py) become vectors that
+give other numbers. Kernels for these instruction sets vectorize by themselves."""
 
 
 @dataclass(frozen=True)
