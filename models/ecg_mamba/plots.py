@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeconv.errors import ToolError
 from edgeconv.models.ecg_mamba.labels import SCORED, ClassSet
 from edgeconv.models.ecg_mamba.leads import LEADS
 from edgeconv.models.ecg_mamba.record import Record
+from edgeconv.quantize.figures import new_figure
 
 __all__ = ["plot_record", "plot_scores", "plot_sheet"]
 
@@ -27,19 +27,6 @@ _FINE, _COARSE = "#f6cfcf", "#e79a9a"
 _MM_PER_INCH = 25.4
 
 
-def _figure(**options: Any) -> Any:
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ToolError(
-            "the Python package 'matplotlib' is not installed", advice="pip install 'edgeconv[report]'"
-        ) from None
-    figure = Figure(**options)
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def plot_scores(scores: Mapping[str, NDArray[np.float64]], path: str | Path, classes: ClassSet = SCORED) -> Path:
     """Bars for the classes that have a value, one for each estimator.
 
@@ -49,7 +36,7 @@ def plot_scores(scores: Mapping[str, NDArray[np.float64]], path: str | Path, cla
     Raises:
         ToolError: matplotlib is not installed.
     """
-    figure = _figure(figsize=(9, 4), layout="constrained")
+    figure = new_figure(figsize=(9, 4), layout="constrained")
     known = [k for k in range(len(classes)) if all(np.isfinite(values[k]) for values in scores.values())]
     axes, width = figure.add_subplot(), 0.8 / len(scores)
     for index, (name, values) in enumerate(scores.items()):
@@ -75,7 +62,7 @@ def plot_record(record: Record, path: str | Path, *, title: str = "", start_s: f
     """
     rows = len(_ROWS) + len(_STRIP_LEADS)
     width, height = _STRIP_S * _MM_PER_S + 2 * _MARGIN_MM, rows * _ROW_MM + 2 * _MARGIN_MM
-    figure = _figure(figsize=(width / _MM_PER_INCH, height / _MM_PER_INCH), dpi=dpi, facecolor=_PAPER)
+    figure = new_figure(figsize=(width / _MM_PER_INCH, height / _MM_PER_INCH), dpi=dpi, facecolor=_PAPER)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_xlim(0, width)
     axes.set_ylim(0, height)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeconv.errors import ToolError
 from edgeconv.models.mininet.metrics import garg_crop
 from edgeconv.models.mininet.triplets import Known
+from edgeconv.quantize.figures import new_figure
 
 __all__ = ["plot_depths"]
 
@@ -28,19 +28,14 @@ def plot_depths(
     Raises:
         ToolError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.colors import LogNorm
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ToolError(
-            "the Python package 'matplotlib' is not installed", advice="pip install 'edgeconv[report]'"
-        ) from None
     chosen = np.linspace(0, len(data.pictures) - 1, min(most, len(data.pictures))).astype(int)
     height, width = data.depth.shape[1:]
     columns = 2 + len(depths)
-    figure = Figure(figsize=(3.2 * columns, 3.2 * height / width * len(chosen) + 0.5), dpi=dpi, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(
+        figsize=(3.2 * columns, 3.2 * height / width * len(chosen) + 0.5), dpi=dpi, layout="constrained"
+    )
+    from matplotlib.colors import LogNorm
+
     colours, shown = LogNorm(2, _FARTHEST), None
     for axes, index in zip(figure.subplots(len(chosen), columns, squeeze=False), chosen, strict=True):
         true = data.depth[index]

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeconv.errors import EdgeconvError, ToolError
+from edgeconv.errors import EdgeconvError
 from edgeconv.models.oneway_wave.dataset import GEOMETRIES, WaveConfig, WaveRecord, draw_scene, simulate
+from edgeconv.quantize.figures import new_figure
 
 __all__ = ["main", "plot_errors", "plot_records"]
 
@@ -21,16 +22,9 @@ def plot_records(records: Sequence[WaveRecord], path: str | Path, *, moments: in
     Raises:
         ToolError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-        from matplotlib.patches import Rectangle
-    except ImportError:
-        raise ToolError(
-            "the Python package 'matplotlib' is not installed", advice="pip install 'edgeconv[report]'"
-        ) from None
-    figure = Figure(figsize=(2.2 * (moments + 1), 2.4 * len(records)), dpi=dpi, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(figsize=(2.2 * (moments + 1), 2.4 * len(records)), dpi=dpi, layout="constrained")
+    from matplotlib.patches import Rectangle
+
     for axes, record in zip(figure.subplots(len(records), moments + 1, squeeze=False), records, strict=True):
         zone = record.scene.zone
         for place, frame in zip(
@@ -64,15 +58,7 @@ def plot_errors(by_step: Mapping[str, Sequence[float]], path: str | Path, *, dpi
     Raises:
         ToolError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ToolError(
-            "the Python package 'matplotlib' is not installed", advice="pip install 'edgeconv[report]'"
-        ) from None
-    figure = Figure(figsize=(6, 4), dpi=dpi, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(figsize=(6, 4), dpi=dpi, layout="constrained")
     axes = figure.subplots()
     for name, errors in by_step.items():
         axes.semilogy(range(1, len(errors) + 1), errors, marker=".", label=name)

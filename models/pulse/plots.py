@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeconv.errors import ToolError
-from edgeconv.models.pulse.evaluation import Estimator, Report, classic_estimators, heldout, sweep
+from edgeconv.models.pulse.evaluation import Report, classic_estimators, heldout, sweep
 from edgeconv.models.pulse.simulation import PulseConfig
-from edgeconv.quantize.family import HeldOut
+from edgeconv.quantize import figures
+from edgeconv.quantize.family import Estimator, HeldOut
 
 __all__ = [
     "COLOURS",
@@ -36,16 +36,8 @@ _DPI = 130
 
 
 def new_figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, Any]:
-    """A figure without pyplot, so that no display or global state is touched."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ToolError(
-            "the Python package 'matplotlib' is not installed", advice="pip install 'edgeconv[report]'"
-        ) from None
-    figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
-    FigureCanvasAgg(figure)
+    """A figure and its rows × columns of axes, all in the style of these plots."""
+    figure = figures.new_figure(figsize=size, dpi=_DPI, layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     for ax in axes.flat:
         ax.grid(True, which="both", color="0.9", linewidth=0.6)
