@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
@@ -68,6 +69,10 @@ class IntegerInput:
                 f"graph input with scale {self.scale} and zero point {self.zero_point}",
                 expected=f"scale > 0 and a zero point of type {self.dtype}",
             )
+
+    def real(self, integers: NDArray[Any]) -> NDArray[np.float32]:
+        """The real numbers that integers mean, float32."""
+        return (integers.astype(np.float32) - np.float32(self.zero_point)) * np.float32(self.scale)
 
 
 def export_qcdq(

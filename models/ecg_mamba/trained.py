@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -23,7 +22,7 @@ INPUT, OUTPUT = "leads", "logits"
 
 def to_millivolts(signal: SignalConfig, inputs: NDArray[Any]) -> Tensor:
     """Prepared integers (N, 12, samples) as the real numbers that the networks compute on, exactly; float32."""
-    return torch.from_numpy(inputs.astype(np.float32) * np.float32(signal.lsb_mv))
+    return torch.from_numpy(integer_input(signal).real(inputs))
 
 
 @dataclass

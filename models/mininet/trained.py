@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -40,7 +39,7 @@ class TrainedDepth(TrainedTwins):
             raise InputError(
                 f"pictures of shape {inputs.shape} and type {inputs.dtype}", expected="(N, 3, H, W) of uint8"
             )
-        return torch.from_numpy(inputs.astype(np.float32) * np.float32(PIXELS.scale))
+        return torch.from_numpy(PIXELS.real(inputs))
 
     def example(self) -> Tensor:
         """As `TrainedTwins.example`."""

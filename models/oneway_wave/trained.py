@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -41,7 +40,7 @@ class TrainedWave(TrainedTwins):
             raise InputError(
                 f"fields of shape {inputs.shape} and type {inputs.dtype}", expected=f"(N, {channels}, H, W) of int16"
             )
-        return torch.from_numpy(inputs.astype(np.float32) * np.float32(FIELDS.scale))
+        return torch.from_numpy(FIELDS.real(inputs))
 
     def example(self) -> Tensor:
         """As `TrainedTwins.example`."""

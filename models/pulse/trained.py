@@ -41,9 +41,7 @@ def integer_input(config: PulseConfig) -> IntegerInput:
 
 def to_real(config: PulseConfig, samples: NDArray[Any]) -> Tensor:
     """ADC codes (N, 1, 128) as the real numbers that the networks compute on, exactly; float32."""
-    meaning = integer_input(config)
-    real = (samples.astype(np.float32) - np.float32(meaning.zero_point)) * np.float32(meaning.scale)
-    return torch.from_numpy(real)
+    return torch.from_numpy(integer_input(config).real(samples))
 
 
 def pulse_interface(config: PulseConfig, output: str) -> dict[str, Any]:
