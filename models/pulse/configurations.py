@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgeconv.models.pulse.config import DenoiseConfig, NetworkConfig, PileUpConfig, TrainConfig
+from edgeconv.models.pulse.config import POLICY, DenoiseConfig, NetworkConfig, PileUpConfig, TrainConfig
 from edgeconv.quantize.policy import LayerRule, QuantPolicy
 from edgeconv.quantize.stage import Stage
 
@@ -49,17 +49,12 @@ CONFIGURATIONS: dict[str, TrainConfig | PileUpConfig | DenoiseConfig] = {
     "denoising": DenoiseConfig(),
 }
 
-_BASE = TrainConfig().policy
-
-
-def _mixed() -> QuantPolicy:
-    """4-bit weights but where the ADC's samples enter and where the outputs leave."""
-    wide = tuple(LayerRule(name, weight_bits=8) for name in ("layers.0", "layers.5", "direct.*"))
-    return QuantPolicy(weight_bits=4, scales=_BASE.scales, learn_scales=_BASE.learn_scales, rules=wide)
-
+_FOUR_BITS = replace(POLICY, weight_bits=4)
+# Where the ADC's samples enter and where the outputs leave.
+_ENDS = tuple(LayerRule(name, weight_bits=8) for name in ("layers.0", "layers.5", "direct.*"))
 
 POLICIES: dict[str, QuantPolicy] = {
-    "int8": _BASE,
-    "4-bit weights": QuantPolicy(weight_bits=4, scales=_BASE.scales, learn_scales=_BASE.learn_scales),
-    "mixed": _mixed(),
+    "int8": POLICY,
+    "4-bit weights": _FOUR_BITS,
+    "mixed": replace(_FOUR_BITS, rules=_ENDS),
 }

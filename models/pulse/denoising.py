@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeconv.models.pulse.config import DenoiseConfig
+from edgeconv.models.pulse.evaluation import heldout, rms, tuning_stream
 from edgeconv.models.pulse.layered import Batch, TrainedNetworks, train_layered
-from edgeconv.models.pulse.simulation import Pulses, simulate
+from edgeconv.models.pulse.simulation import PulseConfig, Pulses, simulate
 from edgeconv.models.pulse.trained import integer_input, to_real
 from edgeconv.quantize.checkpoint import Checkpoints
 from edgeconv.quantize.family import Comparison, Estimator, Progress
@@ -23,8 +24,6 @@ __all__ = ["SNR_DB", "DenoiseNet", "clean_waveforms", "draw", "judge", "noise_le
 
 OUTPUT = "waveform"
 SNR_DB = (20.0, 30.0, 40.0, 47.4, 60.0)
-_HELDOUT_STREAM = 7_919
-_LINEAR_STREAM = 104_729
 _LINEAR_PULSES = 8192
 _DRAWN_DB = 30.0
 
@@ -92,36 +91,31 @@ def train(
 
 def noise_left(predictions: NDArray[np.floating], pulses: Pulses) -> float:
     """Root mean square difference from the clean waveforms, in percent of full scale."""
-    error = predictions.astype(np.float64) - clean_waveforms(pulses)
-    return float(100 * np.sqrt(np.mean(error**2)))
+    return 100 * rms(predictions.astype(np.float64) - clean_waveforms(pulses))
 
 
 def _linear_filter(config: DenoiseConfig, snr_db: float) -> Estimator:
     """The best linear map from samples to clean waveform for this very noise, fitted to pulses of its own."""
-    rng = np.random.default_rng([_LINEAR_STREAM])
-    pulses = simulate(config.pulses.at_snr(snr_db), _LINEAR_PULSES, rng)
-    rows = np.concatenate([_as_fraction(pulses), np.ones((len(pulses), 1))], 1)
-    matrix = np.linalg.lstsq(rows, clean_waveforms(pulses)[:, 0], rcond=None)[0]
+    pulses = simulate(config.pulses.at_snr(snr_db), _LINEAR_PULSES, tuning_stream())
 
-    def answer(samples: NDArray[np.integer]) -> NDArray[np.float64]:
-        above = (samples[:, 0].astype(np.float64) - config.pulses.baseline_counts) / config.pulses.full_scale_counts
-        return np.asarray(np.concatenate([above, np.ones((len(above), 1))], 1) @ matrix)[:, None, :]
+    def rows(samples: NDArray[np.integer]) -> NDArray[np.float64]:
+        return np.concatenate([_as_fraction(config.pulses, samples), np.ones((len(samples), 1))], 1)
 
-    return answer
+    matrix = np.linalg.lstsq(rows(pulses.samples), clean_waveforms(pulses)[:, 0], rcond=None)[0]
+    return lambda samples: np.asarray(rows(samples) @ matrix)[:, None, :]
 
 
-def _as_fraction(pulses: Pulses) -> NDArray[np.float64]:
-    config = pulses.config
-    return np.asarray((pulses.samples[:, 0].astype(np.float64) - config.baseline_counts) / config.full_scale_counts)
+def _as_fraction(config: PulseConfig, samples: NDArray[np.integer]) -> NDArray[np.float64]:
+    """ADC codes (N, 1, samples) as fractions of full scale above the baseline, (N, samples)."""
+    return np.asarray((samples[:, 0].astype(np.float64) - config.baseline_counts) / config.full_scale_counts)
 
 
 def judge(estimators: Mapping[str, Estimator], config: DenoiseConfig, *, n: int = 4000) -> Comparison:
     """Noise that is left, and by how many dB it is less, for every noise in `SNR_DB`."""
     rows = []
     for ratio in SNR_DB:
-        channel = config.pulses.at_snr(ratio)
-        pulses = simulate(channel, n, np.random.default_rng([_HELDOUT_STREAM, 1]))
-        raw = noise_left(_as_fraction(pulses)[:, None, :], pulses)
+        pulses: Pulses = heldout(n, 1, config.pulses.at_snr(ratio)).truth
+        raw = noise_left(_as_fraction(config.pulses, pulses.samples)[:, None, :], pulses)
         everyone = dict(estimators) | {"linear filter": _linear_filter(config, ratio)}
         left = [noise_left(np.asarray(one(pulses.samples)), pulses) for one in everyone.values()]
         rows.append((f"{ratio:g} dB", f"{raw:.3f} %", *(f"{x:.4f} % ({20 * np.log10(raw / x):+.1f} dB)" for x in left)))
@@ -134,9 +128,8 @@ def draw(estimators: Mapping[str, Estimator], folder: Path, config: DenoiseConfi
     """Noisy and denoised waveforms, as a PNG file."""
     from edgeconv.models.pulse.task_plots import plot_waveforms
 
-    pulses = simulate(config.pulses.at_snr(_DRAWN_DB), 6, np.random.default_rng([_HELDOUT_STREAM, 2]))
+    pulses: Pulses = heldout(6, 2, config.pulses.at_snr(_DRAWN_DB)).truth
     answers = {name: np.asarray(one(pulses.samples)) for name, one in estimators.items()}
     folder.mkdir(parents=True, exist_ok=True)
-    return [
-        plot_waveforms(_as_fraction(pulses), clean_waveforms(pulses)[:, 0], answers, pulses, folder / "denoised.png")
-    ]
+    samples, clean = _as_fraction(config.pulses, pulses.samples), clean_waveforms(pulses)[:, 0]
+    return [plot_waveforms(samples, clean, answers, pulses, folder / "denoised.png")]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +12,22 @@ from edgeconv.errors import InputError
 from edgeconv.models.pulse.bound import cramer_rao
 from edgeconv.models.pulse.classical import ConstantFraction, OptimalFilter
 from edgeconv.models.pulse.simulation import PulseConfig, Pulses, simulate
-from edgeconv.quantize.family import HeldOut
+from edgeconv.quantize.family import Estimator, HeldOut
 
-__all__ = ["RANGE_SNR_DB", "Estimator", "Report", "Resolution", "classic", "evaluate", "heldout", "sweep"]
+__all__ = [
+    "RANGE_SNR_DB",
+    "Report",
+    "Resolution",
+    "classic",
+    "classic_estimators",
+    "evaluate",
+    "heldout",
+    "heldout_stream",
+    "rms",
+    "sweep",
+    "tuning_stream",
+]
 
-Estimator = Callable[[NDArray[Any]], NDArray[np.floating]]
-# The stream of held-out pulses is apart from every training's, whatever the seeds.
-_HELDOUT_STREAM = 7_919
-_TUNING_STREAM = 104_729
 _TUNING_PULSES = 2000
 RANGE_SNR_DB = (20.0, 25.0, 30.0, 35.0, 40.0, 44.0, 47.4, 51.0, 55.0, 60.0)
 """Where networks for all signal-to-noise ratios are measured."""
@@ -70,9 +77,19 @@ class Report:
     resolutions: dict[str, tuple[Resolution, ...]]
 
 
+def heldout_stream(seed: int) -> np.random.Generator:
+    """Random numbers of held-out pulses, apart from every training's, whatever the seeds."""
+    return np.random.default_rng([7_919, seed])
+
+
+def tuning_stream() -> np.random.Generator:
+    """Random numbers of the pulses that classic methods are tuned on, apart from all others."""
+    return np.random.default_rng([104_729])
+
+
 def heldout(n: int, seed: int, config: PulseConfig | None = None) -> HeldOut:
     """n pulses that no training has seen; `truth` is the `Pulses` they came from."""
-    pulses = simulate(config or PulseConfig(), n, np.random.default_rng([_HELDOUT_STREAM, seed]))
+    pulses = simulate(config or PulseConfig(), n, heldout_stream(seed))
     return HeldOut({"samples": pulses.samples}, pulses)
 
 
@@ -91,18 +108,19 @@ def evaluate(predictions: NDArray[np.floating], data: HeldOut) -> Resolution:
     time = 1e3 * (predictions[:, 0].astype(np.float64) - pulses.time_ns)
     energy = 1e2 * (predictions[:, 1].astype(np.float64) - pulses.energy)
     return Resolution(
-        _rms(time),
-        _rms(energy),
+        rms(time),
+        rms(energy),
         _core(time),
         _core(energy),
         float(time.mean()),
         float(energy.mean()),
-        1e3 * _rms(bound.time_ns),
-        1e2 * _rms(bound.energy),
+        1e3 * rms(bound.time_ns),
+        1e2 * rms(bound.energy),
     )
 
 
-def _rms(values: NDArray[np.float64]) -> float:
+def rms(values: NDArray[np.float64]) -> float:
+    """Root of the mean square."""
     return float(np.sqrt(np.mean(values**2)))
 
 
@@ -113,7 +131,7 @@ def _core(errors: NDArray[np.float64]) -> float:
 
 def classic_estimators(config: PulseConfig) -> dict[str, Estimator]:
     """Constant-fraction timing, tuned on pulses of its own, and the optimal filter, for this channel."""
-    tuning = simulate(config, _TUNING_PULSES, np.random.default_rng([_TUNING_STREAM]))
+    tuning = simulate(config, _TUNING_PULSES, tuning_stream())
     methods: dict[str, ConstantFraction | OptimalFilter] = {
         "constant fraction": ConstantFraction.tune(tuning),
         "optimal filter": OptimalFilter(config),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeconv.models.pulse.config import SAMPLES, STRIDE, PileUpConfig
+from edgeconv.models.pulse.evaluation import heldout_stream, rms
 from edgeconv.models.pulse.layered import Batch, TrainedNetworks, train_layered
 from edgeconv.models.pulse.pairs import Pairs, pair_estimate, simulate_pairs
 from edgeconv.models.pulse.trained import integer_input, to_real
@@ -24,7 +25,6 @@ from edgeconv.quantize.twin import QuantWeighted
 __all__ = ["PairNet", "PairResolution", "draw", "heldout_pairs", "judge", "resolve_pairs", "train"]
 
 OUTPUT = "time_energy_pairs"
-_HELDOUT_STREAM = 7_919
 _KERNEL = 5
 _JUDGED = 10_000
 EDGES_NS = (0.0, 8.0, 16.0, 24.0, 40.0, 60.0, 100.0, 160.0)
@@ -92,7 +92,7 @@ def _to_units(last: nn.Module, mean: NDArray[np.float64], spread: NDArray[np.flo
 
 def heldout_pairs(config: PileUpConfig, n: int, seed: int) -> Pairs:
     """n waveforms that no training has seen."""
-    return simulate_pairs(config.pulses, config.pairs, n, np.random.default_rng([_HELDOUT_STREAM, seed]))
+    return simulate_pairs(config.pulses, config.pairs, n, heldout_stream(seed))
 
 
 @dataclass(frozen=True)
@@ -125,20 +125,20 @@ def resolve_pairs(predictions: NDArray[np.floating], data: Pairs) -> tuple[PairR
     for least, most in pairwise(EDGES_NS):
         inside = (data.separation_ns >= least) & (data.separation_ns < most)
         if inside.any():
-            numbers = [_rms(each[inside][:, columns]) for each in (error, limit) for columns in ((0, 2), (1, 3))]
+            numbers = [rms(each[inside][:, columns]) for each in (error, limit) for columns in ((0, 2), (1, 3))]
             time, energy, time_bound, energy_bound = numbers
             found.append(PairResolution(least, most, time, 100 * energy, time_bound, 100 * energy_bound))
     return tuple(found)
 
 
-def _rms(values: NDArray[np.float64]) -> float:
-    return float(np.sqrt(np.mean(values**2)))
+def _scores(estimators: Mapping[str, Estimator], config: PileUpConfig, n: int) -> dict[str, tuple[PairResolution, ...]]:
+    data = heldout_pairs(config, n, 1)
+    return {name: resolve_pairs(np.asarray(one(data.samples)), data) for name, one in estimators.items()}
 
 
 def judge(estimators: Mapping[str, Estimator], config: PileUpConfig, *, n: int = _JUDGED) -> Comparison:
     """A row for every range of separations."""
-    data = heldout_pairs(config, n, 1)
-    scores = {name: resolve_pairs(np.asarray(one(data.samples)), data) for name, one in estimators.items()}
+    scores = _scores(estimators, config, n)
     first = next(iter(scores.values()))
     rows = []
     for i, row in enumerate(first):
@@ -156,7 +156,5 @@ def draw(estimators: Mapping[str, Estimator], folder: Path, config: PileUpConfig
     """Resolutions against the separation, as a PNG file."""
     from edgeconv.models.pulse.task_plots import plot_pairs
 
-    data = heldout_pairs(config, _JUDGED, 1)
-    scores = {name: resolve_pairs(np.asarray(one(data.samples)), data) for name, one in estimators.items()}
     folder.mkdir(parents=True, exist_ok=True)
-    return [plot_pairs(scores, folder / "pile_up.png")]
+    return [plot_pairs(_scores(estimators, config, _JUDGED), folder / "pile_up.png")]
