@@ -50,11 +50,10 @@ class WaveFamily:
 
     def judge(self, estimators: Mapping[str, Estimator], config: WaveTraining | None = None) -> Comparison:
         """Errors of roll-outs from stretches of unseen records, beside those of going on as before."""
-        from edgeconv.models.oneway_wave.judge import STEPS, going_on, judge
+        from edgeconv.models.oneway_wave.judge import STEPS, judge_all
 
         rows = []
-        for name, estimator in {**estimators, "going on as before": going_on}.items():
-            score = judge(estimator, config or self.config)
+        for name, score in judge_all(estimators, config or self.config).items():
             values = (score.first, score.by_step[STEPS // 2 - 1], score.by_step[-1], score.whole)
             rows.append((name, *(f"{100 * value:.2f} %" for value in (*values, score.zone, score.zone_normal))))
         header = (
@@ -73,11 +72,10 @@ class WaveFamily:
 
     def draw(self, estimators: Mapping[str, Estimator], folder: Path, config: WaveTraining | None = None) -> list[Path]:
         """Error against time, as a PNG file."""
-        from edgeconv.models.oneway_wave.judge import going_on, judge
+        from edgeconv.models.oneway_wave.judge import judge_all
         from edgeconv.models.oneway_wave.plots import plot_errors
 
-        every = {**estimators, "going on as before": going_on}
-        scores = {name: judge(estimator, config or self.config) for name, estimator in every.items()}
+        scores = judge_all(estimators, config or self.config)
         folder.mkdir(parents=True, exist_ok=True)
         return [plot_errors({name: score.by_step for name, score in scores.items()}, folder / "errors.png")]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,10 @@ from torch import Tensor
 from edgeconv.models.oneway_wave.config import WaveTraining
 from edgeconv.models.oneway_wave.network import FIELDS, roll_out
 from edgeconv.models.oneway_wave.windows import WaveData, load_data
+from edgeconv.quantize.family import Estimator
 
-__all__ = ["RollOut", "going_on", "judge", "unseen_data"]
+__all__ = ["STEPS", "RollOut", "going_on", "judge", "judge_all", "unseen_data"]
 
-Estimator = Callable[[NDArray[Any]], NDArray[Any]]
 STEPS = 24
 _WINDOWS = 64
 
@@ -84,6 +84,13 @@ def judge(estimator: Estimator, config: WaveTraining, data: WaveData | None = No
         _relative(np.stack([one.values for one in ours]), np.stack([one.values for one in theirs])),
         _relative(np.stack([one.normal for one in ours]), np.stack([one.normal for one in theirs])),
     )
+
+
+def judge_all(estimators: Mapping[str, Estimator], config: WaveTraining) -> dict[str, RollOut]:
+    """Roll-outs of several estimators and, last, of `going_on`, from the same stretches of unseen records."""
+    data = unseen_data(config)
+    every = {**estimators, "going on as before": going_on}
+    return {name: judge(estimator, config, data) for name, estimator in every.items()}
 
 
 def _relative(found: NDArray[Any], true: NDArray[Any]) -> float:
