@@ -27,6 +27,7 @@ __all__ = ["Drive", "FrameName", "find_drives", "read_split", "scan_depth"]
 _DAY = re.compile(r"\d{4}_\d{2}_\d{2}")
 _DRIVE = re.compile(r"\d{4}_\d{2}_\d{2}_drive_\d{4}_(sync|extract)")
 _DEPTH_STEP = 256.0
+_DENSE = "proj_depth/groundtruth/image_02"
 _STANDING = 0.05  # metres between frames, below which the car stands
 
 
@@ -100,9 +101,13 @@ class Drive:
             )
         return values.reshape(-1, 4)
 
+    def has_dense_depth(self, index: int) -> bool:
+        """Is there a file of the depth benchmark for this frame?"""
+        return self._file(_DENSE, index, "png").exists()
+
     def dense_depth(self, index: int) -> NDArray[np.float32]:
         """Depth (height, width) in metres of the depth benchmark's files; 0 where nothing was measured."""
-        picture = np.asarray(_open(self._file("proj_depth/groundtruth/image_02", index, "png")))
+        picture = np.asarray(_open(self._file(_DENSE, index, "png")))
         if picture.ndim != 2:
             raise InputError(f"depth picture {self.folder} {index} has colours", expected="16-bit grey")
         return (picture.astype(np.float32) / np.float32(_DEPTH_STEP)).astype(np.float32)

@@ -19,7 +19,7 @@ from edgeconv.models.mininet.config import DepthTraining
 from edgeconv.models.mininet.drive import DriveConfig, write_drives
 from edgeconv.models.mininet.kitti import Drive, find_drives, scan_depth
 
-__all__ = ["Known", "Triplets", "known_depth", "load_triplets", "unseen_drives", "training_drives"]
+__all__ = ["Known", "Triplets", "known_depth", "load_triplets", "training_drives", "unseen_drives"]
 
 _LOG = logging.getLogger(__name__)
 # Of the cached drives: another number renders them again.
@@ -120,7 +120,6 @@ def known_depth(drives: list[Drive], config: DepthTraining, most: int) -> Known:
 
 def _depth(drive: Drive, frame: int, size: tuple[int, int]) -> NDArray[np.float32]:
     camera = drive.calibration.camera
-    dense = drive.folder / "proj_depth" / "groundtruth" / "image_02" / f"{frame:010d}.png"
-    if dense.exists() and (camera.width, camera.height) == size:
+    if drive.has_dense_depth(frame) and (camera.width, camera.height) == size:
         return drive.dense_depth(frame)
     return scan_depth(drive.scan(frame), drive.calibration, camera.resized(*size))
