@@ -23,6 +23,7 @@ from edgeconv.models.oneway_wave.judge import STEPS, going_on, judge
 from edgeconv.models.oneway_wave.recipe import train
 from edgeconv.quantize.checkpoint import Checkpoints
 from edgeconv.quantize.family import TrainingProgress
+from edgeconv.quantize.settings import kept_settings
 
 # Pairs of about equal size come together: rank-1 and dense-4, and so on.
 NETWORKS: dict[str, StepConfig] = {
@@ -41,8 +42,7 @@ NETWORKS: dict[str, StepConfig] = {
 def train_one(name: str, config: WaveTraining, folder: Path) -> dict[str, Any]:
     """Train and judge one network, or read what an earlier run found."""
     result = folder / "result.json"
-    settings = json.loads(json.dumps(asdict(config), default=str))
-    checkpoints = Checkpoints(folder, settings, resume=True)
+    checkpoints = Checkpoints(folder, kept_settings("oneway_wave", config), resume=True)
     if checkpoints.ended and result.is_file():
         found: dict[str, Any] = json.loads(result.read_text())
         return found

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from edgeconv.errors import ToolError, UnsupportedModelError
 from edgeconv.quantize.family import Comparison, Progress, TrainedModel, find_configuration, find_family
 from edgeconv.quantize.policy import QuantPolicy
-from edgeconv.quantize.settings import apply_settings
+from edgeconv.quantize.settings import apply_settings, kept_settings
 
 __all__ = ["TrainReport", "train_family"]
 
@@ -82,8 +81,7 @@ def train_family(
     from edgeconv.quantize.checkpoint import Checkpoints
 
     folder = Path(folder)
-    kept = {"family": name, "config": json.loads(json.dumps(asdict(config), default=str))}
-    checkpoints = Checkpoints(folder, kept, resume=resume)
+    checkpoints = Checkpoints(folder, kept_settings(name, config), resume=resume)
     (folder / "policy.toml").write_text(config.policy.to_toml())
     seconds: dict[str, float] = {}
     started = time.perf_counter()

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import difflib
+import json
 import tomllib
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from edgeconv.errors import UsageError
 
-__all__ = ["apply_settings", "read_assignments", "read_settings"]
+__all__ = ["apply_settings", "kept_settings", "read_assignments", "read_settings"]
 
 Config = TypeVar("Config")
+
+
+def kept_settings(family: str, config: Any) -> dict[str, Any]:
+    """What the folder of a training keeps of its settings, as JSON knows it; one of others does not go on from there.
+
+    Args:
+        family: its name.
+        config: the recipe, a dataclass.
+    """
+    return {"family": family, "config": json.loads(json.dumps(asdict(config), default=str))}
 
 
 def read_settings(path: str | Path) -> dict[str, Any]:

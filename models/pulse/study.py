@@ -5,9 +5,7 @@ Training does not depend on the bits of weights, which are rounded at its end, s
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 from edgeconv.errors import UsageError
@@ -18,6 +16,7 @@ from edgeconv.models.pulse.trained import TrainedPulse
 from edgeconv.quantize.checkpoint import Checkpoints
 from edgeconv.quantize.family import Comparison, Estimator, Progress
 from edgeconv.quantize.policy import QuantPolicy
+from edgeconv.quantize.settings import kept_settings
 
 __all__ = ["resolution_tables", "resolutions", "train_policies"]
 
@@ -46,8 +45,7 @@ def train_policies(
                 f"policy '{name}' has its own bits of activations",
                 expected=f"{config.policy.activation_bits} everywhere, with which the twin is trained",
             )
-    settings = {"family": "pulse", "config": json.loads(json.dumps(asdict(config), default=str))}
-    checkpoints = Checkpoints(folder, settings, resume=True)
+    checkpoints = Checkpoints(folder, kept_settings("pulse", config), resume=True)
     real, twin = fit_networks(config, progress=progress, checkpoints=checkpoints)
     checkpoints.end()
     return {name: quantized(config, real, twin, policy) for name, policy in policies.items()}

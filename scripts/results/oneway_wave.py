@@ -8,15 +8,15 @@ from pathlib import Path
 
 from edgeconv.models.oneway_wave.config import StepConfig
 from edgeconv.models.oneway_wave.family import FAMILY
-from edgeconv.models.oneway_wave.trained import TrainedWave
 from edgeconv.quantize.family import Estimator
 from scripts.results.page import Section, Table
 from scripts.results.training import trained
 
-__all__ = ["section"]
+__all__ = ["DENSE", "section"]
 
-# The narrowest dense network that has no fewer parameters than one-way filters of rank 2.
-_NETWORKS = {"rank 2": StepConfig(), "dense": StepConfig(rank=0, width=6)}
+DENSE = StepConfig(rank=0, width=6)
+"""The narrowest dense network that has no fewer parameters than one-way filters of rank 2."""
+_NETWORKS = {"rank 2": StepConfig(), "dense": DENSE}
 
 
 def section(folder: Path, plots: Path, only: Collection[str] = ()) -> Section:
@@ -26,7 +26,6 @@ def section(folder: Path, plots: Path, only: Collection[str] = ()) -> Section:
         pair = trained(
             FAMILY, replace(FAMILY.config, network=network), folder / f"oneway-wave-{name.replace(' ', '-')}"
         )
-        assert isinstance(pair, TrainedWave)
         title = f"{name}, {pair.parameters} parameters"
         estimators |= {f"{title}, float": pair.predict_float, f"{title}, int8": pair.predict_quantized}
     text = "Roll-outs of the wave equation, one-way filters and a dense network of the same recipe."

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -12,15 +10,15 @@ pytest.importorskip("brevitas")
 pytest.importorskip("skfem")
 
 from edgeconv.models.oneway_wave.config import StepConfig, WaveTraining
+from edgeconv.models.oneway_wave.family import FAMILY
 from edgeconv.models.oneway_wave.judge import STEPS, RollOut, going_on, judge, unseen_data
-from edgeconv.models.oneway_wave.recipe import train
-from edgeconv.quantize.checkpoint import Checkpoints
+from scripts.results.oneway_wave import DENSE
+from scripts.results.training import trained
 
 pytestmark = [pytest.mark.needs_torch, pytest.mark.accept, pytest.mark.timeout(4 * 3600)]
 
 FOLDER = Path(__file__).parents[3] / "build/accept-wave"
-# The narrowest dense network that has no fewer parameters than one-way filters of rank 2.
-NETWORKS = {"one-way": StepConfig(), "dense": StepConfig(rank=0, width=6)}
+NETWORKS = {"one-way": StepConfig(), "dense": DENSE}
 
 
 @pytest.fixture(scope="module")
@@ -29,16 +27,11 @@ def found() -> dict[str, RollOut]:
     scores, parameters = {"going on": judge(going_on, WaveTraining())}, {}
     for name, network in NETWORKS.items():
         config = WaveTraining(network=network)
-        checkpoints = Checkpoints(FOLDER / name, json.loads(json.dumps(asdict(config))), resume=True)
-        trained = train(
-            config,
-            progress=lambda at, name=name: print(f"{name}, {at.stage} {at.step}/{at.steps}: {at.loss:.2f}"),
-            checkpoints=checkpoints,
-        )
+        twins = trained(FAMILY, config, FOLDER / name)
         data = unseen_data(config)
-        scores[f"{name}, float"] = judge(trained.predict_float, config, data)
-        scores[f"{name}, int8"] = judge(trained.predict_quantized, config, data)
-        parameters[name] = trained.parameters
+        scores[f"{name}, float"] = judge(twins.predict_float, config, data)
+        scores[f"{name}, int8"] = judge(twins.predict_quantized, config, data)
+        parameters[name] = twins.parameters
     assert parameters["one-way"] <= parameters["dense"] < 1.25 * parameters["one-way"]
     for name, score in scores.items():
         errors = (score.first, score.by_step[STEPS - 1], score.whole, score.zone, score.zone_normal)
