@@ -1,6 +1,6 @@
-"""All families at demo size: trained, measured, and written down in docs/results.md with plots.
+"""Families at demo size: trained, measured, and written down in docs/results.md with plots.
 
-    python -m scripts.reproduce_results                       # every family
+    python -m scripts.reproduce_results                       # all that have results
     python -m scripts.reproduce_results pulse --folder build/results
 
 A training in FOLDER that was stopped goes on, and one that has ended is not repeated. A family's section takes the
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"unknown {', '.join(sorted(unknown))}; known: {', '.join(FAMILIES)}")
     for family in options.families or FAMILIES:
         section = import_module(FAMILIES[family]).section(options.folder, options.plots, options.parts)
-        write_sections(options.page, {family: section})
+        write_sections(options.page, [section])
         print(f"{options.page}: {family}", flush=True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Collection
 from pathlib import Path
 
@@ -18,9 +17,7 @@ def section(folder: Path, plots: Path, only: Collection[str] = ()) -> Section:
     """Train what has not been trained, and measure; the section has one part, whatever `only` says."""
     twins = trained(FAMILY, FAMILY.config, folder / "mininet")
     estimators: dict[str, Estimator] = {"float": twins.predict_float, "quantized": twins.predict_quantized}
-    plots.mkdir(parents=True, exist_ok=True)
-    (drawn,) = FAMILY.draw(estimators, folder / "mininet/plots", FAMILY.config)
-    picture = plots / "mininet-depth.png"
-    shutil.copyfile(drawn, picture)
-    table = Table("Errors of depth on drives through other streets.", FAMILY.judge(estimators, FAMILY.config))
-    return Section("mininet", ("edgeconv train mininet",), (table, Figure(picture, "pictures, true and found depth")))
+    (drawn,) = FAMILY.draw(estimators, folder / "mininet/plots")
+    picture = Figure.kept(drawn, plots / "mininet-depth.png", "pictures, true and found depth")
+    table = Table("Errors of depth on drives through other streets.", FAMILY.judge(estimators))
+    return Section("mininet", ("edgeconv train mininet",), (table, picture))

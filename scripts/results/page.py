@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ __all__ = ["Figure", "Section", "Table", "write_sections"]
 
 _TITLE = """# Results at demo size
 
-What `python -m scripts.reproduce_results` measured: every family trained by its recipes on data that are simulated or
+What `python -m scripts.reproduce_results` measured: families trained by their recipes on data that are simulated or
 generated, float and quantized networks judged on data that no training has seen.
 """
 
@@ -33,6 +34,12 @@ class Figure:
     path: Path
     caption: str
 
+    @classmethod
+    def kept(cls, drawn: Path, path: Path, caption: str) -> Figure:
+        """A copy of a file that was drawn elsewhere."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return cls(Path(shutil.copyfile(drawn, path)), caption)
+
 
 @dataclass(frozen=True)
 class Section:
@@ -49,11 +56,11 @@ class Section:
     parts: tuple[Table | Figure | str, ...]
 
 
-def write_sections(page: Path, sections: Mapping[str, Section]) -> None:
+def write_sections(page: Path, sections: Iterable[Section]) -> None:
     """Put sections into the page, each in place of the one before; a new page is made, new families come last."""
     text = page.read_text() if page.is_file() else _TITLE
-    for family, section in sections.items():
-        begin, end = f"<!-- results of {family} -->", f"<!-- end of {family} -->"
+    for section in sections:
+        begin, end = f"<!-- results of {section.family} -->", f"<!-- end of {section.family} -->"
         block = f"{begin}\n{_markdown(section, page.parent)}\n{end}"
         if begin in text:
             text = re.sub(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,8 @@ from edgeconv.models.pulse.configurations import CONFIGURATIONS, POLICIES, PRECI
 from edgeconv.models.pulse.evaluation import classic_estimators
 from edgeconv.models.pulse.plots import plot_resolution
 from edgeconv.models.pulse.study import resolution_tables
-from edgeconv.quantize.family import Comparison, Estimator, TrainedModel
+from edgeconv.quantize.family import Comparison, Estimator
+from edgeconv.quantize.trained import TrainedTwins
 from scripts.results.page import Figure, Section, Table
 from scripts.results.training import trained
 
@@ -61,10 +61,8 @@ def _precise(folder: Path, plots: Path) -> list[Table | Figure | str]:
 def _other_source(network: pulse.TrainedPulse) -> Table:
     """On pulses of scintiPulses: scatter about what a calibration of offset and gain would leave."""
     pulses = pulse.scintillate(network.config, _OTHER_PULSES, seed=1)
-    methods: dict[str, Estimator] = {"float": network.predict_float, "int8": network.predict_quantized}
-    methods |= classic_estimators(network.config)
     rows = []
-    for name, method in methods.items():
+    for name, method in (_estimators(network) | classic_estimators(network.config)).items():
         answer = np.asarray(method(pulses.samples)).astype(np.float64)
         late = 1e3 * (answer[:, 0] - pulses.time_ns)
         gain = float(answer[:, 1] @ pulses.energy / (pulses.energy @ pulses.energy))
@@ -84,30 +82,26 @@ def _sizes(folder: Path, plots: Path) -> list[Table | Figure | str]:
         config, network = _trained(folder, name)
         assert isinstance(config, TrainConfig)
         data = pulse.heldout(10_000, 1, config.pulses)
-        x = data.inputs["samples"]
-        real, int8 = (
-            pulse.evaluate(answer, data) for answer in (network.predict_float(x), network.predict_quantized(x))
-        )
-        parameters = sum(p.numel() for p in network.float_network.parameters())
-        rows.append((name, f"{parameters:,}", *_four(real), *_four(int8)))
+        scores = (pulse.evaluate(one(data.inputs["samples"]), data) for one in _estimators(network).values())
+        rows.append((name, f"{network.parameters:,}", *(cell for score in scores for cell in _beside_bound(score))))
     header = ("configuration", "parameters", "float: time", "energy", "int8: time", "energy")
     text = "Sizes at 47.4 dB, in brackets over the bound; all but `standard` are trained for 20 to 60 dB."
     return [Table(text, Comparison(header, tuple(rows)))]
 
 
-def _four(one: pulse.Resolution) -> tuple[str, str]:
+def _beside_bound(one: pulse.Resolution) -> tuple[str, str]:
     return (
         f"{one.time_ps:.1f} ps ({one.time_over_bound:.2f})",
         f"{one.energy_percent:.3f} % ({one.energy_over_bound:.2f})",
     )
 
 
-def _trained(folder: Path, name: str) -> tuple[TrainConfig | PileUpConfig | DenoiseConfig, TrainedModel]:
+def _trained(folder: Path, name: str) -> tuple[TrainConfig | PileUpConfig | DenoiseConfig, TrainedTwins]:
     config = CONFIGURATIONS[name]
     return config, trained(pulse.FAMILY, config, folder / f"pulse-{name}")
 
 
-def _estimators(network: TrainedModel) -> Mapping[str, Estimator]:
+def _estimators(network: TrainedTwins) -> dict[str, Estimator]:
     return {"float": network.predict_float, "int8": network.predict_quantized}
 
 
@@ -123,7 +117,7 @@ def _uncertainty(folder: Path, plots: Path) -> list[Table | Figure | str]:
     drawn = single.draw(_estimators(network), folder / "pulse-uncertainty/plots", config)[-1]
     return [
         Table(text, Comparison(header, tuple(rows))),
-        _kept(drawn, plots / "pulse-calibration.png", "found against predicted errors"),
+        Figure.kept(drawn, plots / "pulse-calibration.png", "found against predicted errors"),
     ]
 
 
@@ -133,7 +127,7 @@ def _pile_up(folder: Path, plots: Path) -> list[Table | Figure | str]:
     (drawn,) = pile_up.draw(_estimators(network), folder / "pulse-pile-up/plots", config)
     return [
         Table("`pile-up`: both pulses' errors against their separation.", pile_up.judge(_estimators(network), config)),
-        _kept(drawn, plots / "pulse-pile-up.png", "resolution of two pulses against their separation"),
+        Figure.kept(drawn, plots / "pulse-pile-up.png", "resolution of two pulses against their separation"),
     ]
 
 
@@ -143,13 +137,8 @@ def _denoising(folder: Path, plots: Path) -> list[Table | Figure | str]:
     (drawn,) = denoising.draw(_estimators(network), folder / "pulse-denoising/plots", config)
     return [
         Table("`denoising`: what is left of the noise.", denoising.judge(_estimators(network), config)),
-        _kept(drawn, plots / "pulse-denoising.png", "waveforms with and without noise, at 30 dB"),
+        Figure.kept(drawn, plots / "pulse-denoising.png", "waveforms with and without noise, at 30 dB"),
     ]
-
-
-def _kept(drawn: Path, path: Path, caption: str) -> Figure:
-    shutil.copyfile(drawn, path)
-    return Figure(path, caption)
 
 
 PARTS = {

@@ -18,8 +18,8 @@ def section(family: str, value: str, folder: Path) -> Section:
 
 def test_a_section_takes_the_place_of_the_one_before_and_others_stay(tmp_path: Path) -> None:
     page = tmp_path / "results.md"
-    write_sections(page, {"pulse": section("pulse", "1", tmp_path), "waves": section("waves", "2", tmp_path)})
-    write_sections(page, {"pulse": section("pulse", "3", tmp_path)})
+    write_sections(page, [section("pulse", "1", tmp_path), section("waves", "2", tmp_path)])
+    write_sections(page, [section("pulse", "3", tmp_path)])
     text = page.read_text()
     assert text.count("## pulse") == text.count("## waves") == text.count("# Results") == 1
     assert "| float | 3 |" in text
