@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgeconv.errors import ToolError, UnsupportedModelError
-from edgeconv.quantize.family import Comparison, Progress, TrainedModel, find_configuration, find_family
+from edgeconv.errors import ToolError
+from edgeconv.quantize.family import Comparison, Progress, find_configuration, find_family
 from edgeconv.quantize.policy import QuantPolicy
 from edgeconv.quantize.settings import apply_settings, kept_settings
 
@@ -41,7 +41,7 @@ class TrainReport:
     @property
     def quantized(self) -> Path:
         """The quantized model to compile."""
-        return self.models.get("qcdq", self.models["qonnx"])
+        return self.models["qcdq"]
 
 
 def train_family(
@@ -96,9 +96,14 @@ def train_family(
     estimators = {"float": trained.predict_float, "quantized": trained.predict_quantized}
     comparison = family.judge(estimators, config)
     lap("judge")
-    models, remarks = _export(trained, folder, name)
+    models = {
+        "qcdq": trained.export_qcdq(folder / f"{name}.onnx"),
+        "qonnx": trained.export_qonnx(folder / f"{name}.qonnx.onnx"),
+        "float": trained.export_float(folder / f"{name}.float.onnx"),
+    }
     lap("export")
     plots: list[Path] = []
+    remarks: list[str] = []
     try:
         plots = family.draw(estimators, folder / "plots", config)
     except (ToolError, ModuleNotFoundError) as error:
@@ -106,15 +111,3 @@ def train_family(
     lap("draw")
     checkpoints.end()
     return TrainReport(name, folder, comparison, models, tuple(plots), tuple(remarks), seconds)
-
-
-def _export(trained: TrainedModel, folder: Path, name: str) -> tuple[dict[str, Path], list[str]]:
-    models, remarks = {}, []
-    try:
-        models["qcdq"] = trained.export_qcdq(folder / f"{name}.onnx")
-    except UnsupportedModelError as error:
-        (folder / f"{name}.onnx").unlink(missing_ok=True)
-        remarks.append(f"no QCDQ: {error.problem}")
-    models["qonnx"] = trained.export_qonnx(folder / f"{name}.qonnx.onnx")
-    models["float"] = trained.export_float(folder / f"{name}.float.onnx")
-    return models, remarks
