@@ -72,6 +72,7 @@ def test_adcs_of_4_to_16_bits_compile_to_what_the_reference_says(
 
 
 def test_the_whole_range_is_used_and_the_function_kept() -> None:
+    torch.manual_seed(0)
     twin = QuantPulseNet(PRECISE.policy, -12, SMALL, real_weights=True).eval()
     x = to_real(pulse.PulseConfig(), pulse.heldout(64, 1).inputs["samples"])
     spread_channels(twin, x, top=0.3)
