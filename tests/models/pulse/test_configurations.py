@@ -28,7 +28,7 @@ from edgeconv.models.pulse.network import (
 from edgeconv.models.pulse.study import train_policies
 from edgeconv.models.pulse.trained import to_real
 from edgeconv.quantize import QuantPolicy, Stage
-from tests.models.pulse.compiling import differences
+from tests.models.compiling import differences
 
 pytestmark = pytest.mark.needs_torch
 

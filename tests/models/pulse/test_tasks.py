@@ -18,7 +18,7 @@ from edgeconv.models.pulse.calibration import calibration
 from edgeconv.models.pulse.config import DenoiseConfig, PileUpConfig
 from edgeconv.models.pulse.pairs import PairConfig, pair_estimate, simulate_pairs
 from edgeconv.quantize import QuantPolicy, Stage
-from tests.models.pulse.compiling import differences
+from tests.models.compiling import differences
 
 pytestmark = pytest.mark.needs_torch
 

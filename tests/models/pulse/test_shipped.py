@@ -9,7 +9,7 @@ import pytest
 
 from edgeconv.api import load
 from edgeconv.models import pulse
-from tests.models.pulse.compiling import differences
+from tests.models.compiling import differences
 
 pytestmark = pytest.mark.needs_gcc
 

@@ -1,4 +1,4 @@
-"""An exported network as an artifact, compared with the reference on pulses."""
+"""An exported network as an artifact, compared with the reference."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def differences(model: Path, samples: np.ndarray, edge: Path) -> tuple[int, np.n
     """How many output values of any instruction set are not the reference's, and the reference's.
 
     Args:
-        samples: ADC codes, (N, 1, 128).
+        samples: of the graph's input, (N, ...).
         edge: artifact to write.
     """
     compile_model(model, "cpu", edge)
