@@ -10,11 +10,14 @@ from dataclasses import dataclass
 
 __all__ = [
     "ACC_BITS",
+    "ADDRESS_BITS",
     "DESCRIPTOR",
     "DESCRIPTOR_WORDS",
+    "LANES",
     "MEMORIES",
     "PARAMETER",
     "PARAMETER_BITS",
+    "SELECT",
     "WORD_BITS",
     "ArrayConfig",
     "Field",
@@ -164,6 +167,8 @@ MEMORIES: tuple[Memory, ...] = (
     Memory(4, "tables", "byte address: table·256 + index; bits 7…0 of the data"),
     Memory(5, "descriptors", "descriptor·8 + word"),
 )
+SELECT = {memory.name: memory.select for memory in MEMORIES}
+"""What the bus selects a memory by."""
 
 
 @dataclass(frozen=True)

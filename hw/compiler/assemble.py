@@ -16,15 +16,13 @@ from edgeconv.hw.spec import (
     DESCRIPTOR,
     DESCRIPTOR_WORDS,
     LANES,
-    MEMORIES,
     PARAMETER,
+    SELECT,
     ArrayConfig,
     pack,
 )
 
 __all__ = ["Memories", "require"]
-
-_SELECT = {memory.name: memory.select for memory in MEMORIES}
 
 
 def require(used: int, size: int, what: str, unit: str) -> None:
@@ -86,7 +84,7 @@ class Memories:
         rows = [*self._weight_rows(), *self._parameter_rows(), *self._table_rows()]
         for number, descriptor in enumerate(descriptors):
             for word, data in enumerate(split_words(descriptor, DESCRIPTOR_WORDS)):
-                rows.append((_SELECT["descriptors"], number * DESCRIPTOR_WORDS + word, data))
+                rows.append((SELECT["descriptors"], number * DESCRIPTOR_WORDS + word, data))
         return bus_writes(rows)
 
     def _weight_rows(self) -> Iterator[tuple[int, int, int]]:
@@ -95,7 +93,7 @@ class Memories:
         words = np.ascontiguousarray(np.concatenate(self.weights)).view("<u8")[..., 0]  # (words, elements)
         for address, row in enumerate(words.tolist()):
             for element, data in enumerate(row):
-                yield _SELECT["weights"], element << 16 | address, data
+                yield SELECT["weights"], element << 16 | address, data
 
     def _parameter_rows(self) -> Iterator[tuple[int, int, int]]:
         word = 0
@@ -105,13 +103,13 @@ class Memories:
                 values = {"multiplier": multiplier, "shift": shift, "even": even, "addend": addend}
                 place = (word + number // LANES) << 4 | (number % LANES) << 1
                 for half, data in enumerate(split_words(pack(PARAMETER, values), 2)):
-                    yield _SELECT["parameters"], place | half, data
+                    yield SELECT["parameters"], place | half, data
             word += -(-len(channels) // LANES)
 
     def _table_rows(self) -> Iterator[tuple[int, int, int]]:
         for number, table in enumerate(self.tables):
             for index, value in enumerate(table):
-                yield _SELECT["tables"], number * 256 + index, value
+                yield SELECT["tables"], number * 256 + index, value
 
 
 def descriptors(passes: Sequence[Pass], schedule: Schedule, memories: Memories) -> list[int]:

@@ -10,13 +10,12 @@ import pytest
 from edgeconv.errors import DeviceError
 from edgeconv.hw.compiler.image import NetworkImage
 from edgeconv.hw.sim.simulator import SimulatedArray
-from edgeconv.hw.spec import DESCRIPTOR, DESCRIPTOR_WORDS, MEMORIES, ArrayConfig
+from edgeconv.hw.spec import DESCRIPTOR, DESCRIPTOR_WORDS, SELECT, ArrayConfig
 from tests.hw.running import compile_for_array
 from tests.hw.test_pulse import pulse_program
 
 pytestmark = pytest.mark.needs_verilator
 
-DESCRIPTORS = next(memory.select for memory in MEMORIES if memory.name == "descriptors")
 SIZES = ArrayConfig()
 
 
@@ -29,7 +28,7 @@ def _with_field(image: NetworkImage, layer: int, name: str, value: int) -> Netwo
         if field.name == name
     )
     writes = image.writes.copy()
-    own = np.flatnonzero((writes["select"] == DESCRIPTORS) & (writes["address"] % DESCRIPTOR_WORDS == word))
+    own = np.flatnonzero((writes["select"] == SELECT["descriptors"]) & (writes["address"] % DESCRIPTOR_WORDS == word))
     place = own[np.argsort(writes["address"][own])[layer]]
     mask = (1 << bits) - 1
     writes["data"][place] = (int(writes["data"][place]) & ~(mask << bit)) | (value & mask) << bit

@@ -13,12 +13,11 @@ from edgeconv.hw.compiler import NetworkImage
 from edgeconv.hw.host import Board
 from edgeconv.hw.soc.firmware import firmware_words
 from edgeconv.hw.soc.simulator import Clocks, SimulatedSoc
-from edgeconv.hw.spec import DESCRIPTOR, DESCRIPTOR_WORDS, MEMORIES, pack
+from edgeconv.hw.spec import DESCRIPTOR, DESCRIPTOR_WORDS, SELECT, pack
 from tests.hw.soc.test_soc import SMALL, run_and_compare, small_network
 
 pytestmark = [pytest.mark.needs_verilator, pytest.mark.needs_riscv]
 
-DESCRIPTORS = next(memory.select for memory in MEMORIES if memory.name == "descriptors")
 LAST_WORD = DESCRIPTOR[-1]
 END = pack(LAST_WORD, {field.name: int(field.name == "last_layer") for field in LAST_WORD})
 
@@ -55,7 +54,7 @@ def endless(image: NetworkImage) -> NetworkImage:
     """The network without its end: descriptors of one word each follow for ever."""
     writes = image.writes.copy()
     mine = np.flatnonzero(
-        (writes["select"] == DESCRIPTORS) & (writes["address"] % DESCRIPTOR_WORDS == DESCRIPTOR_WORDS - 1)
+        (writes["select"] == SELECT["descriptors"]) & (writes["address"] % DESCRIPTOR_WORDS == DESCRIPTOR_WORDS - 1)
     )
     writes["data"][mine] &= ~np.uint64(END)
     return replace(image, writes=writes)
