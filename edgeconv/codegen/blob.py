@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ALIGNMENT", "Blob", "narrowed"]
+__all__ = ["ALIGNMENT", "Blob", "narrowed", "wrapped"]
 
 ALIGNMENT = 64
 """Bytes: a cache line and the widest vector register."""
@@ -51,3 +51,8 @@ def narrowed(array: NDArray[np.signedinteger]) -> NDArray[np.signedinteger]:
     lo, hi = int(array.min(initial=0)), int(array.max(initial=0))
     bits = next(bits for bits in (8, 16, 32, 64) if -(1 << bits - 1) <= lo and hi < 1 << bits - 1)
     return array.astype(f"int{bits}")
+
+
+def wrapped(array: NDArray[np.integer]) -> NDArray[np.int32]:
+    """The same integers modulo 2³², which is how sums of dot products are added up."""
+    return (array.astype(np.int64) & 0xFFFFFFFF).astype(np.uint32).view(np.int32)

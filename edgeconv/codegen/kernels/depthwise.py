@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeconv.codegen.blob import wrapped
 from edgeconv.codegen.builder import Builder, bind, const, reinterpret
 from edgeconv.codegen.choices import Blocking
 from edgeconv.codegen.isa.base import Dot, Isa
@@ -167,8 +168,7 @@ class _Depthwise:
         self._weights = build.constant(f"{step.output}/weights{label}", packed.astype(self._element))
         bias, started = started_bias(step, dot, w, bias, stored_range(step, operator.x))
         starts = np.stack([self._padded(bias[panel.first : panel.first + panel.count]) for panel in bucket.panels])
-        wrapped = (starts & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
-        self._bias = build.constant(f"{step.output}/bias{label}", wrapped)
+        self._bias = build.constant(f"{step.output}/bias{label}", wrapped(starts))
         self._finish = Finish(build, step, bucket, f"requant{label}", started=started)
         firsts = np.array([panel.first for panel in bucket.panels], np.int32)
         self._channels = build.constant(f"{step.output}/channels{label}", firsts)

@@ -13,6 +13,7 @@ from math import lcm
 
 import numpy as np
 
+from edgeconv.codegen.blob import wrapped
 from edgeconv.codegen.builder import PRIVATE_BYTES, Builder, bind
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.isa.vectors import gathered, interleaved, interleaved_order, packed_order, shuffle
@@ -100,7 +101,7 @@ class _Doubled:
             packed[:, side, ..., side : side + 3] = taps.transpose(0, 4, 1, 2, 3)
         self._weights = build.constant(f"{step.output}/weights", packed)
         bias, started = started_bias(step, dot, w, bias, stored_range(step, operator.x))
-        starts = (bias[channels] & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
+        starts = wrapped(bias[channels])
         self._bias = build.constant(f"{step.output}/bias", starts)
         flat = channels.reshape(-1, self._lanes)
         self._finish = LaneFinish(build, step, flat, "requant", started=started)

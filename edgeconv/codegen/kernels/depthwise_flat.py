@@ -19,6 +19,7 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeconv.codegen.blob import wrapped
 from edgeconv.codegen.builder import Builder, bind
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.isa.vectors import interleaved, interleaved_order, interleaved_pairs, packed_order, shuffle
@@ -234,7 +235,7 @@ class _Flat:
         self._weights = build.constant(f"{step.output}/weights", packed.astype(np.int8))
         bias, started = started_bias(step, dot, w, bias, stored_range(step, operator.x))
         bias = bias + dot.offset * w.reshape(len(w), -1).sum(1)
-        starts = (bias[channels] & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
+        starts = wrapped(bias[channels])
         self._bias = build.constant(f"{step.output}/bias", starts)
         flat = channels.reshape(-1, self._lanes)
         self._finish = LaneFinish(build, step, flat, "requant", started=started)

@@ -15,6 +15,7 @@ from math import lcm
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeconv.codegen.blob import wrapped
 from edgeconv.codegen.builder import PRIVATE_BYTES, Builder, Memory, bind
 from edgeconv.codegen.choices import Blocking
 from edgeconv.codegen.isa.base import Isa
@@ -131,7 +132,7 @@ class _Stacked:
         channels = np.arange(pieces.unit).reshape(-1, self._lanes) % shape.channels  # (vector, lane)
         packed = self._packed(w[:, 0].reshape(len(w), *shape.kernel)[channels])
         self._weights = build.constant(f"{step.output}/weights", packed.astype(np.int8))
-        starts = (bias[channels] & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
+        starts = wrapped(bias[channels])
         self._bias = build.constant(f"{step.output}/bias", starts)
         self._finish = LaneFinish(build, step, channels, "requant", started=started)
 

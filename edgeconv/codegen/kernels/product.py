@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeconv.codegen.blob import wrapped
 from edgeconv.codegen.builder import Builder, Memory, View, bind, const
 from edgeconv.codegen.isa.base import Dot, Isa
 from edgeconv.codegen.kernels.panels import Bucket, Finish, Panel
@@ -189,9 +190,8 @@ class Product:
         packed = np.stack([self._packed(panel, weights) for panel in packs])
         bias = bias + dot.offset * weights.reshape(len(weights), -1).sum(1)
         starts = np.stack([self._padded(bias, panel) for panel in bucket.panels])
-        wrapped = (starts.astype(np.int64) & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
         self._weights = build.constant(f"{step.output}/weights{label}", packed.astype(self._element))
-        self._bias = build.constant(f"{step.output}/bias{label}", wrapped)
+        self._bias = build.constant(f"{step.output}/bias{label}", wrapped(starts))
         self._pack_blocks = packs[0].blocks
         self._panel_starts = self._starts(step, packs, label)
         self.finish = Finish(build, step, bucket, f"requant{label}", started=started)

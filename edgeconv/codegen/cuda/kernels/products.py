@@ -15,6 +15,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeconv.codegen.blob import wrapped
 from edgeconv.codegen.builder import Builder, Memory, View, bind, const
 from edgeconv.codegen.cuda.builder import CudaBuilder
 from edgeconv.codegen.cuda.team import Fragment
@@ -181,8 +182,7 @@ class WindowKernel:
         self._name = step.output
         self._requantizer = Requantizer(build, step, step.requant.grid) if step.requant else None
         self._per_channel = step.requant is not None and step.requant.linear.channels > 1
-        wrapped = (rows.bias & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
-        self._bias = build.constant(f"{step.output}/bias", wrapped)
+        self._bias = build.constant(f"{step.output}/bias", wrapped(rows.bias))
 
     def _word(self, offset: Expr) -> Expr:
         """Four activations from an offset of x's memory on, the first in the low byte."""
