@@ -27,11 +27,9 @@ def fold_dequantized_tables(program: Program, isa: Isa) -> Program:
     operators, constants = list(program.operators), dict(program.constants)
     for index, operator in enumerate(operators):
         table = _table_before(program, operator)
-        if (
-            table is None
-            or not isinstance(operator, ops.Dequantize)
-            or (quick and _by_vectors(program, table, operator))
-        ):
+        if table is None or not isinstance(operator, ops.Dequantize):
+            continue
+        if quick and _by_vectors(program, table, operator):
             continue
         values, linear = program.constants[table.values].array, operator.linear.channel(0)
         floats = {int(v): nearest_float32(linear, [int(v)], operator.lo, operator.hi) for v in np.unique(values)}

@@ -78,7 +78,7 @@ def tune(
             answers = answered(facts, machine, lambda u=unit, e=first: _measured(plan, u, isa, e, rng))  # type: ignore[misc]
             changed += [_blocking(unit, answer) for answer in answers if answer.chosen != answer.modelled]
         progress(number + 1, len(units))
-    return Tuning(name, processors(), several, tuple(changed))
+    return Tuning(name, machine["processor"], several, tuple(changed))
 
 
 def _blocking(unit: Unit, answer: Answer) -> TunedBlocking:
