@@ -54,7 +54,11 @@ def test_other_compilers_take_the_sources(artifact: Path, tmp_path: Path, compil
         "riscv64-unknown-elf-gcc": ["-std=c99", "-march=rv32im", "-mabi=ilp32", "-ffreestanding", "-nostdlib", "-Wall"],
     }
     command = [compiler, *options[compiler], "-Werror", "-O2", f"-I{artifact / 'include'}", "-c"]
-    subprocess.run([*command, artifact / "src" / "tiny.c", "-o", tmp_path / "tiny.o"], check=True)
+    done = subprocess.run(
+        [*command, artifact / "src" / "tiny.c", "-o", tmp_path / "tiny.o"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert b"\0tiny_run\0" in (tmp_path / "tiny.o").read_bytes()  # under the name that the header declares
 
 
 def test_a_wrong_golden_sample_fails_the_self_test(artifact: Path, tmp_path: Path) -> None:
