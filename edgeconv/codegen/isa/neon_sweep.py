@@ -28,7 +28,8 @@ _STEP = 16  # taps
 _WEIGHTS_STEP = _CHANNELS * _STEP  # bytes of weights of a step
 _ACTIVATIONS_BLOCK = BLOCK * _STEP  # bytes of activations of a block
 _PER_STEP = POSITIONS * _CHANNELS  # products
-_BLOCK_SLOTS = 3 * BLOCK * _PER_STEP
+_STEP_SLOTS = 3 * _PER_STEP
+_BLOCK_SLOTS = BLOCK * _STEP_SLOTS
 _SKEW = 2  # products that begin between the instructions of one
 _PRODUCT, _WEIGHT, _ACTIVATION = 16, 22, 26  # first registers
 # (position, channel) of the products of a step.
@@ -125,16 +126,8 @@ def _begin(weights: str, *windows: str, goes_on: bool) -> list[str]:
 
 def _first_block(windows: Sequence[str], *, fresh: bool, goes_on: bool) -> list[str]:
     """The block that follows none; `windows` point to the activations of positions 2 and 3."""
-    half_block = _BLOCK_SLOTS // BLOCK
-    early, late = _WEIGHT_SLOTS
-    loads = [(early, _pair(_WEIGHT, _FIRST_WEIGHTS[0])), (late, _pair(_WEIGHT + 2, _FIRST_WEIGHTS[1]))]
-    loads.append((_ACTIVATION_SLOTS[2], _pair(_activation(2, 0), windows[0])))
-    for step, slot in enumerate(_LAST_SLOTS):
-        loads.append((slot, f"ldr q{_activation(3, step)}, [{windows[1]}, #{step * _STEP}]"))
-    if goes_on:
-        loads.append((half_block + early, _pair(_WEIGHT, _NEXT_WEIGHTS)))
-        for position in (0, 1):
-            loads.append((_ACTIVATION_SLOTS[position], _pair(_activation(position, 0), _NEXT_ACTIVATIONS[position])))
+    following = (_NEXT_WEIGHTS, *_NEXT_ACTIVATIONS) if goes_on else ()
+    loads = _loads(_FIRST_WEIGHTS, windows, 0, following)
     return _in_order(loads, _products(begun_before=False, fresh=fresh))
 
 
@@ -174,24 +167,38 @@ def _products(*, begun_before: bool, fresh: bool = False) -> list[tuple[int, str
 
 def _block(block: int, *, goes_on: bool) -> list[str]:
     """One block of a trip, with the loads for the next one where it `goes_on`."""
-    step, half_block = BLOCK * block, _BLOCK_SLOTS // BLOCK
-    early, late = _WEIGHT_SLOTS
-    loads = [
-        (late - half_block, _pair(_WEIGHT + 2, _weight_pointer(step, 1))),
-        (early, _pair(_WEIGHT, _weight_pointer(step + 1, 0))),
-        (late, _pair(_WEIGHT + 2, _weight_pointer(step + 1, 1))),
-        (_ACTIVATION_SLOTS[2], _pair(_activation(2, 0), _activation_pointer(2, block))),
-    ]
-    for index, slot in enumerate(_LAST_SLOTS):
-        place = block * _ACTIVATIONS_BLOCK + index * _STEP
-        loads.append((slot, f"ldr q{_activation(3, index)}, [{_activation_pointer(3, 0)}, #{place}]"))
-    if goes_on:
-        following = (block + 1) % _UNROLLED
-        loads.append((half_block + early, _pair(_WEIGHT, _weight_pointer(BLOCK * following, 0))))
-        for position in (0, 1):
-            pointer = _activation_pointer(position, following)
-            loads.append((_ACTIVATION_SLOTS[position], _pair(_activation(position, 0), pointer)))
+    step, after = BLOCK * block, (block + 1) % _UNROLLED
+    following = (_weight_pointer(BLOCK * after, 0), *(_activation_pointer(position, after) for position in (0, 1)))
+    weights = _weight_pointer(step + 1, 0), _weight_pointer(step + 1, 1)
+    windows = _activation_pointer(2, block), _activation_pointer(3, 0)
+    loads = _loads(weights, windows, block * _ACTIVATIONS_BLOCK, following if goes_on else ())
+    # The rest of what the block before has begun to load for this one.
+    loads.append((_WEIGHT_SLOTS[1] - _STEP_SLOTS, _pair(_WEIGHT + 2, _weight_pointer(step, 1))))
     return _in_order(loads, _products(begun_before=True) + _products(begun_before=False))
+
+
+def _loads(
+    weights: Sequence[str], windows: Sequence[str], place: int, following: Sequence[str]
+) -> list[tuple[int, str]]:
+    """(slot, instruction) of the loads of a block.
+
+    Args:
+        weights: pointers to the halves of its second step.
+        windows: pointers to the activations of positions 2 and 3.
+        place: of the block, in bytes from the pointer for position 3.
+        following: pointers to the weights and to the activations of positions 0 and 1 with which the next block begins,
+            if there is one.
+    """
+    early, late = _WEIGHT_SLOTS
+    loads = [(early, _pair(_WEIGHT, weights[0])), (late, _pair(_WEIGHT + 2, weights[1]))]
+    loads.append((_ACTIVATION_SLOTS[2], _pair(_activation(2, 0), windows[0])))
+    for step, slot in enumerate(_LAST_SLOTS):
+        loads.append((slot, f"ldr q{_activation(3, step)}, [{windows[1]}, #{place + step * _STEP}]"))
+    if following:
+        loads.append((_STEP_SLOTS + early, _pair(_WEIGHT, following[0])))
+        for position, pointer in enumerate(following[1:]):
+            loads.append((_ACTIVATION_SLOTS[position], _pair(_activation(position, 0), pointer)))
+    return loads
 
 
 def _in_order(loads: list[tuple[int, str]], products: list[tuple[int, str]]) -> list[str]:
