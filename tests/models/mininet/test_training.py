@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from edgeconv.models.mininet.triplets import Known, known_depth, load_triplets, 
 from edgeconv.quantize import Stage
 from edgeconv.reference import run
 
-pytestmark = pytest.mark.needs_torch
+pytestmark = [pytest.mark.needs_torch, pytest.mark.usefixtures("cache")]
 CONFIG = DepthTraining(
     drives=DriveConfig(width=48, height=32, frames=4, beams=8, azimuths=32),
     network=MiniNetConfig(widths=(4, 8, 8), levels=1, iterations=1),
@@ -37,14 +36,6 @@ CONFIG = DepthTraining(
     float_stage=Stage("float", 4, 1e-3),
     twin_stage=Stage("quantization-aware", 3, 1e-4),
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
-        patch.setenv("XDG_CACHE_HOME", str(folder))
-        yield folder
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +29,7 @@ from edgeconv.quantize.convert import make_twin
 from edgeconv.quantize.twin import quantized_modules
 from edgeconv.reference import run
 
-pytestmark = pytest.mark.needs_torch
+pytestmark = [pytest.mark.needs_torch, pytest.mark.usefixtures("cache")]
 CONFIG = WaveTraining(
     waves=WaveConfig(size=16, frames=60, frame_s=1 / 16, geometries=("square", "channel")),
     network=StepConfig(width=4, depth=3, size=3, rank=2),
@@ -43,14 +42,6 @@ CONFIG = WaveTraining(
     long_stage=Stage("longer roll-outs", 4, 1e-3),
     twin_stage=Stage("quantization-aware", 4, 1e-3),
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
-        patch.setenv("EDGECONV_CACHE", str(folder))
-        yield folder
 
 
 @pytest.fixture(scope="module")
