@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from edgeconv.errors import UsageError
 
-__all__ = ["DepthScore", "garg_crop", "mean_score", "score_depth"]
+__all__ = ["CAP", "DepthScore", "garg_crop", "judged_pixels", "mean_score", "score_depth"]
 
-_CAP = 80.0
+CAP = 80.0
+"""Metres beyond which no depth is judged."""
 _NEAREST = 1e-3
 
 
@@ -47,6 +48,16 @@ def garg_crop(height: int, width: int) -> tuple[slice, slice]:
     return rows, slice(int(0.03594771 * width), int(0.96405229 * width))
 
 
+def judged_pixels(truth: NDArray[np.floating], *, crop: bool = True) -> NDArray[np.bool_]:
+    """Which pixels (height, width) count: of known depth up to 80 m, within Garg's crop where that is asked for."""
+    known = (truth > _NEAREST) & (truth < CAP)
+    if crop:
+        inside = np.zeros_like(known)
+        inside[garg_crop(*truth.shape)] = True
+        known &= inside
+    return np.asarray(known)
+
+
 def score_depth(
     predicted: NDArray[np.floating], truth: NDArray[np.floating], *, crop: bool = True, median_scaling: bool = True
 ) -> DepthScore:
@@ -62,17 +73,13 @@ def score_depth(
     """
     if predicted.shape != truth.shape:
         raise UsageError(f"a prediction of shape {predicted.shape}", expected=f"{truth.shape}, as the truth")
-    known = (truth > _NEAREST) & (truth < _CAP)
-    if crop:
-        inside = np.zeros_like(known)
-        inside[garg_crop(*truth.shape)] = True
-        known &= inside
+    known = judged_pixels(truth, crop=crop)
     if not known.any():
-        raise UsageError("a depth map without known pixels", expected=f"depths of {_NEAREST} to {_CAP} m in the crop")
+        raise UsageError("a depth map without known pixels", expected=f"depths of {_NEAREST} to {CAP} m in the crop")
     d, t = predicted[known].astype(np.float64), truth[known].astype(np.float64)
     if median_scaling:
         d = d * (np.median(t) / np.median(d))
-    d = np.clip(d, _NEAREST, _CAP)
+    d = np.clip(d, _NEAREST, CAP)
     ratio = np.maximum(d / t, t / d)
     return DepthScore(
         abs_rel=float(np.mean(np.abs(d - t) / t)),

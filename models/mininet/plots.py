@@ -8,13 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeconv.models.mininet.metrics import garg_crop
+from edgeconv.models.mininet.metrics import CAP, judged_pixels
 from edgeconv.models.mininet.triplets import Known
 from edgeconv.quantize.figures import new_figure
 
 __all__ = ["plot_depths"]
-
-_FARTHEST = 80.0
 
 
 def plot_depths(
@@ -36,16 +34,14 @@ def plot_depths(
     )
     from matplotlib.colors import LogNorm
 
-    colours, shown = LogNorm(2, _FARTHEST), None
+    colours, shown = LogNorm(2, CAP), None
     for axes, index in zip(figure.subplots(len(chosen), columns, squeeze=False), chosen, strict=True):
         true = data.depth[index]
-        known = (true > 0) & (true < _FARTHEST)
-        inside = np.zeros_like(known)
-        inside[garg_crop(height, width)] = True
+        judged = judged_pixels(true)
         axes[0].imshow(data.pictures[index].transpose(1, 2, 0))
         axes[1].imshow(np.ma.masked_array(true, true == 0), norm=colours, cmap="magma_r")
         for place, found in zip(axes[2:], depths.values(), strict=True):
-            factor = np.median(true[known & inside]) / np.median(found[index][known & inside])
+            factor = np.median(true[judged]) / np.median(found[index][judged])
             shown = place.imshow(found[index] * factor, norm=colours, cmap="magma_r")
         for place, name in zip(axes, ("picture", "true depth", *depths), strict=True):
             place.set(xticks=[], yticks=[])
