@@ -15,7 +15,7 @@ class Comparison:
 
     Attributes:
         peer: who was compared, such as "artifact (avx2)" or "onnxruntime".
-        values, different: how many values, and how many of them are not equal bit for bit.
+        values, different: how many values, and how many of them differ: in any bit where `required`, else in value.
         largest: largest absolute difference.
         first: index of the first difference, sample first, or None.
         first_values: the reference's and the peer's value there.
@@ -104,12 +104,18 @@ class VerifyReport:
 def compare_arrays(
     peer: str, output: str, mine: NDArray[np.generic], theirs: NDArray[np.generic], *, required: bool
 ) -> Comparison:
-    """Compare bit for bit; arrays of another shape differ in every value."""
-    if mine.shape != theirs.shape:
+    """Compare what has to be equal bit by bit, anything else by value (where zeros have no sign and NaN equals NaN).
+
+    Arrays of another shape, or of another dtype where that has to be equal, differ in every value.
+    """
+    if mine.shape != theirs.shape or (required and mine.dtype != theirs.dtype):
         return Comparison(peer, output, mine.size, mine.size, float("inf"), None, None, required)
-    same = mine == theirs
-    if np.issubdtype(mine.dtype, np.floating):
-        same |= np.isnan(mine) & np.isnan(theirs)
+    if required:
+        same = _bits(mine) == _bits(theirs)
+    else:
+        same = mine == theirs
+        if np.issubdtype(mine.dtype, np.floating):
+            same |= np.isnan(mine) & np.isnan(theirs)
     different = int(mine.size - np.count_nonzero(same))
     if not different:
         return Comparison(peer, output, mine.size, 0, 0.0, None, None, required)
@@ -117,6 +123,12 @@ def compare_arrays(
     gap = np.abs(mine.astype(np.float64) - theirs.astype(np.float64))
     pair = (float(mine[first]), float(theirs[first]))
     return Comparison(peer, output, mine.size, different, float(gap.max()), first, pair, required)
+
+
+def _bits(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    """The bits of floats as integers of their size, integers as they are."""
+    floating = np.issubdtype(array.dtype, np.floating)
+    return array.view(np.dtype(f"u{array.dtype.itemsize}")) if floating else array
 
 
 def merge(parts: list[Comparison]) -> Comparison:

@@ -52,6 +52,18 @@ def test_comparison_is_bit_for_bit_and_names_the_first_difference() -> None:
     assert merge([compare_arrays("peer", "y", mine, mine, required=True), found]).different == 1
 
 
+def test_signs_of_zeros_and_dtypes_count_where_arrays_have_to_be_equal_and_nowhere_else() -> None:
+    zeros = np.zeros((2, 3), np.float32)
+    signed = zeros.copy()
+    signed[1, 0] = -0.0
+    found = compare_arrays("artifact", "y", zeros, signed, required=True)
+    assert (found.different, found.first) == (1, (1, 0))
+    assert compare_arrays("onnxruntime", "y", zeros, signed, required=False).different == 0
+    wider = zeros.astype(np.float64)
+    assert compare_arrays("artifact", "y", zeros, wider, required=True).different == 6
+    assert compare_arrays("torch", "y", zeros, wider, required=False).different == 0
+
+
 def test_random_inputs_reach_ties_and_saturation() -> None:
     operator = ops.Quantize("q", "x", (0.5,), Grid.full(dtype("i8")))
     program = Program({"x": TensorType((1, 3, 50), dtype("f32"))}, ("q",), (operator,))
