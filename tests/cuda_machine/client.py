@@ -106,6 +106,16 @@ class Client:
         inputs, expected = self.samples(count, count)
         self.compare(label, self.counted(label, lambda: self.runner.run(inputs)), expected)
 
+    def single(self, label: str) -> None:
+        """One array of numpy, one sample: the short way from Python, which takes no other arrays."""
+        inputs, expected = self.samples(1, 77)
+        (x,), (name,) = inputs.values(), expected
+        found = self.counted(label, lambda: self.runner(x[0]))
+        into = np.zeros_like(found)
+        assert self.runner(x[0], into) is into
+        self.compare(label, {name: found[None]}, expected)
+        self.compare(f"{label}, out=", {name: into[None]}, expected)
+
     def gpu(self, count: int, label: str) -> None:
         """Arrays in the machine's memory."""
         inputs, expected = self.samples(count, count + 1)
@@ -130,6 +140,7 @@ def main() -> None:
     for count in (1, 1, 1, 17):
         client.host(count, f"host {count}")
     client.host(int(sys.argv[2]), "host many")
+    client.single("single")
     client.gpu(33, "gpu")
     messages = {"offset": client.refused(offset=1), "device": client.refused(device=1)}
     _LIBC.setenv(b"CUDA_MACHINE", b"illegal address", 1)

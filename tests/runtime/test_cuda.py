@@ -81,12 +81,12 @@ def client(*, whole: bool) -> dict[str, Any]:
 def test_every_way_to_call_gives_the_references_bits(whole: bool) -> None:
     report = client(whole=whole)
     assert report["wrong"] == []
-    assert set(report["counts"]) == {"host 1", "host 17", "host many", "gpu"}
+    assert set(report["counts"]) == {"host 1", "host 17", "host many", "single", "gpu"}
 
 
 def test_a_whole_network_is_one_launch_and_large_calls_go_in_pieces() -> None:
     counts = client(whole=True)["counts"]
-    assert counts["host 1"] == counts["host 17"] == counts["gpu"] == [1, 0]
+    assert counts["host 1"] == counts["host 17"] == counts["single"] == counts["gpu"] == [1, 0]
     assert counts["host many"] == [2, 0]  # one for each lane, so that copies and kernels overlap
 
 

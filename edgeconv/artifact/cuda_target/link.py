@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["CudaCode", "link_cuda"]
 
-_SOURCES = ("edge_cuda.c", "edge_cuda_driver.c", "edge_inputs.c")
+_SOURCES = ("edge_cuda.c", "edge_cuda_driver.c", "edge_inputs.c", "edge_python.c")
 _EXPORTS = (
     "edge_init", "edge_run", "edge_check", "edge_strerror", "edge_isa_name", "edge_cuda_select", "edge_cuda_release",
-    "edge_cuda_error", "edge_cuda_driver_version", "edge_cuda_needed_version",
+    "edge_cuda_error", "edge_cuda_driver_version", "edge_cuda_needed_version", "edge_python_call", "edge_python_ready",
 )  # fmt: skip
 _OPTIONS = (
     "-std=gnu11", "-Os", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wl,-Bsymbolic", "-Wl,-s",

@@ -85,7 +85,7 @@ def _emit_block(plan: Plan, blob: Blob, shape: Shape, symbol: str, reserved: int
             )
             first = bind(block * shape.samples)
             active = bind(tirx.min(const(shape.samples), n - first))
-            team = BlockTeam(thread, shape.threads, shape.samples, active)
+            team = BlockTeam(thread, shape.threads, shape.samples, active, shape.tiles_wanted)
             build = CudaBuilder(plan, blob, team, memories, reserved, first)
             reports = tuple(_emit_step(build, step) for step in plan.steps)
     return Kernels((Launch(symbol, ir.get(), 0),), reports, build.temporary_bytes)
@@ -102,7 +102,7 @@ def _emit_grid(
             T.launch_thread("threadIdx.x", shape.threads) as thread,
         ):
             memories = Memories(_declared(users[0]), _declared(users[1]), _bytes(weights), _bytes(scratch))
-            team = GridTeam(bind(block * shape.threads + thread), bind(n * shape.threads), number)
+            team = GridTeam(bind(block * shape.threads + thread), bind(n * shape.threads), number, shape.tiles_wanted)
             build = CudaBuilder(plan, blob, team, memories, reserved, sample, sample)
             report = _emit_step(build, step)
     launch = Launch(symbol, ir.get(), -(-team.trips // shape.threads), team.launches)
@@ -130,7 +130,7 @@ def emit_loops(
         with T.serial(0, tirx.truncdiv(count + (samples - 1), const(samples))) as block:
             first = bind(block * samples)
             active = bind(tirx.min(const(samples), count - first))
-            team: Team = LoopTeam(shape.threads, samples, active, backwards=backwards)
+            team: Team = LoopTeam(shape.threads, samples, active, shape.tiles_wanted, backwards=backwards)
             build = CudaBuilder(plan, blob, team, memories, reserved, first)
             reports = tuple(_emit_step(build, step) for step in plan.steps)
     return Emitted(ir.get(), arena_stride(plan) * samples, 0, reports), build.temporary_bytes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgeconv.codegen.cuda.builder import arena_stride
+from edgeconv.codegen.cuda.team import WARP
 from edgeconv.codegen.plan import Plan
 
 __all__ = ["SHARED_BYTES", "Shape", "choose_shape", "most_samples"]
@@ -17,6 +18,7 @@ _MOST_SAMPLES = 16
 
 
 _MOST_ROWS = 65535  # of a grid
+_WARPS_OF_A_GRID = 128  # a quarter of the schedulers of the largest GPUs: four for each of 132 multiprocessors
 _MOST_OFFSET = (1 << 31) - 1
 
 
@@ -35,6 +37,11 @@ class Shape:
     whole: bool
     threads: int
     samples: int = 1
+
+    @property
+    def tiles_wanted(self) -> int:
+        """Tiles of a layer that give every warp of a block something to do, or enough warps of a grid."""
+        return self.threads // WARP if self.whole else _WARPS_OF_A_GRID
 
 
 def choose_shape(plan: Plan) -> Shape:

@@ -44,10 +44,11 @@ class Team(ABC):
         threads: how many there are.
         samples: the most samples that they work on.
         active: samples that there are, at most `samples`.
+        tiles_wanted: tiles of a loop from which on no warp that could work is idle; smaller tiles are worth it below.
     """
 
-    def __init__(self, threads: Expr, samples: int, active: Expr) -> None:
-        self.threads, self.samples, self.active = threads, samples, active
+    def __init__(self, threads: Expr, samples: int, active: Expr, tiles_wanted: int) -> None:
+        self.threads, self.samples, self.active, self.tiles_wanted = threads, samples, active, tiles_wanted
 
     @abstractmethod
     def _each_thread(self) -> ExitStack:
@@ -102,13 +103,13 @@ class Team(ABC):
                     yield sample, bind(trip - sample * count)
 
     @contextmanager
-    def tiles(self, count: int) -> Iterator[Expr]:
-        """A loop of `count` trips, each taken by a whole warp; yields the trip."""
+    def tiles(self, count: int, needed: Expr) -> Iterator[Expr]:
+        """A loop of at most `count` trips, of which the first `needed` are taken, each by a warp; yields the trip."""
         self._saw(count * WARP)
         warps = self.threads // WARP if isinstance(self.threads, int) else tirx.truncdiv(self.threads, const(WARP))
         with self._each_warp(), T.serial(0, self._turns(count, warps)) as turn:
             tile = bind(self._warp + turn * warps)
-            with T.If(tile < const(count)), T.Then():
+            with T.If(tile < needed), T.Then():
                 yield tile
 
     @abstractmethod
@@ -123,8 +124,8 @@ class Team(ABC):
 class _DeviceTeam(Team):
     """Threads of a GPU: nothing is a loop."""
 
-    def __init__(self, thread: Expr, threads: Expr, samples: int, active: Expr) -> None:
-        super().__init__(threads, samples, active)
+    def __init__(self, thread: Expr, threads: Expr, samples: int, active: Expr, tiles_wanted: int) -> None:
+        super().__init__(threads, samples, active, tiles_wanted)
         self._thread = thread
         self._warp, self._lane = bind(tirx.truncdiv(thread, const(WARP))), bind(tirx.truncmod(thread, const(WARP)))
 
@@ -173,8 +174,8 @@ class GridTeam(_DeviceTeam):
         trips: threads that the widest loop could use.
     """
 
-    def __init__(self, thread: Expr, threads: Expr, number: Expr) -> None:
-        super().__init__(thread, threads, 1, const(1))
+    def __init__(self, thread: Expr, threads: Expr, number: Expr, tiles_wanted: int) -> None:
+        super().__init__(thread, threads, 1, const(1), tiles_wanted)
         self._number, self._frames = number, ExitStack()
         self.launches, self.trips = 0, 1
 
@@ -202,8 +203,8 @@ class LoopTeam(Team):
         backwards: the last thread comes first: code of which one thread needs another's results cannot hide.
     """
 
-    def __init__(self, threads: int, samples: int, active: Expr, *, backwards: bool = False) -> None:
-        super().__init__(threads, samples, active)
+    def __init__(self, threads: int, samples: int, active: Expr, tiles_wanted: int, *, backwards: bool = False) -> None:
+        super().__init__(threads, samples, active, tiles_wanted)
         self._backwards = backwards
 
     def _each_thread(self) -> ExitStack:

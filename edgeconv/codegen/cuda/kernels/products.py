@@ -8,7 +8,7 @@ samples that a block holds follow one another, so a tile of 16 rows is full even
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from math import prod
 
@@ -45,6 +45,7 @@ class WindowRows:
         count: output rows of a sample.
         window, output: offset of the window, and of the first output, of a row.
         aligned: every window and every run begins at a multiple of four bytes.
+        even: the first output of every row has an even offset, and there are an even number of outputs.
         weights: (outputs, runs, run length).
         bias: (outputs,), what an accumulator starts with.
     """
@@ -53,6 +54,7 @@ class WindowRows:
     window: Callable[[Expr], Expr]
     output: Callable[[Expr], Expr]
     aligned: bool
+    even: bool
     runs: Runs
     weights: NDArray[np.int64]
     bias: NDArray[np.int64]
@@ -112,6 +114,7 @@ def conv_rows(step: Step, operator: ops.Conv, w: NDArray[np.int64], bias: NDArra
         window=lambda row: place(row, g.x_first, g.x_row, g.x_position),
         output=lambda row: place(row, y.base, g.y_row, y.shape[1]),
         aligned=not any(value % _WORD for value in (g.x_first, g.x_row, g.x_position, *g.runs.strides)),
+        even=not any(value % 2 for value in (y.base, g.y_row, y.shape[1], len(w))),
         runs=g.runs,
         weights=weights,
         bias=bias,
@@ -149,6 +152,7 @@ def _matmul(build: Builder, step: Step) -> str:
         window=lambda row: x.base + row * length,
         output=lambda row: y.base + row * outputs,
         aligned=x.base % _WORD == 0 and (length % _WORD == 0 or prod(step.type(operator.x).shape[:-1]) == 1),
+        even=y.base % 2 == 0 and outputs % 2 == 0,
         runs=Runs((), (), length),
         weights=stored[:, None, :],
         bias=bias,
@@ -247,13 +251,15 @@ class _TensorCores(WindowKernel):
 
     def emit(self) -> str:
         rows, build, team = self._rows, self._build, self._build.team
-        blocks = -(-rows.outputs // COLUMNS)
-        wide = -(-blocks // -(-blocks // _MOST_COLUMN_BLOCKS))
-        columns, steps = -(-blocks // wide), -(-rows.runs.length // DEPTH)
-        weights = self._packed(columns * wide, steps)
         total = team.samples * rows.count
         tiles = -(-total // ROWS)
-        with team.tiles(tiles * columns) as tile:
+        wide, columns = _column_blocks(-(-rows.outputs // COLUMNS), tiles, team.tiles_wanted)
+        steps = -(-rows.runs.length // DEPTH)
+        weights = self._packed(columns * wide, steps)
+        self._full = columns * wide * COLUMNS == rows.outputs
+        # A block that has fewer samples than it could take has fewer tiles.
+        lines = tiles if team.samples == 1 else bind(tirx.truncdiv(team.active * rows.count + (ROWS - 1), const(ROWS)))
+        with team.tiles(tiles * columns, lines * columns) as tile:
             line = bind(tirx.truncdiv(tile, const(columns)))
             first_block = bind((tile - line * columns) * wide)
             acc, windows = team.fragment(FRAGMENT_WORDS["c"] * wide), team.fragment(2)
@@ -302,24 +308,62 @@ class _TensorCores(WindowKernel):
         for block in range(wide):
             for word in range(2):
                 channel = bind((first_block + block) * COLUMNS + (lane & 3) * 2 + word)
-                start = bind(self._bias.load([tirx.min(channel, const(self._rows.outputs - 1))]))
+                inside = channel if self._full else tirx.min(channel, const(self._rows.outputs - 1))
+                start = bind(self._bias.load([inside]))
                 for half in range(2):
                     acc.store(lane, FRAGMENT_WORDS["c"] * block + 2 * half + word, start)
 
     def _end(self, acc: Fragment, lane: Expr, line: Expr, first_block: Expr, wide: int, total: int) -> None:
+        """Requantize and store a tile: constants of a channel serve both of a lane's rows."""
         rows, build = self._rows, self._build
-        inside = tirx.min(build.team.active * rows.count, const(total))
+        inside = bind(tirx.min(build.team.active * rows.count, const(total)))
+        targets = []
         for half in range(2):
             row = bind(line * ROWS + 8 * half + (lane >> 2))
             sample, own = self._split(row)
-            with _when(row < inside), build.of_sample(sample):
-                target = bind(rows.output(own))
-                for block in range(wide):
-                    for word in range(2):
-                        channel = bind((first_block + block) * COLUMNS + (lane & 3) * 2 + word)
-                        with _when(channel < const(rows.outputs)):
-                            value = acc.load(lane, FRAGMENT_WORDS["c"] * block + 2 * half + word)
-                            self._finish(value, target, channel)
+            with build.of_sample(sample):
+                targets.append((row, bind(self._y.start + rows.output(own))))
+        together = ((0, 1),) if self._stores_pairs() else ((0,), (1,))
+        for block in range(wide):
+            for words in together:
+                channel = bind((first_block + block) * COLUMNS + (lane & 3) * 2 + words[0])
+                with ExitStack() if self._full else _when(channel < const(rows.outputs)):
+                    numbers = [[FRAGMENT_WORDS["c"] * block + 2 * half + word for word in words] for half in range(2)]
+                    values = [
+                        [bind(self._value(acc.load(lane, number), channel + at)) for at, number in enumerate(of_half)]
+                        for of_half in numbers
+                    ]
+                    for (row, target), stored in zip(targets, values, strict=True):
+                        with _when(row < inside):
+                            self._store_row(bind(target + channel), stored)
+
+    def _stores_pairs(self) -> bool:
+        """Whether two neighbouring channels are one aligned word of 16 bits; a user's array may lie anywhere."""
+        y = self._y
+        return self._rows.even and y.memory is self._build.scratch and y.layout.storage.element == "uint8"
+
+    def _store_row(self, offset: Expr, values: list[Expr]) -> None:
+        """Store one value, or two neighbouring bytes as one word."""
+        if len(values) == 1:
+            self._y.memory.store(
+                self._y.layout.storage.element, offset, values[0].astype(self._y.layout.storage.element)
+            )
+            return
+        word = tirx.bitwise_or(values[0], tirx.shift_left(values[1], const(8))).astype("uint16")
+        self._y.memory.store("uint16", tirx.shift_right(offset, const(1)), word)
+
+
+def _column_blocks(blocks: int, lines: int, wanted: int) -> tuple[int, int]:
+    """How many blocks of 8 channels a tile has, and how many such tiles stand side by side.
+
+    Wide tiles load each activation less often; where there would be fewer than `wanted` tiles, warps would be idle.
+    """
+    for most in range(_MOST_COLUMN_BLOCKS, 0, -1):
+        wide = -(-blocks // -(-blocks // most))
+        columns = -(-blocks // wide)
+        if lines * columns >= wanted:
+            return wide, columns
+    return 1, blocks
 
 
 @contextmanager
