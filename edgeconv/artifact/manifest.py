@@ -60,6 +60,14 @@ class TensorInfo:
     zero_point: int | None = None
     unit: str | None = None
 
+    @property
+    def bounds(self) -> tuple[int, int] | None:
+        """The least and the largest integer of its type, which its container may exceed; None for floats."""
+        if self.type[0] == "f":
+            return None
+        bits = int(self.type[1:])
+        return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if self.type[0] == "i" else (0, (1 << bits) - 1)
+
 
 @dataclass(frozen=True)
 class LayerInfo:

@@ -45,7 +45,7 @@ class ArrayRunner(Runner, ABC):
     def _run(self, arrays: list[NDArray[np.generic]], results: list[NDArray[np.generic]], samples: int) -> None:
         if samples == 0:
             return
-        self._check_range(arrays)
+        self._refuse_outside(arrays)
         given = {
             tensor.name: array.reshape(samples, *tensor.shape)
             for tensor, array in zip(self.inputs, arrays, strict=True)
@@ -57,12 +57,3 @@ class ArrayRunner(Runner, ABC):
     def _core(self, arrays: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         outputs, self.cycles = self._execute(arrays)
         return outputs
-
-    def _check_range(self, arrays: list[NDArray[np.generic]]) -> None:
-        """Integers of a container may lie outside of the type that they stand for."""
-        types = self._ends.core.types
-        for tensor, array in zip(self.inputs, arrays, strict=True):
-            if tensor.type != "f32" and tensor.name in types and array.size:
-                dtype = types[tensor.name].dtype
-                if not dtype.holds(int(array.min()), int(array.max())):
-                    raise self._out_of_range(arrays)

@@ -213,8 +213,10 @@ class CudaRunner(Runner):
         library = self._library
         pointers = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
         into = (ctypes.c_void_p * len(results))(*(result.ctypes.data for result in results))
-        if library.check_inputs(pointers, samples, 1) != 0:
-            raise self._out_of_range(arrays)
+        status = library.check_inputs(pointers, samples, 1)
+        if status != 0:
+            self._refuse_outside(arrays)
+            library.check(status)
         library.check(library.run(ctypes.addressof(library.context), pointers, into, None, samples))
 
 

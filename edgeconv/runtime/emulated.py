@@ -11,7 +11,6 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,8 +116,7 @@ class EmulatedRunner(Runner):
     def _run(self, arrays: list[NDArray[np.generic]], results: list[NDArray[np.generic]], samples: int) -> None:
         if samples == 0:
             return
-        if not self._inside(arrays):
-            raise self._out_of_range(arrays)
+        self._refuse_outside(arrays)
         with tempfile.TemporaryDirectory(prefix="edgeconv-") as name:
             folder = Path(name)
             self._start(self.command_for(arrays, folder))
@@ -140,12 +138,3 @@ class EmulatedRunner(Runner):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise ToolError(f"{' '.join(command[:4])} ended with {done.returncode}: {done.stderr.strip()[-500:]}")
-
-    def _inside(self, arrays: Sequence[NDArray[Any]]) -> bool:
-        for tensor, array in zip(self.inputs, arrays, strict=True):
-            if tensor.type != "f32" and array.size:
-                bits, signed = int(tensor.type[1:]), tensor.type[0] == "i"
-                lo = -(1 << (bits - 1)) if signed else 0
-                if array.min() < lo or array.max() >= lo + (1 << bits):
-                    return False
-        return True

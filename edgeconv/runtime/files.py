@@ -94,7 +94,7 @@ def write_outputs(sink: str, outputs: Mapping[str, Array]) -> None:
     if suffix == ".npy":
         np.save(buffer, next(iter(outputs.values())), allow_pickle=False)
     else:
-        np.savez(buffer, **outputs)  # type: ignore[arg-type]
+        _write_npz(buffer, outputs)
     if sink == "-":
         sys.stdout.buffer.write(buffer.getvalue())
         sys.stdout.buffer.flush()
@@ -107,3 +107,11 @@ def write_outputs(sink: str, outputs: Mapping[str, Array]) -> None:
     except OSError as error:
         part.unlink(missing_ok=True)
         raise UsageError(f"{sink} could not be written: {error.strerror or error}") from error
+
+
+def _write_npz(stream: io.BytesIO, arrays: Mapping[str, Array]) -> None:
+    """What numpy.savez writes, which takes names as keywords and so has no arrays called "file"."""
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)

@@ -128,8 +128,10 @@ class Runner:
         library = self._library
         pointers = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
         into = (ctypes.c_void_p * len(results))(*(result.ctypes.data for result in results))
-        if library.check_inputs(pointers, samples, 1) != 0:
-            raise self._out_of_range(arrays)
+        status = library.check_inputs(pointers, samples, 1)
+        if status != 0:
+            self._refuse_outside(arrays)
+            library.check(status)
         scratch = getattr(self._threads, "scratch", None)
         if scratch is None:
             scratch = self._threads.scratch = self._new_scratch()
@@ -189,17 +191,21 @@ class Runner:
                 raise InputError(f"out for '{tensor.name}' is not C-contiguous and writable")
         return {tensor.name: given[tensor.name] for tensor in self.outputs}
 
-    def _out_of_range(self, arrays: list[Array]) -> InputError:
+    def _refuse_outside(self, arrays: list[Array]) -> None:
+        """Check that integers lie in the types that their containers stand for.
+
+        Raises:
+            InputError: names the input, what it holds and what it may hold.
+        """
         for tensor, array in zip(self.inputs, arrays, strict=True):
-            if tensor.type == "f32":
+            if tensor.bounds is None or not array.size:
                 continue
-            bits, signed = int(tensor.type[1:]), tensor.type[0] == "i"
-            lo, hi = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
-            if array.min() < lo or array.max() > hi:
-                return InputError(
-                    f"input '{tensor.name}' holds {array.min()}…{array.max()}", expected=f"{lo}…{hi} ({tensor.type})"
+            least, largest = int(array.min()), int(array.max())
+            if least < tensor.bounds[0] or largest > tensor.bounds[1]:
+                raise InputError(
+                    f"input '{tensor.name}' holds {least}…{largest}",
+                    expected=f"{tensor.bounds[0]}…{tensor.bounds[1]} ({tensor.type})",
                 )
-        return InputError("an input holds values outside its type")
 
 
 def _open_library(artifact: Artifact, isa: str | None, threads: int) -> Library:

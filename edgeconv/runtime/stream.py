@@ -137,10 +137,9 @@ class _Stream:
         return data[there * self._point_size :]
 
     def _check_range(self, points: NDArray[np.generic]) -> None:
-        if self._tensor.type[0] == "f" or not points.size:
+        if self._tensor.bounds is None or not points.size:
             return
-        bits, signed = int(self._tensor.type[1:]), self._tensor.type[0] == "i"
-        lo, hi = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+        lo, hi = self._tensor.bounds
         outside = (points < lo) | (points > hi)  # type: ignore[operator]
         if outside.any():
             at, channel = (int(index) for index in np.argwhere(outside)[0])

@@ -56,26 +56,39 @@ class OnnxPeer:
         options.graph_optimization_level = levels.ORT_ENABLE_ALL if self._optimized else levels.ORT_DISABLE_ALL
         try:
             return ort.InferenceSession(self._proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime raises many types that share no base of its own
-            reason = str(error).strip().splitlines()[0][:200]
-            raise ToolError(f"onnxruntime cannot run {self._model}: {reason}") from error
+        except Exception as error:
+            raise self._refusal(error) from error
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs by ONNX value name, each (samples, *shape of one sample).
 
         Args:
             inputs: arrays of shape (samples, *shape of one sample) by input name.
+
+        Raises:
+            ToolError: onnxruntime does not run it on them.
         """
         samples = len(next(iter(inputs.values())))
         shapes = [self._inputs[name].shape for name in inputs]
         if all(shape and not isinstance(shape[0], int) for shape in shapes):
             feeds = {name: array.reshape(samples * array.shape[1], *array.shape[2:]) for name, array in inputs.items()}
-            results = self._session.run(self._names, feeds)
-            stacked = [np.asarray(r) for r in results]
+            stacked = self._call(feeds)
             if all(r.ndim and r.shape[0] == samples for r in stacked):
                 return {name: r.reshape(samples, 1, *r.shape[1:]) for name, r in zip(self._names, stacked, strict=True)}
-        each = [self._session.run(self._names, {name: a[i] for name, a in inputs.items()}) for i in range(samples)]
+        each = [self._call({name: a[i] for name, a in inputs.items()}) for i in range(samples)]
         return {name: np.stack([r[k] for r in each]) for k, name in enumerate(self._names)}
+
+    def _call(self, feeds: Mapping[str, Array]) -> list[Array]:
+        try:
+            return [np.asarray(result) for result in self._session.run(self._names, dict(feeds))]
+        except Exception as error:
+            raise self._refusal(error) from error
+
+    def _refusal(self, error: Exception) -> ToolError:
+        """What to say of an error of onnxruntime, which has many types that share no base of their own."""
+        reason = " ".join(str(error).split())[:250]
+        how = "with its optimizations" if self._optimized else "without optimizations"
+        return ToolError(f"onnxruntime cannot run {self._model} {how}: {reason}")
 
 
 def _quantizer_outputs(proto: onnx.ModelProto) -> dict[str, str]:

@@ -17,6 +17,7 @@ from edgeconv.verify.onnx_peer import OnnxPeer
 from edgeconv.verify.results import LayerComparison, Metric
 
 Array = NDArray[np.generic]
+_PLAIN, _OPTIMIZED = "onnxruntime", "onnxruntime (optimized)"
 
 
 class OnnxComparison:
@@ -29,15 +30,15 @@ class OnnxComparison:
         self, model: Path, float_model: str | Path | None, program: Program, graph: QuantizedGraph, notes: list[str]
     ) -> None:
         self._program = program
+        self._notes = notes
         self._outputs = dict(zip(program.outputs, graph.output_names, strict=True))
-        self._plain: OnnxPeer | None = None
-        self._optimized: OnnxPeer | None = None
+        self._peers: dict[str, OnnxPeer] = {}
         try:
-            self._plain = OnnxPeer(model, optimized=False, layers=True)
-            self._optimized = OnnxPeer(model, optimized=True)
+            self._peers[_PLAIN] = OnnxPeer(model, optimized=False, layers=True)
+            self._peers[_OPTIMIZED] = OnnxPeer(model, optimized=True)
         except ToolError as error:
-            notes.append(f"{error.problem}; it was not compared")
-        self._table = LayerTable(program, self._plain.layers if self._plain else {})
+            notes.append(f"{error.problem}; this was not compared")
+        self._table = LayerTable(program, self._peers[_PLAIN].layers if _PLAIN in self._peers else {})
         self._float = None if float_model is None else FloatModel(Path(float_model), program, graph)
 
     @property
@@ -47,11 +48,14 @@ class OnnxComparison:
 
     def add(self, inputs: Mapping[str, Array], mine: Mapping[str, Array]) -> Iterator[tuple[str, str, Array]]:
         """Run one chunk; yields (peer, output of the program, array in the reference's shape)."""
-        for label, peer in (("onnxruntime", self._plain), ("onnxruntime (optimized)", self._optimized)):
-            if peer is None:
+        for label, peer in tuple(self._peers.items()):
+            try:
+                theirs = peer.run(inputs)
+            except ToolError as error:
+                del self._peers[label]
+                self._notes.append(f"{error.problem}; this was compared no further")
                 continue
-            theirs = peer.run(inputs)
-            if peer is self._plain:
+            if label == _PLAIN:
                 self._table.add(mine, theirs)
             for output, name in self._outputs.items():
                 if theirs[name].size == mine[output].size:

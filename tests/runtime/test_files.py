@@ -27,6 +27,14 @@ def test_npy_and_npz_round_trip(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["one.npy", "two.npz"]
 
 
+def test_any_name_of_a_tensor_names_an_array_of_a_file(tmp_path: Path) -> None:
+    named = {"file": A, "args": B, "net/head:0": A[:1]}
+    write_outputs(str(tmp_path / "y.npz"), named)
+    assert {name: array.tobytes() for name, array in load_arrays(tmp_path / "y.npz", "x").items()} == {
+        name: array.tobytes() for name, array in named.items()
+    }
+
+
 def test_fortran_order_is_taken_over(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.asfortranarray(A))
     assert read_inputs(str(tmp_path / "x.npy"), TENSORS[:1])["a"].flags.c_contiguous
