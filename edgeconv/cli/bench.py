@@ -9,13 +9,19 @@ import click
 
 from edgeconv.cli.console import Console, format_table
 from edgeconv.cli.formatting import readable_count, readable_time
-from edgeconv.cli.options import common_options, device_option, threads_option
+from edgeconv.cli.options import common_options, device_option, examples, threads_option
 
 if TYPE_CHECKING:
     from edgeconv.bench import ArrayBench, BenchReport, EmulatedBench
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "edgeconv bench pulse.edge",
+        "edgeconv bench pulse.edge --model pulse.onnx -b 1 -b 256",
+        "edgeconv bench pulse-board.edge --device serial:/dev/ttyUSB0",
+    )
+)
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option("-m", "--model", type=click.Path(path_type=Path), help="The int8 ONNX model, for onnxruntime beside it.")
 @click.option("-b", "--batch", "batches", type=click.IntRange(min=1), multiple=True, help="Samples in a call; repeat.")

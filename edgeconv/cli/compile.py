@@ -13,7 +13,7 @@ import click
 from edgeconv.cli.arguments import read_shapes, split_pair
 from edgeconv.cli.console import Console, format_table
 from edgeconv.cli.formatting import layer_rows, readable_bytes, readable_count, tuning_text
-from edgeconv.cli.options import common_options
+from edgeconv.cli.options import common_options, examples
 from edgeconv.cli.streams import read_stream_settings
 
 if TYPE_CHECKING:
@@ -31,7 +31,14 @@ _STAGE_TEXTS = {
 }
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "edgeconv compile pulse.onnx",
+        "edgeconv compile pulse.onnx --target rpi4 -o pulse-pi.edge",
+        "edgeconv compile depth.onnx --target cuda --shape height=128 --shape width=416",
+        "edgeconv compile pulse.onnx --tune --unit time=ns --stream dtype=i16 --stream hop=64",
+    )
+)
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("-t", "--target", default="cpu", show_default=True, help="Name of a target, or a target file.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder to write; the model's name with .edge.")

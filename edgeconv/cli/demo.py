@@ -10,7 +10,7 @@ import click
 
 from edgeconv.cli.console import Console, format_table
 from edgeconv.cli.formatting import readable_time
-from edgeconv.cli.options import common_options
+from edgeconv.cli.options import common_options, examples
 
 if TYPE_CHECKING:
     from edgeconv.demo import DemoResult
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _DIFFERENT = 1
 
 
-@click.command(epilog="\b\nExamples:\n  edgeconv demo\n  edgeconv demo -o my-demo --seed 3")
+@click.command(epilog=examples("edgeconv demo", "edgeconv demo -o my-demo --seed 3"))
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder to write."
 )

@@ -10,14 +10,21 @@ import click
 
 from edgeconv.cli.console import Console, format_table
 from edgeconv.cli.formatting import readable_bytes, readable_count, readable_time
-from edgeconv.cli.options import common_options, threads_option
+from edgeconv.cli.options import common_options, examples, threads_option
 from edgeconv.errors import UsageError
 
 if TYPE_CHECKING:
     from edgeconv.deploy import DeployReport
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "edgeconv deploy pulse.edge pi@raspberrypi.local",
+        "edgeconv deploy pulse.edge pi@10.0.0.7:/opt/models/pulse.edge --keep-old -b 1 -b 256",
+        'edgeconv deploy pulse.edge pi@raspberrypi.local --remove --ssh-option "-p 2222"',
+        "edgeconv deploy pulse-board.edge --device serial:/dev/ttyUSB0",
+    )
+)
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.argument("destination", required=False)
 @click.option("--device", metavar="serial:PORT", help="A board with an FPGA, instead of a machine.")

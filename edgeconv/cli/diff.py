@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeconv.cli.console import Console
-from edgeconv.cli.options import common_options
+from edgeconv.cli.options import common_options, examples
 from edgeconv.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 _ARRAY_SUFFIXES = (".npz", ".npy")
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "edgeconv diff pulse.edge other.edge",
+        "edgeconv diff results-here.npz results-board.npz --json",
+    )
+)
 @click.argument("left", type=click.Path(path_type=Path))
 @click.argument("right", type=click.Path(path_type=Path))
 @common_options

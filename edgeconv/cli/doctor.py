@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeconv.cli.console import Console, format_table
-from edgeconv.cli.options import common_options
+from edgeconv.cli.options import common_options, examples
 
 if TYPE_CHECKING:
     from edgeconv.doctor import Check, DoctorReport
@@ -16,7 +16,12 @@ EXIT_TOOL_MISSING = 4
 _MARKS = {"ok": "ok", "missing": "--", "wrong": "!!"}
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "edgeconv doctor",
+        "edgeconv doctor --json",
+    )
+)
 @common_options
 def command(console: Console) -> int:
     """Check this machine: Python, packages, compilers, CPU.

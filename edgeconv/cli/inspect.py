@@ -12,10 +12,16 @@ import click
 from edgeconv.cli.arguments import read_shapes
 from edgeconv.cli.console import Console, format_table
 from edgeconv.cli.formatting import layer_rows, readable_bytes, readable_count, tuning_text
-from edgeconv.cli.options import common_options
+from edgeconv.cli.options import common_options, examples
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "edgeconv inspect pulse.edge",
+        "edgeconv inspect pulse.edge --text",
+        "edgeconv inspect model.onnx --shape length=4000",
+    )
+)
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--text", is_flag=True, help="Print the integer program; long lists are abbreviated unless -v is given.")
 @click.option("--shape", "shapes", multiple=True, metavar="NAME=N", help="Extent of a symbolic dimension of a model.")

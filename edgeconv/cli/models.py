@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeconv.cli.console import Console, format_table
-from edgeconv.cli.options import common_options
+from edgeconv.cli.options import common_options, examples
 
 if TYPE_CHECKING:
     from edgeconv.quantize.family import ModelFamily
 
 
-@click.command(epilog="\b\nExamples:\n  edgeconv models\n  edgeconv models pulse --json")
+@click.command(epilog=examples("edgeconv models", "edgeconv models pulse --json"))
 @click.argument("name", required=False)
 @common_options
 def command(console: Console, name: str | None) -> None:

@@ -10,7 +10,13 @@ import click
 
 from edgeconv.cli.console import Console
 
-__all__ = ["common_options", "device_option", "threads_option"]
+__all__ = ["common_options", "device_option", "examples", "threads_option"]
+
+
+def examples(*lines: str) -> str:
+    """The end of a verb's help: command lines that a user may type."""
+    return "\n  ".join(("\b\nExamples:", *lines))
+
 
 threads_option = click.option(
     "--threads",

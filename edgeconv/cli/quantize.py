@@ -12,7 +12,7 @@ import click
 from edgeconv.cli.arguments import read_shapes
 from edgeconv.cli.console import Console, format_table
 from edgeconv.cli.formatting import readable_bytes, shorten
-from edgeconv.cli.options import common_options
+from edgeconv.cli.options import common_options, examples
 
 if TYPE_CHECKING:
     from edgeconv.quantize.policy import QuantPolicy
@@ -20,12 +20,11 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    epilog="""\b
-Examples:
-  edgeconv quantize net.onnx -o net.q.onnx --calibration samples.npz
-  edgeconv quantize net.onnx --calibration folder/ --method percentile --evaluate heldout.npz
-  edgeconv quantize net.onnx --calibration samples.npy --policy bits.toml
-"""
+    epilog=examples(
+        "edgeconv quantize net.onnx -o net.q.onnx --calibration samples.npz",
+        "edgeconv quantize net.onnx --calibration folder/ --method percentile --evaluate heldout.npz",
+        "edgeconv quantize net.onnx --calibration samples.npy --policy bits.toml",
+    )
 )
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; the model's name with .q.onnx.")

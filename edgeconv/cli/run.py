@@ -9,11 +9,18 @@ import click
 
 from edgeconv.cli import streams
 from edgeconv.cli.console import Console, format_table
-from edgeconv.cli.options import common_options, device_option, threads_option
+from edgeconv.cli.options import common_options, device_option, examples, threads_option
 from edgeconv.errors import UsageError
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "edgeconv run pulse.edge -i pulses.npy -o results.npz",
+        "edgeconv run pulse.edge -i pulses.npy --isa avx2 --threads 2",
+        "edgeconv run pulse-board.edge -i pulses.npy --device sim",
+        "cat /dev/adc0 | edgeconv run pulse.edge --stream --record text",
+    )
+)
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option(
     "-i", "--input", "source", help="A .npz keyed by input names, a .npy for a single input, or -; a raw stream."

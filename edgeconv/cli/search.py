@@ -11,7 +11,7 @@ import click
 
 from edgeconv.cli.console import Console, format_table
 from edgeconv.cli.formatting import readable_time
-from edgeconv.cli.options import common_options
+from edgeconv.cli.options import common_options, examples
 
 if TYPE_CHECKING:
     from edgeconv.search.loop import Report
@@ -32,7 +32,17 @@ class _BeginOrContinue(click.Group):
         return ["begin", "show", "resume", "export"]
 
 
-@click.group(cls=_BeginOrContinue, subcommand_metavar="NAME|show|resume|export [ARGS]...")
+@click.group(
+    cls=_BeginOrContinue,
+    subcommand_metavar="NAME|show|resume|export [ARGS]...",
+    epilog=examples(
+        "edgeconv search pulse --objective time_resolution --objective mac_bits --evals 100 --workers 2",
+        'edgeconv search pulse -t rpi4 --objective time_resolution --objective latency --constraint "model_bytes<20KB"',
+        "edgeconv search show pulse.search",
+        "edgeconv search resume pulse.search --evals 500",
+        "edgeconv search export pulse.search pulse-small.onnx --point 7 --steps 500",
+    ),
+)
 def command() -> None:
     """Search a family of models for the networks of the best trade-offs: `edgeconv search NAME ...`.
 

@@ -8,10 +8,15 @@ from typing import Any
 import click
 
 from edgeconv.cli.console import Console, format_table
-from edgeconv.cli.options import common_options
+from edgeconv.cli.options import common_options, examples
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "edgeconv sweep bits.toml --workers 2",
+        "edgeconv sweep bits.toml -o results --scheduler tcp://10.0.0.1:8786",
+    )
+)
 @click.argument("sweep", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of results; the file's name with .sweep.")
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes here.")

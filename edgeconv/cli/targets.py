@@ -5,12 +5,18 @@ from __future__ import annotations
 import click
 
 from edgeconv.cli.console import Console, format_table
-from edgeconv.cli.options import common_options
+from edgeconv.cli.options import common_options, examples
 from edgeconv.errors import DeviceError
 from edgeconv.targets import HOST_ALIAS, Target, host_target_name, list_targets, load_target
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "edgeconv targets",
+        "edgeconv targets rpi4",
+        "edgeconv targets my-board.toml --json",
+    )
+)
 @click.argument("name", required=False)
 @common_options
 def command(console: Console, name: str | None) -> None:

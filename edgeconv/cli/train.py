@@ -10,23 +10,23 @@ import click
 
 from edgeconv.cli.console import Console, format_table
 from edgeconv.cli.formatting import readable_time
-from edgeconv.cli.options import common_options
+from edgeconv.cli.options import common_options, examples
 from edgeconv.errors import UsageError
 
 if TYPE_CHECKING:
     from edgeconv.quantize.family import TrainingProgress
     from edgeconv.quantize.run import TrainReport
 
-_EXAMPLES = """\b
-Examples:
-  edgeconv train pulse
-  edgeconv train pulse --policy 4bit.toml --out pulse4 --seed 3
-  edgeconv train pulse --config wide --out pulse-wide
-  edgeconv train pulse --set pulses.snr_db=40 --set float_stage.steps=300
-  edgeconv train pulse --out pulse4 --resume"""
 
-
-@click.command(epilog=_EXAMPLES)
+@click.command(
+    epilog=examples(
+        "edgeconv train pulse",
+        "edgeconv train pulse --policy 4bit.toml --out pulse4 --seed 3",
+        "edgeconv train pulse --config wide --out pulse-wide",
+        "edgeconv train pulse --set pulses.snr_db=40 --set float_stage.steps=300",
+        "edgeconv train pulse --out pulse4 --resume",
+    )
+)
 @click.argument("name")
 @click.option(
     "--policy",

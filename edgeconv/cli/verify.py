@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeconv.cli.console import Console, format_table
-from edgeconv.cli.options import common_options, device_option
+from edgeconv.cli.options import common_options, device_option, examples
 
 if TYPE_CHECKING:
     from edgeconv.verify import Comparison, VerifyReport
@@ -18,12 +18,11 @@ _DIFFERENT = 1
 
 
 @click.command(
-    epilog="""\b
-Examples:
-  edgeconv verify pulse.edge
-  edgeconv verify pulse.edge --model pulse.onnx --samples 1000
-  edgeconv verify pulse.edge --model pulse.onnx --float pulse_float.onnx --input heldout.npz
-"""
+    epilog=examples(
+        "edgeconv verify pulse.edge",
+        "edgeconv verify pulse.edge --model pulse.onnx --samples 1000",
+        "edgeconv verify pulse.edge --model pulse.onnx --float pulse_float.onnx --input heldout.npz",
+    )
 )
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option("--model", type=click.Path(path_type=Path), help="The ONNX file it was compiled from.")
