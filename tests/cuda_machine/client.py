@@ -20,57 +20,26 @@ from edgeconv.artifact import read
 from edgeconv.errors import EdgeconvError
 from edgeconv.runtime.cuda import CudaRunner
 from edgeconv.verify.inputs import random_inputs
+from scripts.gpu.device_array import DeviceArray
 
 _DRIVER = ctypes.CDLL("libcuda.so.1")
 _LIBC = ctypes.CDLL(None)
-_NAME = b"dltensor"
 
 
-class _Managed(ctypes.Structure):
-    """DLManagedTensor of dlpack.h."""
-
-    _fields_ = (
-        ("data", ctypes.c_void_p),
-        ("device_type", ctypes.c_int32),
-        ("device_id", ctypes.c_int32),
-        ("ndim", ctypes.c_int32),
-        ("code", ctypes.c_uint8),
-        ("bits", ctypes.c_uint8),
-        ("lanes", ctypes.c_uint16),
-        ("shape", ctypes.POINTER(ctypes.c_int64)),
-        ("strides", ctypes.c_void_p),
-        ("byte_offset", ctypes.c_uint64),
-        ("manager", ctypes.c_void_p),
-        ("deleter", ctypes.c_void_p),
-    )
-
-
-class GpuArray:
-    """An array in the machine's memory that speaks DLPack; `offset` bytes from the start of its allocation."""
+class GpuArray(DeviceArray):
+    """An array in the machine's memory; `offset` bytes from the start of its allocation."""
 
     def __init__(self, array: np.ndarray, offset: int = 0, device: int = 0) -> None:
         pointer = ctypes.c_uint64()
         assert _DRIVER.cuMemAlloc_v2(ctypes.byref(pointer), ctypes.c_size_t(array.nbytes + 64)) == 0
-        self._address, self._like, self._device = pointer.value + offset, array, device
-        ctypes.memmove(self._address, array.ctypes.data, array.nbytes)
-        self._shape = (ctypes.c_int64 * array.ndim)(*array.shape)
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return 2, self._device
-
-    def __dlpack__(self, stream: int | None = None) -> Any:
-        code = {"i": 0, "u": 1, "f": 2}[self._like.dtype.kind]
-        bits, rank = 8 * self._like.itemsize, self._like.ndim
-        self._managed = _Managed(self._address, 2, self._device, rank, code, bits, 1, self._shape, None, 0, None, None)
-        create = ctypes.pythonapi.PyCapsule_New
-        create.restype, create.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
-        return create(ctypes.addressof(self._managed), _NAME, None)
+        super().__init__(pointer.value + offset, array, device)
+        ctypes.memmove(self.address, array.ctypes.data, array.nbytes)
 
     def numpy(self) -> np.ndarray:
         """Its contents, once the default stream has nothing left to do."""
         _DRIVER.cuStreamSynchronize(None)
-        copy = np.empty_like(self._like)
-        ctypes.memmove(copy.ctypes.data, self._address, copy.nbytes)
+        copy = self.like()
+        ctypes.memmove(copy.ctypes.data, self.address, copy.nbytes)
         return copy
 
 

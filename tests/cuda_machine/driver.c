@@ -6,9 +6,11 @@
  */
 #include "device.h"
 
+#include <time.h>
+
 typedef struct op op;
 typedef struct { op *first, *last; long queued, done; int capturing; op *captured, *captured_last; } stream;
-typedef struct { stream *of; long position; } event;
+typedef struct { stream *of; long position; double at; /* milliseconds, of a clock */ } event;
 typedef struct { op *first; } graph;
 
 struct op {
@@ -78,7 +80,9 @@ int cuModuleLoadData(void **module, const void *image) {
     *module = (void *)image;
     if (fault("old device")) return 209;
     if (fault("old driver") || fault("broken image")) return 200;
-    return *(const uint32_t *)image == 0xBA55ED50u ? 0 : 200; /* FATBIN_MAGIC */
+    uint32_t magic = *(const uint32_t *)image;
+    /* FATBIN_MAGIC of fatbinary.h; ELFMAG; PTX begins with a comment. */
+    return magic == 0xBA55ED50u || magic == 0x464C457Fu || memcmp(image, "//", 2) == 0 ? 0 : 200;
 }
 int cuModuleUnload(void *module) { (void)module; return 0; }
 int cuModuleGetFunction(const void **function, void *module, const char *name) {
@@ -151,7 +155,17 @@ int cuStreamWaitEvent(stream *s, event *e, unsigned flags) {
     return 0;
 }
 int cuEventCreate(event **e, unsigned flags) { (void)flags; *e = calloc(1, sizeof **e); return 0; }
-int cuEventRecord(event *e, stream *s) { e->of = real(s); e->position = e->of->queued; return 0; }
+static double milliseconds_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return 1e3 * (double)now.tv_sec + 1e-6 * (double)now.tv_nsec;
+}
+int cuEventRecord(event *e, stream *s) {
+    e->of = real(s);
+    e->position = e->of->queued;
+    e->at = milliseconds_now();
+    return 0;
+}
 int cuEventDestroy_v2(event *e) { free(e); return 0; }
 
 int cuLaunchKernel(const edge_kernel_entry *kernel, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned b,
@@ -198,7 +212,23 @@ int cuCtxSetCurrent(void *context) { (void)context; return 0; }
 int cuCtxSynchronize(void) { return cuStreamSynchronize(NULL); }
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
     (void)device;
-    *value = attribute == 75 ? 9 : 0; /* compute capability 9.0 */
+    /* Compute capability 9.0, or 7.0 of an older GPU; two multiprocessors. */
+    *value = attribute == 75 ? (fault("older") ? 7 : 9) : attribute == 16 ? 2 : 0;
+    return 0;
+}
+int cuDeviceGetName(char *name, int length, int device) {
+    (void)device;
+    snprintf(name, (size_t)length, "CPU in the place of a GPU");
+    return 0;
+}
+/* Work is done when somebody waits for it: the time of two events is what passed until then. */
+int cuEventSynchronize(event *e) {
+    drain(e->of, e->position);
+    e->at = milliseconds_now();
+    return 0;
+}
+int cuEventElapsedTime(float *milliseconds, event *start, event *stop) {
+    *milliseconds = (float)(stop->at - start->at);
     return 0;
 }
 int cuMemsetD8_v2(uint64_t pointer, unsigned char value, size_t bytes) {

@@ -23,6 +23,7 @@ import edgeconv
 from edgeconv.api import compile_program
 from edgeconv.artifact import read
 from edgeconv.artifact.cuda_target.write import KERNELS
+from edgeconv.codegen.cuda import nvcc
 from edgeconv.ir import Constant, Grid, Linear, Program, TensorType, dtype
 from edgeconv.ir import operators as ops
 from tests.cuda_machine import build_driver
@@ -127,6 +128,26 @@ def test_each_fault_of_the_machine_has_its_error(fault: str, code: int, text: st
     assert text in done.stderr
     assert "try: " in done.stderr
     assert not (tmp_path / "y.npy").exists()
+
+
+@pytest.mark.needs_nvrtc
+def test_images_of_nvrtc_run_and_the_one_that_fits_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nvcc, "_candidates", lambda: iter(()))
+    target = tmp_path / "two.toml"
+    target.write_text(
+        'description = "two images"\nfamily = "cuda"\ntriple = "x86_64-linux-gnu"\nrun = "in-process"\n'
+        'architectures = ["sm_80", "sm_90", "compute_80"]\n'
+    )
+    path = tmp_path / "small.edge"
+    compile_program(_network(40), path, target)
+    assert {"nvcc", "nvrtc"} & set(read(path).manifest.toolchain) == {"nvrtc"}
+    (tmp_path / "driver").mkdir()
+    build_driver((path / KERNELS).read_text(), tmp_path / "driver")
+    done = _process(path, str(path / "edge_runtime.py"))
+    assert done.stdout == "cuda: 16 samples, every byte as the reference\n"
+    # A GPU of capability 7.0 is older than every image.
+    done = _process(path, str(path / "edge_runtime.py"), fault="older")
+    assert "there is no code for a GPU of this kind" in done.stderr
 
 
 def test_without_a_driver_it_says_so_and_the_loops_run() -> None:

@@ -139,7 +139,7 @@ static cu_result open_lanes(state *this) {
 static cu_result open_code(state *this) {
     const cu_driver *cu = this->driver;
     const edge_cuda_code *code = &edge_this_code;
-    cu_result result = cu->module_load(&this->module, code->image);
+    cu_result result = edge_cuda_load(cu, this->device, &this->module);
     for (uint32_t i = 0; i < code->launch_count && result == CU_SUCCESS; i++)
         result = cu->module_function(&this->functions[i], this->module, code->launches[i].symbol);
     if (result == CU_SUCCESS) result = cu->allocate(&this->weights, code->weight_bytes);
@@ -223,8 +223,9 @@ EXPORT int edge_init(edge_ctx *ctx) {
     }
     if (result != CU_SUCCESS) {
         int status = status_of(ctx, result);
-        /* An older driver may find nothing that it knows in the code, and calls that by several names. */
-        int refused = status == EDGE_ERROR_IMAGE || status == EDGE_ERROR_OLD_DEVICE;
+        /* An older driver may find nothing that it knows in a fat binary, and calls that by several names. */
+        int chosen = code->images[0].capability != 0;
+        int refused = status == EDGE_ERROR_IMAGE || (status == EDGE_ERROR_OLD_DEVICE && !chosen);
         if (loading && refused && edge_cuda_driver_version() < code->version) status = EDGE_ERROR_OLD_DRIVER;
         close_state(this);
         return status;

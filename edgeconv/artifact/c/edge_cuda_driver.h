@@ -40,7 +40,9 @@ enum {
     CU_CAPTURE_THREAD_LOCAL = 1,
     CU_POINTER_MEMORY_TYPE = 2,
     CU_MEMORY_HOST = 1,
-    CU_HOST_ALLOC_PORTABLE = 1
+    CU_HOST_ALLOC_PORTABLE = 1,
+    CU_CAPABILITY_MAJOR = 75, /* CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR */
+    CU_CAPABILITY_MINOR = 76
 };
 
 #define CU_FUNCTIONS(F)                                                                                              \
@@ -49,6 +51,7 @@ enum {
     F(error_name, "cuGetErrorName", (cu_result result, const char **name))                                           \
     F(device_count, "cuDeviceGetCount", (int *count))                                                                \
     F(device_get, "cuDeviceGet", (cu_device *device, int ordinal))                                                   \
+    F(device_attribute, "cuDeviceGetAttribute", (int *value, int attribute, cu_device device))                       \
     F(context_retain, "cuDevicePrimaryCtxRetain", (cu_context *context, cu_device device))                           \
     F(context_release, "cuDevicePrimaryCtxRelease_v2", (cu_device device))                                           \
     F(context_push, "cuCtxPushCurrent_v2", (cu_context context))                                                     \
@@ -88,5 +91,8 @@ typedef struct {
 
 /* The driver's functions, or NULL where there is no driver or it lacks one. Any threads may call it at once. */
 __attribute__((visibility("hidden"))) const cu_driver *edge_cuda_driver(void);
+
+/* Load the code that fits a GPU, whose context is current; CU_NO_BINARY_FOR_GPU where there is none. */
+__attribute__((visibility("hidden"))) cu_result edge_cuda_load(const cu_driver *cu, cu_device device, cu_module *module);
 
 #endif

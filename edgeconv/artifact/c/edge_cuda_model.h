@@ -15,7 +15,14 @@ typedef struct {
 } edge_cuda_launch;
 
 typedef struct {
-    const void *image; /* a fat binary */
+    const void *data;
+    uint32_t capability; /* what it is for, such as 90; 0 of a fat binary, from which the driver chooses */
+    uint32_t ptx;        /* whether it is PTX, which later GPUs run, too */
+} edge_cuda_image;
+
+typedef struct {
+    const edge_cuda_image *images;
+    uint32_t image_count;
     const uint8_t *weights;
     size_t weight_bytes;
     const edge_cuda_launch *launches; /* in the order in which they run */

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from edgeconv.artifact.compilers import find_compiler
 from edgeconv.artifact.sources import C_FOLDER, ModelSource
+from edgeconv.codegen.cuda.image import Image
 from edgeconv.errors import ToolError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CudaCode", "link_cuda"]
 
-_SOURCES = ("edge_cuda.c", "edge_cuda_driver.c", "edge_inputs.c", "edge_python.c")
+_SOURCES = ("edge_cuda.c", "edge_cuda_driver.c", "edge_cuda_image.c", "edge_inputs.c", "edge_python.c")
 _EXPORTS = (
     "edge_init", "edge_run", "edge_check", "edge_strerror", "edge_isa_name", "edge_cuda_select", "edge_cuda_release",
     "edge_cuda_error", "edge_cuda_driver_version", "edge_cuda_needed_version", "edge_python_call", "edge_python_ready",
@@ -39,14 +40,14 @@ class CudaCode:
 
     Attributes:
         generated: source, launches and weights.
-        image: the fat binary.
-        version: of the compiler, such as (13, 0).
-        architectures: what the image holds code for.
+        images: a fat binary, or an image for each architecture.
+        compiler: its name and version, such as ("nvcc", (13, 0)).
+        architectures: what the images hold code for.
     """
 
     generated: GeneratedCuda
-    image: bytes
-    version: tuple[int, int]
+    images: tuple[Image, ...]
+    compiler: tuple[str, tuple[int, int]]
     architectures: tuple[str, ...]
 
 
@@ -62,9 +63,10 @@ def link_cuda(model: ModelSource, code: CudaCode, architecture: str) -> bytes:
         (folder / "model.c").write_text(model.text(), encoding="utf-8")
         (folder / "code.c").write_text(_code_text(code), encoding="utf-8")
         (folder / "exports.map").write_text(f"{{ global: {'; '.join(_EXPORTS)}; local: *; }};\n", encoding="utf-8")
-        (folder / "image.bin").write_bytes(code.image)
-        (folder / "weights.bin").write_bytes(code.generated.blob)
-        (folder / "data.S").write_text(_data_text("image", "weights"), encoding="utf-8")
+        data = {"weights": code.generated.blob, **{f"image_{i}": image.data for i, image in enumerate(code.images)}}
+        for label, content in data.items():
+            (folder / f"{label}.bin").write_bytes(content)
+        (folder / "data.S").write_text(_data_text(*data), encoding="utf-8")
         sources = ["model.c", "code.c", "data.S", *(str(C_FOLDER / source) for source in _SOURCES)]
         command = [compiler.gcc, *_OPTIONS, *compiler.options, "-Wl,--version-script=exports.map", f"-I{C_FOLDER}"]
         command += [*sources, "-o", "library.so", "-ldl", "-lpthread"]
@@ -90,22 +92,29 @@ def _code_text(code: CudaCode) -> str:
     """code.c: what edge_cuda_model.h declares."""
     generated = code.generated
     launches = [f"    {{{json.dumps(k.symbol)}, {k.blocks}, {k.number}}}," for k in generated.launches]
-    major, minor = code.version
+    images = [f"    {{edge_image_{i}, {image.capability}, {int(image.ptx)}}}," for i, image in enumerate(code.images)]
+    labels = ", ".join(f"edge_image_{i}[]" for i in range(len(images)))
+    major, minor = code.compiler[1]
     numbers = (
-        *(len(generated.blob), "LAUNCHES", len(generated.launches), generated.threads, generated.samples),
+        *("IMAGES", len(images), "edge_weights", len(generated.blob), "LAUNCHES"),
+        *(len(generated.launches), generated.threads, generated.samples),
         *(0 if generated.samples else generated.scratch_bytes, generated.most_samples, 1000 * major + 10 * minor),
     )
     return "\n".join(
         [
             '#include "edge_cuda_model.h"',
             "",
-            '__attribute__((visibility("hidden"))) extern const uint8_t edge_image[], edge_weights[];',
+            f'__attribute__((visibility("hidden"))) extern const uint8_t edge_weights[], {labels};',
+            "",
+            "static const edge_cuda_image IMAGES[] = {",
+            *images,
+            "};",
             "",
             "static const edge_cuda_launch LAUNCHES[] = {",
             *launches,
             "};",
             "",
-            f"const edge_cuda_code edge_this_code = {{edge_image, edge_weights, {', '.join(map(str, numbers))}}};",
+            f"const edge_cuda_code edge_this_code = {{{', '.join(map(str, numbers))}}};",
             "",
         ]
     )

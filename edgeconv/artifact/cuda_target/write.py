@@ -62,21 +62,21 @@ class CudaBackend:
     def generate(
         self, program: Program, certificates: Mapping[str, Certificate], target: Target, options: CodeOptions
     ) -> Generated:
-        """CUDA source through nvcc, and the loops.
+        """CUDA source through nvcc or NVRTC, and the loops.
 
         Raises:
-            ToolError: nvcc is missing; says what to install.
+            ToolError: both are missing; says what to install.
         """
         from edgeconv.codegen.cuda import generate_cuda, generate_loops
-        from edgeconv.codegen.cuda.nvcc import find_nvcc
+        from edgeconv.codegen.cuda.compilers import find_cuda_compiler
 
-        compiler = find_nvcc()
+        compiler = find_cuda_compiler()
         forms = certificates[POLICY_OF_ISA[_ISA].name].forms
         generated = generate_cuda(program, forms, fuse=options.fuse)
-        image = compiler.compile(generated.source, target.architectures)
+        images = compiler.images(generated.source, target.architectures)
         architecture = target.architecture or ""
         loops = generate_loops(program, forms, fuse=options.fuse, architecture=architecture)
-        code = CudaCode(generated, image, compiler.version, target.architectures)
+        code = CudaCode(generated, images, (compiler.name, compiler.version), target.architectures)
         return Generated(code, loops, _loops_isa(architecture))
 
     def reports(self, code: Generated) -> Mapping[str, tuple[KernelReport, ...]]:
@@ -110,7 +110,8 @@ class CudaBackend:
             (folder / "include" / "example.c").write_text(example_text(gpu_model, library), encoding="utf-8")
             shutil.copyfile(_DEVICE_RUNTIME, folder / _DEVICE_RUNTIME.name)
             write_common(folder, contents)
-            toolchain = {**contents.toolchain, "nvcc": ".".join(map(str, code.cuda.version))}
+            compiler, version = code.cuda.compiler
+            toolchain = {**contents.toolchain, compiler: ".".join(map(str, version))}
             manifest = make_manifest(
                 dataclasses.replace(contents, toolchain=toolchain),
                 folder,
@@ -137,7 +138,7 @@ class CudaBackend:
             yield KERNELS, "other kernels", "those that the model gives"
         if generated.blob not in artifact.library.read_bytes():
             yield manifest.library, "other weights", "those that the model gives"
-        notes.append(f"{manifest.library}: weights and the kernels' source are compared, nvcc's code is not")
+        notes.append(f"{manifest.library}: weights and the kernels' source are compared, the machine code is not")
 
 
 BACKEND = CudaBackend()
@@ -166,6 +167,12 @@ def _compiled_isas(code: Generated) -> tuple[CompiledIsa, ...]:
         CompiledIsa(name, policy, features, size, len(blob), scratch, hashlib.sha256(blob).hexdigest())
         for name, features, size, blob, scratch in (
             (_LOOPS, needed, len(loops.object_bytes), loops.blob, loops.scratch_bytes),
-            (_ISA, code.cuda.architectures, len(code.cuda.image), generated.blob, generated.scratch_bytes),
+            (
+                _ISA,
+                code.cuda.architectures,
+                sum(len(image.data) for image in code.cuda.images),
+                generated.blob,
+                generated.scratch_bytes,
+            ),
         )
     )

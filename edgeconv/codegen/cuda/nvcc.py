@@ -6,7 +6,6 @@ packages and on no path.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
@@ -16,14 +15,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
+from edgeconv.codegen.cuda.image import EXACT_OPTIONS, UNUSED_FUNCTION, Image, package_folders
 from edgeconv.errors import ToolError
 
 __all__ = ["Nvcc", "find_nvcc"]
 
-# Nothing may become less exact than it is written: no contraction into FMA, no flush to zero, divisions of IEEE 754.
-_EXACT = ("-fmad=false", "-ftz=false", "-prec-div=true", "-prec-sqrt=true")
-_UNUSED_FUNCTION = "-diag-suppress=177"
 _SECONDS = 600
 
 
@@ -36,8 +34,13 @@ class Nvcc:
         version: its release, such as (13, 0): code for a GPU runs with drivers of that release or later.
     """
 
+    name: ClassVar[str] = "nvcc"
     command: str
     version: tuple[int, int]
+
+    def images(self, source: str, architectures: Sequence[str]) -> tuple[Image, ...]:
+        """One fat binary for all architectures; see `compile`."""
+        return (Image(self.compile(source, architectures)),)
 
     def compile(self, source: str, architectures: Sequence[str]) -> bytes:
         """A fat binary.
@@ -63,7 +66,7 @@ class Nvcc:
         with tempfile.TemporaryDirectory(prefix="edgeconv-") as name:
             (Path(name) / "kernels.cu").write_text(source, encoding="utf-8")
             output = f"kernels.{suffix}"
-            command = [self.command, "-O3", *_EXACT, _UNUSED_FUNCTION, *options, "kernels.cu", "-o", output]
+            command = [self.command, "-O3", *EXACT_OPTIONS, UNUSED_FUNCTION, *options, "kernels.cu", "-o", output]
             try:
                 done = subprocess.run(command, cwd=name, capture_output=True, text=True, check=False, timeout=_SECONDS)
             except (OSError, subprocess.TimeoutExpired) as error:
@@ -88,7 +91,7 @@ def find_nvcc() -> Nvcc:
             return Nvcc(command, version)
     raise ToolError(
         "nvcc is not installed, which compiles for target cuda",
-        expected="nvcc on the path, in $CUDA_HOME/bin, or from pip",
+        expected="nvcc on the path, in $CUDA_HOME/bin, or from pip; or NVRTC, which does without it",
         advice="pip install 'edgeconv[cuda]', or install NVIDIA's CUDA toolkit; no GPU is needed to compile",
     )
 
@@ -98,12 +101,8 @@ def _candidates() -> Iterator[str]:
     if on_path:
         yield on_path
     home = os.environ.get("CUDA_HOME")
-    folders = [Path(home)] if home else []
-    packages = importlib.util.find_spec("nvidia")
-    for folder in packages.submodule_search_locations or () if packages else ():
-        folders += sorted(Path(folder).glob("cu[0-9]*"), reverse=True)
-    for folder_path in folders:
-        command = folder_path / "bin" / "nvcc"
+    for folder in [*([Path(home)] if home else []), *package_folders()]:
+        command = folder / "bin" / "nvcc"
         if command.is_file():
             yield str(command)
 
