@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
 # Everything that only a machine with an NVIDIA GPU can check, in less than eight minutes: the benchmark networks and a
-# thousand random graphs equal the reference on the GPU, compute-sanitizer finds nothing, and tables of times.
+# thousand random graphs equal the reference on the GPU, compute-sanitizer finds nothing, artifacts run where there is
+# only Python and numpy, and tables of times.
 #
 #     scripts/gpu_check.sh [FOLDER]        # artifacts and tables go there (build/gpu)
 #
-# Needs the driver, nvcc (pip install 'edgeconv[cuda]' or NVIDIA's toolkit), gcc, and for the tables torch with CUDA.
-# compute-sanitizer is run where it is installed; what is left out is said at the end.
+# Needs the driver, nvcc (pip install 'edgeconv[cuda]' or NVIDIA's toolkit), gcc, and to compare with it torch with CUDA.
+# compute-sanitizer is run where it is installed; what is left out is said at the end. Most of the time is compilation:
+# it is meant for eight cores and more.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-.venv/bin/python}
 [ -x "$PYTHON" ] || PYTHON=python3
 OUT=${1:-build/gpu}
+NETWORKS="pulse depth ecg wave"
 mkdir -p "$OUT"
 started=$SECONDS
 failed=() skipped=()
@@ -20,6 +23,7 @@ check() { local name=$1; shift; say "$name"; "$@" || failed+=("$name"); }
 
 nvidia-smi --query-gpu=name,driver_version,compute_cap,memory.total --format=csv || { echo "no GPU: nothing to check"; exit 4; }
 capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -d .)
+driver=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader | head -1)
 cat >"$OUT/here.toml" <<END
 description = "the GPU of this machine"
 family = "cuda"
@@ -28,31 +32,45 @@ architectures = ["sm_$capability"]
 run = "in-process"
 END
 
-say "benchmark networks"
-$PYTHON scripts/bench_networks.py "$OUT" || failed+=("benchmark networks")
-for name in pulse ecg wave depth; do
-  check "compile $name" $PYTHON -m edgeconv compile "$OUT/$name.u8s8.onnx" --target "$OUT/here.toml" -o "$OUT/$name.edge" -q
-  # The reference takes about a second for 100 million multiply-accumulates.
-  samples=$([ "$name" = pulse ] && echo 5000 || echo 6)
-  check "verify $name" $PYTHON -m edgeconv verify "$OUT/$name.edge" --samples "$samples"
+# Compile a network and compare it with the reference, which takes a second for 100 million multiply-accumulates.
+network() {
+  local samples=6
+  [ "$1" = pulse ] && samples=5000
+  $PYTHON -m edgeconv compile "$OUT/$1.u8s8.onnx" --target "$OUT/here.toml" -o "$OUT/$1.edge" -q &&
+    $PYTHON -m edgeconv verify "$OUT/$1.edge" --samples "$samples"
+}
+
+check "benchmark networks" $PYTHON scripts/bench_networks.py "$OUT"
+say "compile and verify $NETWORKS, side by side"
+jobs=()
+for name in $NETWORKS; do
+  network "$name" >"$OUT/$name.log" 2>&1 &
+  jobs+=("$name:$!")
+done
+for job in "${jobs[@]}"; do
+  wait "${job#*:}" && tail -1 "$OUT/${job%:*}.log" && continue
+  failed+=("compile and verify ${job%:*}")
+  tail -5 "$OUT/${job%:*}.log"
 done
 
+for name in pulse depth; do
+  check "$name without edgeconv and TVM" $PYTHON -m scripts.gpu.bare "$OUT/$name.edge"
+done
 check "random graphs" $PYTHON -m scripts.gpu.random_graphs --graphs 1000 --seconds 120
 
-if command -v compute-sanitizer >/dev/null; then
-  for tool in memcheck racecheck; do
-    check "compute-sanitizer $tool" timeout 40 compute-sanitizer --tool "$tool" --error-exitcode 9 --require-cuda-init no \
-      $PYTHON "$OUT/pulse.edge/edge_runtime.py"
+sanitizer=$(command -v compute-sanitizer || ls "${CUDA_HOME:-/usr/local/cuda}/bin/compute-sanitizer" 2>/dev/null)
+if [ -n "$sanitizer" ]; then
+  for case in memcheck:pulse racecheck:pulse memcheck:depth; do
+    check "compute-sanitizer $case" timeout 40 "$sanitizer" --tool "${case%:*}" --error-exitcode 9 --require-cuda-init no \
+      $PYTHON "$OUT/${case#*:}.edge/edge_runtime.py"
   done
 else
   skipped+=("compute-sanitizer is not installed")
 fi
 
-if $PYTHON -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
-  check "times" timeout 120 $PYTHON -m scripts.gpu.bench "$OUT" -o "$OUT/results.md"
-else
-  skipped+=("torch with CUDA is not installed: no times")
-fi
+$PYTHON -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null ||
+  skipped+=("torch with CUDA is not installed: no times beside ours")
+check "times" timeout 170 $PYTHON -m scripts.gpu.bench "$OUT" -o "$OUT/results.md" --driver "$driver" --seconds 110
 
 echo
 for line in "${skipped[@]}"; do echo "left out: $line"; done

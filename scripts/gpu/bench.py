@@ -192,6 +192,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("-o", "--output", type=Path, help="written again after each network")
+    parser.add_argument("--batch", type=int, help="samples of a large call; chosen for each network when not given")
     parser.add_argument("--driver", default="", help="the driver's release, for the table's head")
     parser.add_argument("--seconds", type=float, default=150.0, help="no network is begun in torch after that")
     options = parser.parse_args()
@@ -210,12 +211,12 @@ def main() -> int:
             options.output.write_text(table(head, rows), encoding="utf-8")
 
     for name in names:
-        note(own_rows(gpu, name, options.folder / f"{name}.edge", BATCHES[name], peak))
+        note(own_rows(gpu, name, options.folder / f"{name}.edge", options.batch or BATCHES[name], peak))
     for name in names if torch else ():
         if time.monotonic() - start > options.seconds:
             print(f"left out: {name} in torch, the time is over")
             continue
-        note(torch_rows(torch, gpu, name, options.folder / f"{name}.onnx", BATCHES[name]))
+        note(torch_rows(torch, gpu, name, options.folder / f"{name}.onnx", options.batch or BATCHES[name]))
     print(table(head, rows))
     return 0
 

@@ -9,10 +9,10 @@ import re
 import subprocess
 from pathlib import Path
 
-__all__ = ["build_driver", "kernels_as_c"]
+__all__ = ["FIRST_KERNEL", "build_driver", "kernels_as_c"]
 
 _FOLDER = Path(__file__).parent
-_FIRST_KERNEL = 'extern "C" __global__'
+FIRST_KERNEL = 'extern "C" __global__'
 _DECLARATION = re.compile(r'^extern "C" __global__ void __launch_bounds__\(\d+\) (\w+)\(([^)]*)\);$', re.MULTILINE)
 
 
@@ -24,7 +24,7 @@ def kernels_as_c(source: str) -> str:
         arguments = ", ".join(f"*({type_} *)p[{index}]" for index, type_ in enumerate(types))
         callers.append(f"static void call_{symbol}(void **p) {{ {symbol}({arguments}); }}")
         entries.append(f'    {{"{symbol}", call_{symbol}, {len(types)}}},')
-    kernels = source[source.index(_FIRST_KERNEL) :].replace('extern "C" ', "")
+    kernels = source[source.index(FIRST_KERNEL) :].replace('extern "C" ', "")
     return "\n".join(
         [
             '#include "device.h"',

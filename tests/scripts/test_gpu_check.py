@@ -55,3 +55,49 @@ def test_the_float_twin_computes_what_the_network_does(tmp_path: Path) -> None:
         found = torch_twin(tmp_path / f"{name}.onnx")(torch.from_numpy(x)).numpy()
         # Two float32 programs that add in different orders: no integers are compared here.
         assert np.allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+_RECORDER = """#!/bin/sh
+echo "$*" >>"$0.log"
+case "$*" in *"$FAILS"*) test -z "$FAILS" || exit 1 ;; esac
+"""
+_SMI = """#!/bin/sh
+case "$*" in
+  *noheader*) case "$*" in *compute_cap*) echo 9.0 ;; *) echo 580.65 ;; esac ;;
+  *) echo "name, driver_version, compute_cap, memory.total" ;;
+esac
+"""
+
+
+def _checked(folder: Path, fails: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """Run the script with a Python that only notes what it was asked for, and the notes."""
+    for name, text in (("python", _RECORDER), ("nvidia-smi", _SMI), ("compute-sanitizer", "#!/bin/sh\nexec true\n")):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "PYTHON": str(folder / "python")}
+    command = ["bash", str(_ROOT / "scripts" / "gpu_check.sh"), str(folder / "out")]
+    done = subprocess.run(command, env=environment | {"FAILS": fails}, capture_output=True, text=True, check=False)
+    return done, (folder / "python.log").read_text().splitlines()
+
+
+def test_every_step_is_taken_for_the_gpu_at_hand(tmp_path: Path) -> None:
+    done, asked = _checked(tmp_path, "")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "all that was run is right" in done.stdout
+    assert 'architectures = ["sm_90"]' in (tmp_path / "out" / "here.toml").read_text()
+    for name in ("pulse", "depth", "ecg", "wave"):
+        assert sum(f"edgeconv compile {tmp_path}/out/{name}.u8s8.onnx" in line for line in asked) == 1
+        assert sum(f"edgeconv verify {tmp_path}/out/{name}.edge" in line for line in asked) == 1
+    modules = [line.split()[1] for line in asked if line.startswith("-m scripts.gpu")]
+    assert modules == ["scripts.gpu.bare", "scripts.gpu.bare", "scripts.gpu.random_graphs", "scripts.gpu.bench"]
+    assert "--driver 580.65" in asked[-1]
+    assert done.stdout.count("== compute-sanitizer ") == 3
+
+
+@pytest.mark.parametrize(
+    ("fails", "name"), [("verify", "compile and verify wave"), ("random_graphs", "random graphs"), ("bench ", "times")]
+)
+def test_a_step_that_fails_is_named(fails: str, name: str, tmp_path: Path) -> None:
+    done, _ = _checked(tmp_path, fails)
+    assert done.returncode == 1
+    assert f"failed: {name}\n" in done.stdout
