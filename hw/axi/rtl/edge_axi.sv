@@ -41,7 +41,7 @@ module edge_axi
   output logic        working          // the array computes
 );
   localparam logic [1:0] OKAY = 2'b00, SLVERR = 2'b10;
-  localparam logic [2:0] SETTLE = 3'd5;  // a result is there five cycles after its address
+  localparam logic [2:0] SETTLE = 3'd5;  // the next access is six cycles later: a result is there then
 
   logic reset;
   always_ff @(posedge aclk) reset <= !aresetn;

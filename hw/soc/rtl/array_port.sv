@@ -1,9 +1,9 @@
 // Everything in the array's clock domain: registers, the accelerator, the sample port.
 //
 // Registers: `access` is high for one cycle with the others, `address` in the cycle before already; `answer` is there
-// from the next one on. The processor and the
-// sample port share the accelerator's bus: while the port is on, or has windows left, the processor's bus writes are
-// ignored.
+// from the next one on. A result can be read six cycles after the access that wrote its address, which is as early as
+// crossing.sv and edge_axi.sv come again. The processor and the sample port share the accelerator's bus: while the port
+// is on, or has windows left, the processor's bus writes are ignored.
 module array_port
   import edge_pkg::*;
   import soc_pkg::*;
@@ -85,7 +85,7 @@ module array_port
   logic [31:0] bus_address, bus_address_stream, cycles, number, triggers, lost_open, lost_full;
   logic [WORD_BITS-1:0] bus_data, bus_data_stream;
   logic [RESULT_BITS-1:0] result_address_stream;
-  logic [32*LANES-1:0] result_data;
+  logic [32*LANES-1:0] result_data, result_near;
   logic [63:0] time_of, high, low;
   logic [LINE_BITS-1:0] line;
   always_ff @(posedge clk) begin
@@ -101,7 +101,11 @@ module array_port
   );
   assign busy = works || (bus_write && bus_select == BUS_CONTROL);
   assign working = busy;
-  always_ff @(posedge clk) result_read <= stream_q ? result_address_stream : result_address;
+  // The result memory is far away: there and back a cycle each.
+  always_ff @(posedge clk) begin
+    result_read <= stream_q ? result_address_stream : result_address;
+    result_near <= result_data;
+  end
 
   capture windows (
     .clk, .reset(inner_reset), .on, .sample_valid(sample_valid || given),
@@ -115,7 +119,7 @@ module array_port
     .clk, .reset(inner_reset), .samples, .two_bytes, .place_low, .place_high, .values, .window, .number, .time_of, .line,
     .high, .low, .done, .active, .bus_write(bus_write_stream), .bus_select(bus_select_stream),
     .bus_address(bus_address_stream), .bus_data(bus_data_stream), .busy, .cycles,
-    .result_address(result_address_stream), .result_data, .event_valid(out_valid), .event_last, .event_data,
+    .result_address(result_address_stream), .result_data(result_near), .event_valid(out_valid), .event_last, .event_data,
     .event_ready(to_cpu ? !fifo_full : event_ready)
   );
   assign event_valid = out_valid && !to_cpu;
@@ -127,7 +131,7 @@ module array_port
 
   // What is far is fetched a cycle ahead.
   logic [31:0] result_word;
-  always_ff @(posedge clk) result_word <= result_data[{address[4:2], 5'b0} +: 32];
+  always_ff @(posedge clk) result_word <= result_near[{address[4:2], 5'b0} +: 32];
 
   always_ff @(posedge clk) if (access) begin
     case (address)

@@ -100,8 +100,8 @@ module feeder
   assign bus_data = !writes[1] ? WORD_BITS'(1) : writes_high[1] ? high : low;
   assign active = state != IDLE || window || emitting;
 
-  // Emitting: the header, then eight results at a time, which come three cycles after their address.
-  localparam logic [2:0] FETCH = 3'd4;
+  // Emitting: the header, then eight results at a time, which come four cycles after their address.
+  localparam logic [2:0] FETCH = 3'd5;
   localparam int HEADER_BITS = $clog2(EVENT_HEADER);
   logic in_header;
   logic [HEADER_BITS-1:0] word;
