@@ -19,6 +19,7 @@ set sources {
   rtl/dot.sv
   rtl/accumulator.sv
   rtl/pe.sv
+  rtl/half_twin.sv
   rtl/array.sv
   rtl/wide_multiply.sv
   rtl/requant.sv

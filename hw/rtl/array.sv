@@ -4,6 +4,11 @@
 // later, so that nothing crosses the chip in one cycle. Beat k of a position, whose last word was in cycle t, is taken
 // from cycle t + 16 + k on: `pick_high` then, `pick_half` three cycles later, `acc` of its eight channels four. A write of
 // weights in cycle t is found by words that are issued from cycle t + HALVES on.
+// On a chip, and in simulation where UNITS is defined, these are processing elements with their arithmetic units.
+// Otherwise twins with the same timing stand for eight of them each, which are several times faster to simulate.
+`ifdef ECP5
+  `define UNITS
+`endif
 module array
   import edge_pkg::*;
   import pipeline_pkg::*;
@@ -76,6 +81,7 @@ module array
       control_high[half] = control_q[HIGH_AT];
       control_high[half].enable = control_q[HIGH_AT].enable && high_q[HIGH_AT];
     end
+`ifdef UNITS
     for (genvar i = 0; i < LANES; i++) begin : elements
       localparam int ELEMENT = half * LANES + i;
       pe element (
@@ -85,6 +91,14 @@ module array
         .write_address(write_address_q[half]), .write_data(write_data_q[half])
       );
     end
+`else
+    half_twin #(.FIRST(half * LANES)) elements (
+      .clk, .w_address(w_address_q[X_AT-4+half]), .nibbles(nibbles_q[X_AT-2+half]), .x(x_q[half]),
+      .control_low(control_q[CONTROL_AT-3+half]), .control_high(control_high[half]), .pick_high, .picked(picked[half]),
+      .write(write_q[half]), .write_element(write_element_q[half]), .write_address(write_address_q[half]),
+      .write_data(write_data_q[half])
+    );
+`endif
   end
 
   always_ff @(posedge clk) begin

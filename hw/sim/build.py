@@ -19,6 +19,7 @@ SOURCES = (
     "dot.sv",
     "accumulator.sv",
     "pe.sv",
+    "half_twin.sv",
     "array.sv",
     "wide_multiply.sv",
     "requant.sv",
