@@ -1,4 +1,7 @@
-"""python -m edgeconv.hw.boards BOARD [--seeds N]: makes a board's bitstream, or tries N seeds of the placer."""
+"""python -m edgeconv.hw.boards BOARD [--seeds N]: makes a board's bitstream, or tries N seeds of the placer.
+
+python -m edgeconv.hw.boards artix-7: counts what the array behind AXI takes of an Artix-7.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import logging
 import sys
 
 from edgeconv.errors import EdgeconvError
+from edgeconv.hw.boards.artix import PART, area
 from edgeconv.hw.boards.board import BOARDS, find_board
 from edgeconv.hw.boards.place import routed, sweep
 
@@ -14,9 +18,13 @@ from edgeconv.hw.boards.place import routed, sweep
 def _main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     parser = argparse.ArgumentParser(prog="python -m edgeconv.hw.boards", description="Bitstreams with open tools.")
-    parser.add_argument("board", choices=sorted(BOARDS))
+    parser.add_argument("board", choices=[*sorted(BOARDS), PART.family])
     parser.add_argument("--seeds", type=int, default=0, help="try this many seeds and name the best")
     chosen = parser.parse_args()
+    if chosen.board == PART.family:
+        counted = area()
+        print(f"{counted.report.text()}\n  json  {counted.path}")
+        return 0
     board = find_board(chosen.board)
     if chosen.seeds:
         reports = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,15 @@ from edgeconv.hw.soc.build import SOURCES as SOC_SOURCES
 from edgeconv.hw.soc.build import processor_source
 from edgeconv.hw.soc.firmware import firmware_words
 
-__all__ = ["NETLIST", "netlist", "netlist_key", "register_memories", "rtl_sources", "synthesis_script"]
+__all__ = [
+    "NETLIST",
+    "netlist",
+    "netlist_key",
+    "read_blocks",
+    "register_memories",
+    "rtl_sources",
+    "synthesis_script",
+]
 
 NETLIST = "netlist.json"
 _BOARD_SOURCES = ("ecp5_pll_cell.sv", "ecp5_clock.sv")
@@ -57,13 +65,6 @@ def _data(board: Board) -> dict[str, str]:
 
 def synthesis_script(board: Board) -> str:
     """The commands for yosys."""
-    sources = rtl_sources(board)
-    files = " ".join(sources)
-    read = "read_slang --threads 1 --no-implicit-memories -D ECP5"
-    lines, apart = [], ""
-    for block in _BLOCKS:
-        lines += [f"{read}{apart} --top {block} {files}", f"setattr -mod -set keep_hierarchy 1 {block}"]
-        apart += f" --blackboxed-module {block}"
     clock = board.clock
     parameters = {
         "REFERENCE": clock.reference,
@@ -72,10 +73,29 @@ def synthesis_script(board: Board) -> str:
         "CPU_DIVISOR": clock.cpu,
         **({"CPU_HZ": clock.cpu_hz} if _has_processor(board) else {}),
     }
-    given = " ".join(f"-G {name}={value}" for name, value in parameters.items())
-    lines += [f"{read}{apart} {given} --top {board.top} {files}"]
-    lines += filter(None, (_without_parameters(block, sources[f"{block}.sv"]) for block in _BLOCKS))
+    lines = read_blocks(rtl_sources(board), "ECP5", board.top, parameters)
     return "\n".join([*lines, f"synth_ecp5 -top {board.top} -nodsp -json mapped.json", ""])
+
+
+def read_blocks(
+    sources: Mapping[str, str], define: str, top: str, parameters: Mapping[str, int] | None = None
+) -> list[str]:
+    """The commands that read a design whose blocks stay apart.
+
+    Args:
+        sources: text by the name of the file.
+        define: the name that the RTL's preprocessor knows.
+        parameters: of the top module.
+    """
+    files = " ".join(sources)
+    read = f"read_slang --threads 1 --no-implicit-memories -D {define}"
+    lines, apart = [], ""
+    for block in _BLOCKS:
+        lines += [f"{read}{apart} --top {block} {files}", f"setattr -mod -set keep_hierarchy 1 {block}"]
+        apart += f" --blackboxed-module {block}"
+    given = "".join(f" -G {name}={value}" for name, value in (parameters or {}).items())
+    lines += [f"{read}{apart}{given} --top {top} {files}"]
+    return [*lines, *filter(None, (_without_parameters(block, sources[f"{block}.sv"]) for block in _BLOCKS))]
 
 
 def _without_parameters(block: str, source: str) -> str:

@@ -2,8 +2,8 @@
 //
 // Timing: `ra` in cycle t gives `rd` in cycle t + 2. What a write in cycle t stores is found by reads from t + 1 on; a
 // read of the same word in cycle t finds neither the old nor the new one (in simulation the old one inverted), since
-// the ports of block memories promise nothing for it. Under ECP5 the second register is the block memory's own output
-// register, which synthesis sets afterwards (REGMODE = OUTREG).
+// the ports of block memories promise nothing for it (in synthesis it is not looked at). Under ECP5 the second register is
+// the block memory's own output register, which synthesis sets afterwards (REGMODE = OUTREG).
 module ram #(
   parameter int WIDTH = 8,
   parameter int DEPTH = 512
@@ -27,7 +27,11 @@ module ram #(
   assign rd = first;
 `else
   always_ff @(posedge clk) begin
+`ifdef SYNTHESIS
+    first <= two_cycle_memory[ra];
+`else
     first <= we && wa == ra ? ~two_cycle_memory[ra] : two_cycle_memory[ra];
+`endif
     rd <= first;
   end
 `endif
