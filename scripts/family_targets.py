@@ -81,6 +81,24 @@ cell names the instruction sets, or the simulation, that ran. What a target cann
 
 {targets}
 
+## Parts on the accelerator
+
+Where a whole network is too much for the array or lacks an operator there, parts of it were run on it, or on the
+processor beside it ([soc.md](soc.md#models-on-the-processor)), by tests: `tests/hw/test_families.py` with random
+weights, `tests/hw/soc/test_core.py`. Every bit equals the reference, every cycle of the array the model's.
+
+| part | runs on | sample | result |
+|---|---|---|---|
+| one-way filters on a line, 3→16→1 channels, 5 taps, rank 2 | array | 3 fields of 128 points | equal, 3,639 cycles |
+| stem, mean and head of the ECG network | array | 12 leads of 512 points, 16 bits | equal, 12,258 cycles |
+| integer selective scan, 8 channels, 4 states | processor | 16 times | equal, 1.65 million cycles |
+| the scans of the ECG network | processor | 2,560 points | refused: 2,100 million cycles |
+| MiniNet | array | 64 × 192 pixels | refused: no thresholds; the picture alone has 36,864 of 32,768 bytes |
+| the wave network | array | fields of the plane | refused: 184,320 of 32,768 bytes of activations |
+
+The stem has power-of-two scales: with others, sums of 16-bit inputs over 84 products have roundings that no multiplier
+of 31 bits makes. The ECG network's own windows of 2,560 points, 61,440 bytes, do not fit the activation memory.
+
 No GPU, board or FPGA was at hand: CUDA kernels ran with their threads as loops, Arm code under qemu's user-mode
 emulation, the array and the C++ for synthesis in simulation.
 """

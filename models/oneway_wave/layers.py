@@ -1,5 +1,6 @@
 """Convolutions whose kernels are sums of products of one-way filters (canonical polyadic form, arXiv 2304.04964).
 
+    W[o, c, i]       = Σ_r a[r, o, c] · b[r, o, i]                               1-way: x
     W[o, c, i, j]    = Σ_r a[r, o, c] · b[r, o, i] · g[r, o, j]                  2-way: y and x
     W[o, c, k, i, j] = Σ_r a[r, o, c] · h[r, o, k] · b[r, o, i] · g[r, o, j]     3-way: t, y and x
 
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from edgeconv.errors import UsageError
 from edgeconv.quantize.layers import FloatLayers, Layers
 
-__all__ = ["OneWayConv2d", "OneWayConv3d"]
+__all__ = ["OneWayConv1d", "OneWayConv2d", "OneWayConv3d"]
 
 
 def _check(rank: int, size: int) -> None:
@@ -30,6 +31,51 @@ def _factor_scale(channels: int, rank: int, size: int) -> tuple[float, float]:
     Each axis's filter has a mean square norm of 1, so that the rank·channels of the first factor alone count.
     """
     return (2 / (channels * rank)) ** 0.5, size**-0.5
+
+
+class OneWayConv1d(nn.Module):
+    """A convolution of (N, channels, length) to (N, filters, length), zero-padded, stride 1.
+
+    The filters are grouped by output channel, so that the sum over r is one accumulator; between the two factors a
+    quantized twin rounds: `across_round`.
+
+    Args:
+        rank: terms of the sum.
+        size: taps, odd.
+        layers: float or quantized building blocks.
+    """
+
+    def __init__(
+        self, channels: int, filters: int, size: int, rank: int, *, bias: bool = True, layers: Layers | None = None
+    ) -> None:
+        super().__init__()
+        _check(rank, size)
+        layers = layers or FloatLayers()
+        inner = rank * filters
+        self.filters, self.rank = filters, rank
+        self.across, self.across_round = (
+            layers.conv1d(channels, inner, 1, normalized=False, bias=False),
+            layers.requantize(),
+        )
+        self.along_x = layers.conv1d(
+            inner, filters, size, padding=size // 2, groups=filters, normalized=False, bias=bias
+        )
+        if isinstance(self.across, nn.Conv1d):
+            channel_std, axis_std = _factor_scale(channels, rank, size)
+            nn.init.normal_(self.across.weight, std=channel_std)
+            nn.init.normal_(self.along_x.weight, std=axis_std)
+            if bias:
+                nn.init.zeros_(self.along_x.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.along_x(self.across_round(self.across(x)))
+        return y
+
+    def dense_weight(self) -> Tensor:
+        """The kernel W (filters, channels, size) whose dense, zero-padded convolution is the same."""
+        shape = (self.filters, self.rank, -1)
+        a, b = (m.weight.reshape(shape) for m in (self.across, self.along_x))
+        return torch.einsum("orc,ori->oci", a, b)
 
 
 class OneWayConv2d(nn.Module):

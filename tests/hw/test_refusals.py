@@ -81,6 +81,17 @@ def test_an_operator_that_the_array_lacks() -> None:
         compile_for_array(program(product, half()))
 
 
+def test_a_selective_scan_is_refused_with_what_it_would_cost_the_processor() -> None:
+    inputs = {
+        name: TensorType((1, rows, 50), dtype(kind))
+        for name, rows, kind in (("x", 8, "i8"), ("delta", 8, "u16"), ("b", 4, "i8"), ("c", 4, "i8"))
+    }
+    constants = {"a": Constant(dtype("u8"), np.ones((8, 4), np.uint8)), "s": Constant(dtype("i8"), np.ones(8, np.int8))}
+    scan = ops.SelectiveScan("y", "x", "delta", "a", "b", "c", "s", (8,), (14,))
+    with pytest.raises(UnsupportedModelError, match=r"would take its processor 5\.1 million cycles a sample"):
+        compile_for_array(Program(inputs, ("y",), (scan,), constants))
+
+
 @pytest.mark.parametrize(("target", "message"), [("ulx3s-85f", "no such operator"), ("hls", "no stage exists for")])
 def test_all_operators_that_a_target_lacks_are_named_before_anything_is_proved(
     target: str, message: str, tmp_path: Path

@@ -13,10 +13,20 @@ from torch.nn import functional as F  # noqa: E402
 
 from edgeconv.api import compile_model  # noqa: E402
 from edgeconv.errors import UsageError  # noqa: E402
-from edgeconv.models.oneway_wave.layers import OneWayConv2d, OneWayConv3d  # noqa: E402
+from edgeconv.models.oneway_wave.layers import OneWayConv1d, OneWayConv2d, OneWayConv3d  # noqa: E402
 from edgeconv.verify import verify  # noqa: E402
 
 pytestmark = pytest.mark.needs_torch
+
+
+@pytest.mark.parametrize(("size", "rank"), [(1, 1), (3, 4), (5, 2)])
+def test_a_1way_layer_is_the_dense_convolution_of_its_kernel(size: int, rank: int) -> None:
+    torch.manual_seed(0)
+    layer = OneWayConv1d(3, 4, size, rank).double()
+    layer.along_x.bias.data.normal_()
+    x = torch.randn(2, 3, 17, dtype=torch.float64)
+    dense = F.conv1d(x, layer.dense_weight(), layer.along_x.bias, padding=size // 2)
+    torch.testing.assert_close(layer(x), dense, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(("size", "rank"), [(1, 1), (3, 1), (3, 4), (5, 2)])
