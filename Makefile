@@ -22,7 +22,7 @@ export PATH := $(PATH):/usr/sbin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all accept-random accept-random-arm accept-pulse accept-mininet accept-wave accept-hw accept-bitstream bitstream lint wheel build/lint-site system-packages advise-system-packages clean accept-search
+.PHONY: help demo test test-all accept-random accept-random-arm accept-pulse accept-mininet accept-wave accept-hw accept-bitstream bitstream formal lint wheel build/lint-site system-packages advise-system-packages clean accept-search
 
 help:
 	@echo "make demo      simulate, train, compile and verify a pulse extractor, and show what came out"
@@ -34,6 +34,7 @@ help:
 	@echo "make accept-mininet a whole training of depth against its goals (half an hour; goes on where it was stopped)"
 	@echo "make accept-wave    a one-way wave network and its dense twin, likewise"
 	@echo "make accept-hw      random layers, networks and 2,000 pulses on the simulated accelerator (minutes)"
+	@echo "make formal         proves the arithmetic of the accelerator's RTL, and that the proofs find faults (minutes)"
 	@echo "make bitstream      a bitstream for the ULX3S board, with open tools (half an hour, once)"
 	@echo "make accept-bitstream  places and routes the boards and looks at their clocks (an hour or two)"
 	@echo "make accept-search  a search that is killed twenty times; predictors against evolution (minutes)"
@@ -60,7 +61,11 @@ accept-wave: $(VENV)/.stamp-test
 	OMP_NUM_THREADS=1 nice $(BIN)/python -m pytest -s -m accept tests/models/oneway_wave
 
 accept-hw: $(VENV)/.stamp-test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m accept tests/hw --ignore tests/hw/boards
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m accept tests/hw --ignore tests/hw/boards --ignore tests/hw/formal
+
+formal: $(VENV)/.stamp-formal
+	$(BIN)/python -m edgeconv.hw.formal
+	$(BIN)/python -m pytest -m accept tests/hw/formal
 
 bitstream: $(VENV)/.stamp-hw
 	$(BIN)/python -m edgeconv.hw.boards ulx3s-85f
@@ -110,6 +115,11 @@ $(VENV)/.stamp-test: $(INSTALL_INPUTS)
 $(VENV)/.stamp-hw: $(VENV)/.stamp-test
 	@echo "installing yosys and nextpnr into $(VENV) (minutes, once)"
 	$(PIP_INSTALL) --editable '.[hw]'
+	@touch $@
+
+$(VENV)/.stamp-formal: $(VENV)/.stamp-test
+	@echo "installing yosys and a solver into $(VENV) (minutes, once)"
+	$(PIP_INSTALL) --editable '.[formal]'
 	@touch $@
 
 $(VENV)/.stamp-demo: $(INSTALL_INPUTS)

