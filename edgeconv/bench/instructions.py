@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from edgeconv.artifact import Artifact, read
-from edgeconv.errors import ToolError
+from edgeconv.errors import DeviceError, ToolError
 from edgeconv.runtime.emulated import EmulatedRunner, open_runner, runnable_isas
 
 __all__ = ["EmulatedBench", "InstructionCount", "count_instructions"]
@@ -74,10 +74,16 @@ def count_instructions(artifact: str | Path, isa: str | None = None) -> Emulated
         isa: instruction set; all of the artifact's when None.
 
     Raises:
-        ArtifactError, DeviceError: as for loading.
+        ArtifactError, DeviceError: as for loading; an artifact for a GPU, whose time no CPU's instructions tell.
         ToolError: the emulator fails.
     """
     opened = read(artifact)
+    if opened.manifest.family == "cuda":
+        raise DeviceError(
+            f"{artifact} is for a GPU in a machine with a CPU of kind {opened.manifest.architecture}: its time cannot "
+            "be told here",
+            advice="run edgeconv bench, or edge_runtime.py of the artifact, on that machine",
+        )
     names = (isa,) if isa else runnable_isas(opened.manifest) or (None,)
     counts = tuple(_count(opened, name) for name in names)
     return EmulatedBench(str(artifact), opened.manifest.macs, counts)

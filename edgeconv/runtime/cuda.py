@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from edgeconv.artifact import Artifact, TensorInfo
-from edgeconv.artifact.cuda_target.write import loops_library
+from edgeconv.artifact.cuda_target.write import LOOPS_PROGRAM, loops_library
 from edgeconv.artifact.manifest import ABI_VERSION, Manifest
 from edgeconv.errors import (
     ArtifactError,
@@ -33,6 +33,7 @@ from edgeconv.errors import (
 )
 from edgeconv.runtime.cpu_features import host_architecture, supported_isas
 from edgeconv.runtime.dlpack import Tensor, is_on_gpu, tensor_of
+from edgeconv.runtime.emulated import PACKAGE, EmulatedRunner, emulator
 from edgeconv.runtime.fastcall import make_fast_call
 from edgeconv.runtime.library import Context
 from edgeconv.runtime.runner import Array, Runner, never
@@ -265,11 +266,13 @@ def _loops_runner(artifact: Artifact, threads: int) -> Runner:
         manifest,
         family="cpu",
         library=loops_library(manifest.library),
+        executable=LOOPS_PROGRAM,
         isas=(dataclasses.replace(compiled, name=cpu_isa),),
         scratch_bytes=compiled.scratch_bytes,
         scratch_alignment=64,
     )
-    runner = Runner(Artifact(artifact.path, as_cpu), cpu_isa, threads)
+    kind = Runner if manifest.architecture == host_architecture() else EmulatedRunner
+    runner = kind(Artifact(artifact.path, as_cpu), cpu_isa, threads)
     runner.isa = _LOOPS
     return runner
 
@@ -290,18 +293,21 @@ def _driver_works() -> bool:
 
 
 def runnable_isas(manifest: Manifest) -> tuple[str, ...]:
-    """The loops where the CPU fits, and the GPU where there is one."""
+    """The loops where the CPU fits or is emulated, and the GPU where there is one."""
     if manifest.architecture != host_architecture():
-        return ()
+        return (_LOOPS,) if emulator(manifest) else ()
     loops = (_LOOPS,) if _cpu_isa(manifest) in supported_isas() else ()
     return (*loops, _GPU) if _driver_works() else loops
 
 
 def how(manifest: Manifest) -> str:
-    """Nothing stands between the code and the machine."""
-    return ""
+    """What the loops for another CPU run under; on their own nothing stands between code and machine."""
+    return "qemu" if emulator(manifest) else ""
 
 
 def advice(manifest: Manifest) -> str | None:
     """What would make it run here."""
-    return "run it on a machine with an NVIDIA GPU and its driver"
+    here = "run it on a machine with an NVIDIA GPU and its driver"
+    if manifest.architecture == host_architecture():
+        return here
+    return f"{here}; apt-get install {PACKAGE} runs its loops under emulation"

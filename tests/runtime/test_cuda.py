@@ -31,7 +31,7 @@ from tests.cuda_machine import build_driver
 pytestmark = [pytest.mark.needs_nvcc, pytest.mark.needs_gcc]
 
 
-def _network(length: int) -> Program:
+def network(length: int) -> Program:
     """Two convolutions over `length` positions: in one kernel where the arena is small, else step by step."""
     rng = np.random.default_rng(length)
     constants = {
@@ -57,7 +57,7 @@ def _network(length: int) -> Program:
 def artifact(*, whole: bool) -> Path:
     """Compiled for h200 alone, which is quickest, with a machine for it in the folder `driver` beside it."""
     folder = Path(mkdtemp(prefix="edgeconv-test-"))
-    compile_program(_network(40 if whole else 4000), folder / "small.edge", "h200")
+    compile_program(network(40 if whole else 4000), folder / "small.edge", "h200")
     (folder / "driver").mkdir()
     build_driver((folder / "small.edge" / KERNELS).read_text(), folder / "driver")
     return folder / "small.edge"
@@ -139,7 +139,7 @@ def test_images_of_nvrtc_run_and_the_one_that_fits_is_taken(tmp_path: Path, monk
         'architectures = ["sm_80", "sm_90", "compute_80"]\n'
     )
     path = tmp_path / "small.edge"
-    compile_program(_network(40), path, target)
+    compile_program(network(40), path, target)
     assert {"nvcc", "nvrtc"} & set(read(path).manifest.toolchain) == {"nvrtc"}
     (tmp_path / "driver").mkdir()
     build_driver((path / KERNELS).read_text(), tmp_path / "driver")

@@ -32,10 +32,12 @@ if TYPE_CHECKING:
     from edgeconv.codegen.emit import KernelReport
     from edgeconv.targets import Target
 
-__all__ = ["BACKEND", "KERNELS", "loops_library"]
+__all__ = ["BACKEND", "KERNELS", "LOOPS_PROGRAM", "loops_library"]
 
 KERNELS = "src/kernels.cu"
 """The source of the kernels, for people and for `verify`."""
+LOOPS_PROGRAM = "lib/edge-run-loops"
+"""The loops as a program, where their library is none: what an emulator runs."""
 _ISA, _LOOPS = "cuda", "loops"
 _DEVICE_RUNTIME = Path(__file__).parents[1] / "edge_runtime.py"
 
@@ -100,7 +102,11 @@ class CudaBackend:
             for name in ("lib", "include", "src"):
                 (folder / name).mkdir()
             (folder / library).write_bytes(link_cuda(gpu_model, code.cuda, architecture))
-            (folder / loops_library(library)).write_bytes(link(model, [kernel], architecture).library)
+            loops = link(model, [kernel], architecture)
+            (folder / loops_library(library)).write_bytes(loops.library)
+            if loops.executable is not None:
+                (folder / LOOPS_PROGRAM).write_bytes(loops.executable)
+                (folder / LOOPS_PROGRAM).chmod(0o755)
             (folder / KERNELS).write_text(code.cuda.generated.source, encoding="utf-8")
             for name in ("edge.h", "edge_cuda.h"):
                 shutil.copyfile(C_FOLDER / name, folder / "include" / name)
