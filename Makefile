@@ -22,7 +22,7 @@ export PATH := $(PATH):/usr/sbin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all accept-random accept-random-arm accept-pulse accept-mininet accept-wave accept-hw accept-bitstream bitstream formal lint wheel build/lint-site system-packages advise-system-packages clean accept-search
+.PHONY: help demo test test-all accept-random accept-random-arm accept-pulse accept-ecg accept-mininet accept-wave accept-hw accept-bitstream bitstream formal lint wheel build/lint-site system-packages advise-system-packages clean accept-search
 
 help:
 	@echo "make demo      simulate, train, compile and verify a pulse extractor, and show what came out"
@@ -31,6 +31,7 @@ help:
 	@echo "make accept-random  20,000 random graphs on every instruction set (hours; goes on where it was stopped)"
 	@echo "make accept-random-arm  5,000 of them on 64-bit Arm, under qemu (hours)"
 	@echo "make accept-pulse   whole trainings against their goals (minutes; goes on where it was stopped)"
+	@echo "make accept-ecg     three seeds of the ECG network beside convolutions (an hour; goes on where it was stopped)"
 	@echo "make accept-mininet a whole training of depth against its goals (half an hour; goes on where it was stopped)"
 	@echo "make accept-wave    a one-way wave network and its dense twin, likewise"
 	@echo "make accept-hw      random layers, networks and 2,000 pulses on the simulated accelerator (minutes)"
@@ -53,6 +54,9 @@ test-all: system-packages $(VENV)/.stamp-test
 
 accept-pulse: $(VENV)/.stamp-test
 	OMP_NUM_THREADS=1 nice $(BIN)/python -m pytest -s -m accept tests/models/pulse
+
+accept-ecg: $(VENV)/.stamp-test
+	OMP_NUM_THREADS=1 nice $(BIN)/python -m pytest -s -m accept tests/models/ecg_mamba
 
 accept-mininet: $(VENV)/.stamp-test
 	OMP_NUM_THREADS=1 nice $(BIN)/python -m pytest -s -m accept tests/models/mininet

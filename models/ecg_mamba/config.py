@@ -21,7 +21,8 @@ class NetworkConfig:
         classes: outputs.
         width: channels between blocks.
         stem: filters of the stem's convolutions but the last, which has `width`; each halves the length.
-        blocks: bidirectional Mamba blocks.
+        convolutions: residual blocks of two dilated convolutions behind the stem.
+        blocks: bidirectional Mamba blocks behind those.
         expand: channels inside a block, as a multiple of `width`.
         states: of each channel of a scan.
         rank: channels that the step sizes are computed from.
@@ -31,6 +32,7 @@ class NetworkConfig:
     classes: int = len(SCORED)
     width: int = 32
     stem: tuple[int, ...] = (16, 24)
+    convolutions: int = 0
     blocks: int = 2
     expand: int = 2
     states: int = 8
@@ -38,9 +40,9 @@ class NetworkConfig:
     taps: int = 4
 
     def __post_init__(self) -> None:
-        numbers = (self.classes, self.width, *self.stem, self.blocks, self.expand, self.states, self.rank, self.taps)
-        if min(numbers) < 1 or self.states > 64:
-            raise UsageError(f"{self}", expected="positive numbers, at most 64 states")
+        numbers = (self.classes, self.width, *self.stem, self.expand, self.states, self.rank, self.taps)
+        if min(numbers) < 1 or self.states > 64 or min(self.convolutions, self.blocks) < 0:
+            raise UsageError(f"{self}", expected="positive numbers (blocks may be none), at most 64 states")
 
 
 @dataclass(frozen=True)

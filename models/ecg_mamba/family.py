@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeconv.models.ecg_mamba.config import TrainConfig
+from edgeconv.models.ecg_mamba.configurations import CONFIGURATIONS
 from edgeconv.quantize.family import Comparison, Estimator, ModelCard, ModelFamily, Progress, TrainedModel
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ class EcgFamily:
     summary: str = "26 diagnoses from 12-lead ECG, a 1-D CNN and bidirectional Mamba blocks on 2560 samples"
     card: ModelCard = _CARD
     config: TrainConfig = field(default_factory=TrainConfig)
+
+    @property
+    def configurations(self) -> Mapping[str, TrainConfig]:
+        """Recipes by name: at demo size, of a full training, and of one without scans."""
+        return CONFIGURATIONS
 
     def train(
         self,
@@ -58,12 +64,13 @@ class EcgFamily:
 
     def draw(self, estimators: Mapping[str, Estimator], folder: Path, config: TrainConfig | None = None) -> list[Path]:
         """The area under the precision-recall curve of every diagnosis, as a PNG file."""
-        from edgeconv.models.ecg_mamba.judge import judge
+        from edgeconv.models.ecg_mamba.judge import class_set, judge
         from edgeconv.models.ecg_mamba.plots import plot_scores
 
-        scores = judge(estimators, config or self.config)
+        config = config or self.config
+        scores = {name: each.auprc for name, each in judge(estimators, config).items()}
         folder.mkdir(parents=True, exist_ok=True)
-        return [plot_scores({name: each.auprc for name, each in scores.items()}, folder / "auprc.png")]
+        return [plot_scores(scores, folder / "auprc.png", class_set(config))]
 
 
 FAMILY: ModelFamily = EcgFamily()

@@ -6,22 +6,39 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from edgeconv.errors import UsageError
 from edgeconv.models.ecg_mamba.config import TrainConfig
 from edgeconv.models.ecg_mamba.dataset import EcgDataset
+from edgeconv.models.ecg_mamba.labels import EXTENDED, SCORED, ClassSet
 from edgeconv.models.ecg_mamba.metrics import Scores, evaluate
 from edgeconv.models.ecg_mamba.population import simulate_records
 from edgeconv.quantize.family import Estimator
 
-__all__ = ["generated", "judge", "unseen"]
+__all__ = ["class_set", "generated", "judge", "unseen"]
 
 # Generated patients follow from seed and number, so those of a seed that no training has are others. It is one word of
 # 32 bits: numpy reads a longer seed as several words, (0, 1) for 2³², which is patient 1 of seed 0.
 _UNSEEN = 1 << 31
 
 
+def class_set(config: TrainConfig) -> ClassSet:
+    """What the outputs of a network mean.
+
+    Raises:
+        UsageError: they are neither the scored classes, nor those and what needs long records to be seen.
+    """
+    known = {len(classes): classes for classes in (SCORED, EXTENDED)}
+    if config.network.classes not in known:
+        raise UsageError(
+            f"{config.network.classes} classes for generated records", expected=" or ".join(map(str, known))
+        )
+    return known[config.network.classes]
+
+
 def generated(config: TrainConfig, records: int, seed: int) -> EcgDataset:
-    """Generated records, prepared as a configuration says."""
-    return EcgDataset.build((simulated.record for simulated in simulate_records(records, seed)), config.signal)
+    """Generated records, prepared and labelled as a configuration says."""
+    found = (simulated.record for simulated in simulate_records(records, seed))
+    return EcgDataset.build(found, config.signal, class_set(config))
 
 
 def unseen(config: TrainConfig) -> EcgDataset:

@@ -1,10 +1,12 @@
-"""The network: a convolutional stem, bidirectional Mamba blocks, the mean over time, one output for each class.
+"""The network: a convolutional stem, residual blocks, the mean over time, one output for each class.
 
-A block is that of Vision Mamba (Zhu et al., arXiv 2401.09417) with batch normalizations, which fold into convolutions,
-in the place of layer normalizations: the sequence is scanned forward and backward, each direction with a causal
-depthwise convolution and a selective scan of its own, and their sum is gated. All projections are convolutions of size
-1, so that channels stay neighbours in memory. It is written once: `FloatLayers` gives the real network, `QuantLayers`
-its twin, in which every value between two layers is an integer.
+Blocks are bidirectional Mamba blocks, or dilated convolutions, beside which it shows what the scans are good for.
+
+A Mamba block is that of Vision Mamba (Zhu et al., arXiv 2401.09417) with batch normalizations, which fold into
+convolutions, in the place of layer normalizations: the sequence is scanned forward and backward, each direction with a
+causal depthwise convolution and a selective scan of its own, and their sum is gated. All projections are convolutions
+of size 1, so that channels stay neighbours in memory. It is written once: `FloatLayers` gives the real network,
+`QuantLayers` its twin, in which every value between two layers is an integer.
 """
 
 from __future__ import annotations
@@ -18,9 +20,11 @@ from edgeconv.models.ecg_mamba.preparation import SignalConfig
 from edgeconv.quantize.export import IntegerInput
 from edgeconv.quantize.layers import Layers
 
-__all__ = ["EcgNet", "MambaBlock", "integer_input"]
+__all__ = ["ConvBlock", "EcgNet", "MambaBlock", "integer_input"]
 
 _STEM_STRIDE = 2
+# Each block looks three times as far as the one before: four of them see 161 places at once.
+_DILATION = 3
 
 
 def integer_input(signal: SignalConfig) -> IntegerInput:
@@ -39,13 +43,28 @@ class EcgNet(nn.Module):
             stem += [layers.conv1d(channels, filters, 7, stride=_STEM_STRIDE, padding=3), layers.relu()]
             channels = filters
         self.stem = nn.Sequential(*stem)
-        self.blocks = nn.Sequential(*(MambaBlock(layers, config) for _ in range(config.blocks)))
+        convolutions = (ConvBlock(layers, config.width, _DILATION**i) for i in range(config.convolutions))
+        self.blocks = nn.Sequential(*convolutions, *(MambaBlock(layers, config) for _ in range(config.blocks)))
         self.mean = layers.mean(2, signed=True)
         self.head = layers.linear(config.width, config.classes)
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.head(self.mean(self.blocks(self.stem(self.input(x)))).flatten(1))
         return logits
+
+
+class ConvBlock(nn.Module):
+    """x + conv(relu(conv(x))), both of three taps; (samples, width, length) in and out."""
+
+    def __init__(self, layers: Layers, width: int, dilation: int) -> None:
+        super().__init__()
+        self.one = layers.conv1d(width, width, 3, padding=dilation, dilation=dilation)
+        self.relu, self.residual = layers.relu(), layers.add()
+        self.two = layers.conv1d(width, width, 3, padding=dilation, dilation=dilation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.residual(x, self.two(self.relu(self.one(x))))
+        return y
 
 
 class MambaBlock(nn.Module):

@@ -19,6 +19,7 @@ from edgeconv.artifact import read
 from edgeconv.errors import InputError, UsageError
 from edgeconv.models.ecg_mamba import SignalConfig
 from edgeconv.models.ecg_mamba.config import NetworkConfig, TrainConfig
+from edgeconv.models.ecg_mamba.configurations import CONVOLUTIONAL, FULL
 from edgeconv.models.ecg_mamba.family import FAMILY
 from edgeconv.models.ecg_mamba.judge import generated, unseen
 from edgeconv.models.ecg_mamba.network import EcgNet
@@ -159,3 +160,23 @@ def test_what_does_not_fit_is_refused(trained: TrainedEcg, windows: np.ndarray) 
     with pytest.raises(UsageError, match="batch=1"):
         replace(SMALL, batch=1)
     assert to_millivolts(SMALL.signal, windows).dtype == torch.float32
+
+
+def test_convolutions_in_the_place_of_scans_are_as_many_and_as_exact(windows: np.ndarray, tmp_path: Path) -> None:
+    sizes = [
+        sum(one.numel() for one in EcgNet(FloatLayers(), config.network, config.signal).parameters())
+        for config in (FULL, CONVOLUTIONAL)
+    ]
+    assert abs(sizes[0] / sizes[1] - 1) < 0.05
+    plain = train(replace(SMALL, network=replace(SMALL.network, blocks=0, convolutions=3)))
+    artifact = edgeconv.compile(plain.export_qcdq(tmp_path / "ecg.onnx"), output=tmp_path / "ecg.edge")
+    program = read(artifact.path).program()
+    assert max(op.dilations[0] for op in program.operators if op.keyword == "conv") == 9
+    expected = reference.run(program, {"leads": windows[:, None]})["logits"][:, 0]
+    assert np.array_equal(plain.predict_quantized(windows), expected)
+    assert np.array_equal(edgeconv.load(artifact.path)(windows), expected)
+
+
+def test_outputs_that_are_no_set_of_classes_are_refused() -> None:
+    with pytest.raises(UsageError, match="7 classes for generated records\n  expected: 26 or 32"):
+        train(replace(SMALL, network=replace(SMALL.network, classes=7)))
