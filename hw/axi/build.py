@@ -6,8 +6,10 @@ from functools import cache
 from pathlib import Path
 
 from edgeconv.hw.export import FOLDER, package
+from edgeconv.hw.sim.build import BOUNDS as ARRAY_BOUNDS
 from edgeconv.hw.sim.build import SOURCES as ARRAY_SOURCES
 from edgeconv.hw.sim.verilate import Simulation
+from edgeconv.hw.soc.build import PORT_BOUNDS
 from edgeconv.hw.spec import ArrayConfig
 
 __all__ = ["axi_library", "axi_lint", "axi_sources"]
@@ -45,5 +47,5 @@ def axi_lint(config: ArrayConfig | None = None) -> str:
 
 def _simulation(config: ArrayConfig | None) -> Simulation:
     place = FOLDER / "axi"
-    sources = (place / "shared_package.vlt", *axi_sources())
+    sources = (place / "shared_package.vlt", *axi_sources(), *ARRAY_BOUNDS, *PORT_BOUNDS)
     return Simulation("edge_axi", {"edge_pkg.sv": package(config)}, sources, place / "model.cpp")

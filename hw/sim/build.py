@@ -9,7 +9,7 @@ from edgeconv.hw.export import FOLDER, package
 from edgeconv.hw.sim.verilate import Simulation
 from edgeconv.hw.spec import ArrayConfig
 
-__all__ = ["SOURCES", "build_library", "lint"]
+__all__ = ["BOUNDS", "SOURCES", "build_library", "lint"]
 
 SOURCES = (
     "pipeline_pkg.sv",
@@ -31,6 +31,8 @@ SOURCES = (
     "accelerator.sv",
 )
 """RTL below hw/rtl in the order of compilation; the generated package comes before them."""
+BOUNDS = tuple(FOLDER / "sim" / "bounds" / f"{name}_bounds.sv" for name in ("accelerator", "sequencer"))
+"""Assertions about memories and records, which every simulation has behind that RTL."""
 
 
 @cache
@@ -59,7 +61,7 @@ def _simulation(config: ArrayConfig | None, units: bool) -> Simulation:
     return Simulation(
         "accelerator",
         {"edge_pkg.sv": package(config)},
-        tuple(FOLDER / "rtl" / name for name in SOURCES),
+        (*(FOLDER / "rtl" / name for name in SOURCES), *BOUNDS),
         FOLDER / "sim" / "model.cpp",
         ("UNITS",) if units else (),
     )

@@ -51,10 +51,13 @@ void *edge_sim_new() { return new Model; }
 
 void edge_sim_delete(void *handle) { delete static_cast<Model *>(handle); }
 
-// Bus writes: n times (select, address, data).
-void edge_sim_load(void *handle, int64_t n, const uint32_t *select, const uint32_t *address, const uint64_t *data) {
+// Bus writes: n times (select, address, data). Returns 0; 2 where an assertion of the RTL failed.
+int edge_sim_load(void *handle, int64_t n, const uint32_t *select, const uint32_t *address, const uint64_t *data) {
   Model &model = *static_cast<Model *>(handle);
+  assertion_failed = false;
   for (int64_t i = 0; i < n; i++) model.write(select[i], address[i], data[i]);
+  for (int i = 0; i < 4; i++) model.tick();  // the last one is in its memory
+  return assertion_failed ? 2 : 0;
 }
 
 // Runs n samples, one after the other. A sample is `input_words` words of 8 bytes for the byte addresses in `places`;
@@ -72,6 +75,7 @@ int edge_sim_run(void *handle, int64_t n, int64_t input_words, const uint32_t *p
     uint64_t waited = 0;
     while (top.busy) {
       model.tick();
+      if (assertion_failed) return 2;
       if (++waited > most_cycles) return 1;
     }
     if (assertion_failed) return 2;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,25 +26,27 @@ class SimulatedArray:
 
     Args:
         units: simulate every arithmetic unit, not the fast twins (hw/rtl/dot.sv): the same bits and cycles, slower.
+        library: another simulation with the same interface, such as that of a netlist.
 
     Raises:
         ToolError: the simulation cannot be built.
+        DeviceError: an assertion of the RTL failed as the network was loaded.
     """
 
-    def __init__(self, image: NetworkImage, units: bool = False) -> None:
+    def __init__(self, image: NetworkImage, units: bool = False, library: Path | None = None) -> None:
         self.image = image
         pointer, count = ctypes.c_void_p, ctypes.c_int64
         run = (*(pointer, count, count, pointer, pointer), *(count, pointer, pointer, ctypes.c_uint64))
         functions = (
             ("new", pointer, ()),
             ("delete", None, (pointer,)),
-            ("load", None, (pointer, count, *(pointer,) * 3)),
+            ("load", ctypes.c_int, (pointer, count, *(pointer,) * 3)),
             ("run", ctypes.c_int, run),
         )
-        self._library = load_library(build_library(image.config, units), "edge_sim_", functions)
+        self._library = load_library(library or build_library(image.config, units), "edge_sim_", functions)
         self._handle = self._library.edge_sim_new()
         columns = [np.ascontiguousarray(image.writes[name]) for name in ("select", "address", "data")]
-        self._library.edge_sim_load(self._handle, len(image.writes), *(each.ctypes.data for each in columns))
+        _check(self._library.edge_sim_load(self._handle, len(image.writes), *(each.ctypes.data for each in columns)))
 
     def __del__(self) -> None:
         if getattr(self, "_handle", None):
@@ -63,7 +66,7 @@ class SimulatedArray:
         samples = len(words)
         results = np.empty((samples, self.image.result_words * LANES), np.int32)
         cycles = np.empty(samples, np.uint32)
-        status = self._library.edge_sim_run(
+        status: int = self._library.edge_sim_run(
             self._handle,
             samples,
             len(places),
@@ -74,7 +77,11 @@ class SimulatedArray:
             cycles.ctypes.data,
             self.image.cycles * _ENDLESS + 1000,
         )
-        if status != 0:
-            reasons = {1: "did not end in time", 2: "stopped at an assertion of its RTL"}
-            raise simulation_error(f"the simulated accelerator {reasons[status]}")
+        _check(status)
         return ArrayRun(self.image.output_arrays(results), cycles)
+
+
+def _check(status: int) -> None:
+    if status != 0:
+        reasons = {1: "did not end in time", 2: "stopped at an assertion of its RTL"}
+        raise simulation_error(f"the simulated accelerator {reasons[status]}")

@@ -18,7 +18,6 @@ from edgeconv.errors import ToolError
 
 __all__ = ["Simulation", "checked", "verilator"]
 
-_OPTIMIZE = ("-O2", "-march=native")
 _HOOKS = ("-DVL_USER_FATAL", "-DVL_USER_STOP")  # assertions.h has functions for both
 _PLACE = Path(__file__).parent
 _GENERATE = ("--cc", "-O3", "--flatten", "--x-assign", "fast", "--x-initial", "fast")
@@ -37,6 +36,7 @@ class Simulation:
         defines: names that the RTL's preprocessor knows.
         parameters: of the top module.
         options: further options of Verilator.
+        optimize: options of g++ for speed.
     """
 
     top: str
@@ -46,6 +46,7 @@ class Simulation:
     defines: tuple[str, ...] = ()
     parameters: Mapping[str, int] = field(default_factory=dict)
     options: tuple[str, ...] = ()
+    optimize: tuple[str, ...] = ("-O2", "-march=native")
 
     def library(self) -> Path:
         """The shared library; built when it is not in the cache yet.
@@ -83,7 +84,7 @@ class Simulation:
             include / "verilated_threads.cpp",
             self.model,
         ]
-        command = ["g++", *_OPTIMIZE, "-std=c++17", "-shared", "-fPIC", *_HOOKS, f"-I{made}", f"-I{include}"]
+        command = ["g++", *self.optimize, "-std=c++17", "-shared", "-fPIC", *_HOOKS, f"-I{made}", f"-I{include}"]
         command += [f"-I{include / 'vltstd'}", f"-I{_PLACE}", *map(str, sources), "-lpthread", "-o", str(library)]
         checked(command, "apt-get install g++")
         return library
@@ -103,7 +104,7 @@ class Simulation:
         tools = (metadata.version("verilator"), compiler, sys.platform, _native_cpu())
         choices = (self.top, *self.defines, *(f"{name}={value}" for name, value in self.parameters.items()))
         texts = (*self.generated.values(), *choices, *self.options)
-        return digest([*texts, *tools, *(path.read_bytes() for path in paths)])
+        return digest([*texts, *self.optimize, *tools, *(path.read_bytes() for path in paths)])
 
 
 @cache

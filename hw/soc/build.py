@@ -8,11 +8,20 @@ from pathlib import Path
 
 from edgeconv.errors import ToolError
 from edgeconv.hw.export import FOLDER, package
+from edgeconv.hw.sim.build import BOUNDS as ARRAY_BOUNDS
 from edgeconv.hw.sim.build import SOURCES as ARRAY_SOURCES
 from edgeconv.hw.sim.verilate import Simulation
 from edgeconv.hw.spec import ArrayConfig
 
-__all__ = ["SIMULATED_CPU_HZ", "SIMULATED_DIVIDER", "SOURCES", "processor_source", "soc_library", "soc_lint"]
+__all__ = [
+    "PORT_BOUNDS",
+    "SIMULATED_CPU_HZ",
+    "SIMULATED_DIVIDER",
+    "SOURCES",
+    "processor_source",
+    "soc_library",
+    "soc_lint",
+]
 
 SOURCES = (
     "soc_pkg.sv",
@@ -27,6 +36,8 @@ SOURCES = (
     "soc.sv",
 )
 """RTL below hw/soc/rtl in the order of compilation, behind the accelerator's and the processor's."""
+PORT_BOUNDS = tuple(FOLDER / "soc" / "bounds" / f"{name}_bounds.sv" for name in ("fifo", "capture", "feeder"))
+"""Assertions about queues, windows and events, which every simulation of a sample port has behind that RTL."""
 SIMULATED_CPU_HZ = 1_000_000
 """What the simulated processor takes its clock for: the firmware's time-outs take few cycles then."""
 SIMULATED_DIVIDER = 4
@@ -74,6 +85,8 @@ def _simulation(config: ArrayConfig | None) -> Simulation:
             processor_source(),
             *(FOLDER / "rtl" / name for name in ARRAY_SOURCES),
             *(place / "rtl" / name for name in SOURCES),
+            *ARRAY_BOUNDS,
+            *PORT_BOUNDS,
         ),
         place / "model.cpp",
         parameters={"CPU_HZ": SIMULATED_CPU_HZ, "UART_BAUD": SIMULATED_CPU_HZ // SIMULATED_DIVIDER},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +23,16 @@ def compile_for_array(program: Program, config: ArrayConfig | None = None) -> Co
     return compile_network(program, prove(program, ARRAY).forms, config)
 
 
-def check(program: Program, inputs: Arrays, config: ArrayConfig | None = None, units: bool = False) -> CompiledNetwork:
+def check(
+    program: Program,
+    inputs: Arrays,
+    config: ArrayConfig | None = None,
+    units: bool = False,
+    library: Path | None = None,
+) -> CompiledNetwork:
     """Every bit of every output equals the reference, and every sample takes the cycles that the model says."""
     compiled = compile_for_array(program, config)
-    array, cycles = SimulatedArray(compiled.image, units), []
+    array, cycles = SimulatedArray(compiled.image, units, library), []
 
     def execute(integers: Arrays) -> Arrays:
         run = array.run(integers)

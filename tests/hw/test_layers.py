@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from edgeconv.errors import UnsupportedModelError
@@ -29,7 +31,11 @@ def test_random_networks_equal_the_reference_in_the_cycles_of_the_model(seed: in
 
 
 def check_or_too_large(
-    network: Network, program: Program, config: ArrayConfig | None = None, units: bool = False
+    network: Network,
+    program: Program,
+    config: ArrayConfig | None = None,
+    units: bool = False,
+    library: Path | None = None,
 ) -> None:
     """A network that does not fit must be refused with the name of a limit; every other one must be right."""
     inputs = network.values(program, 3)
@@ -38,6 +44,6 @@ def check_or_too_large(
     except UnsupportedModelError as error:
         found = error.problem
     else:
-        check(program, inputs, config, units)
+        check(program, inputs, config, units, library)
         return
     assert "the network needs" in found or "sums up to" in found, found

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edgeconv import reference
+from edgeconv.errors import DeviceError
 from edgeconv.hw.axi.build import axi_lint, axi_sources
 from edgeconv.hw.axi.simulator import OKAY, SLVERR, SimulatedAxi
 from edgeconv.hw.compiler import CompiledNetwork
@@ -133,3 +134,29 @@ def test_the_script_for_vivado_names_the_files_of_the_simulation() -> None:
     script = (FOLDER / "axi" / "vivado.tcl").read_text()
     named = script.split("set sources {")[1].split("}")[0].split()
     assert [FOLDER / name for name in named] == [FOLDER / "rtl" / "edge_pkg.sv", *axi_sources()]
+
+
+@pytest.mark.parametrize(
+    ("registers", "said"),
+    [
+        ({"window_samples": 1200, "event_values": 1}, "a window is longer than its slot"),
+        ({"window_samples": 8, "event_values": 8 * ArrayConfig().result_words + 1}, "an event has more values"),
+        ({"window_samples": 8, "place_low": ArrayConfig().activation_bytes}, "activations are loaded beyond"),
+    ],
+)
+def test_registers_that_lead_beyond_a_memory_stop_the_simulation(
+    registers: dict[str, int],
+    said: str,
+    pulse: CompiledNetwork,
+    library: ctypes.CDLL,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    axi = SimulatedAxi()
+    assert Driver(library, axi).load(pulse.image.to_bytes()) == "ok"
+    for name, value in (registers | {"stream": 1}).items():
+        assert axi.write(OFFSET[name], value) == OKAY
+    words = np.full(12_000, SAMPLE_VALID | EVENT_READY, np.uint32)
+    words[100] |= TRIGGER
+    with pytest.raises(DeviceError, match="stopped at an assertion of its RTL"):
+        axi.feed(words)
+    assert said in capfd.readouterr().out

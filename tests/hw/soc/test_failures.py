@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,10 @@ from edgeconv.hw.compiler import NetworkImage
 from edgeconv.hw.host import Board
 from edgeconv.hw.soc.firmware import firmware_words
 from edgeconv.hw.soc.simulator import Clocks, SimulatedSoc
-from edgeconv.hw.spec import DESCRIPTOR, DESCRIPTOR_WORDS, SELECT, pack
+from tests.hw.descriptors import with_field
 from tests.hw.soc.test_soc import SMALL, run_and_compare, small_network
 
 pytestmark = [pytest.mark.needs_verilator, pytest.mark.needs_riscv]
-
-LAST_WORD = DESCRIPTOR[-1]
-END = pack(LAST_WORD, {field.name: int(field.name == "last_layer") for field in LAST_WORD})
 
 
 def test_a_processor_that_traps_or_hangs_is_started_again_and_counted() -> None:
@@ -51,10 +47,10 @@ def test_a_network_that_never_ends_is_given_up_and_the_next_one_runs() -> None:
 
 
 def endless(image: NetworkImage) -> NetworkImage:
-    """The network without its end: descriptors of one word each follow for ever."""
-    writes = image.writes.copy()
-    mine = np.flatnonzero(
-        (writes["select"] == SELECT["descriptors"]) & (writes["address"] % DESCRIPTOR_WORDS == DESCRIPTOR_WORDS - 1)
-    )
-    writes["data"][mine] &= ~np.uint64(END)
-    return replace(image, writes=writes)
+    """The network whose first layer computes the same position again and again, far beyond any patience."""
+    fields = {"positions": (1 << 16) - 1, "groups": (1 << 12) - 1}
+    fields |= dict.fromkeys(("x_position_stride", "x_group_stride", "out_position_stride", "out_group_stride"), 0)
+    fields |= dict.fromkeys(("w_group_stride", "p_group_stride"), 0)
+    for name, value in fields.items():
+        image = with_field(image, 0, name, value)
+    return image
