@@ -61,3 +61,13 @@ static inline void edge_multiply(int *c, int a0, int a1, int a2, int a3, int b0,
     }
     edge_warp_barrier();
 }
+
+static inline int edge_sum(int value, int width) {
+    unsigned first = threadIdx.x / (unsigned)width * (unsigned)width;
+    int sum = 0;
+    edge_fragments[threadIdx.x][0] = value;
+    edge_warp_barrier();
+    for (int i = 0; i < width; i++) sum += edge_fragments[first + (unsigned)i][0];
+    edge_warp_barrier();
+    return sum;
+}

@@ -105,4 +105,12 @@ GPU_BUGS = (
         "digits.append(rest)",
         "digits.append(const(0))",
     ),
+    _bug(
+        "lanes without a state that add the last one's once more",
+        f"{_C}.kernels.scan",
+        "_WarpScan",
+        "own < const(self._states)",
+        "own < const(self._width)",
+        "selective_scan",
+    ),
 )

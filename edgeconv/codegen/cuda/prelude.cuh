@@ -43,3 +43,9 @@ static __device__ __forceinline__ void edge_multiply(int *c, int a0, int a1, int
 }
 
 static __device__ __forceinline__ int64_t edge_leading_zeros(int64_t value) { return __clzll(value); }
+
+// The sum over an aligned group of `width` neighbouring lanes, in each of them; all lanes of the warp take part.
+static __device__ __forceinline__ int edge_sum(int value, int width) {
+    for (int distance = width / 2; distance > 0; distance /= 2) value += __shfl_xor_sync(0xFFFFFFFFu, value, distance);
+    return value;
+}

@@ -71,6 +71,10 @@ class Team(ABC):
         """c[first:first + 4] += a·b: 16×32 unsigned by 32×8 signed bytes (`tensor_core`); outside of `lanes`."""
 
     @abstractmethod
+    def sum_lanes(self, values: Fragment, width: int) -> None:
+        """Every value becomes the sum, modulo 2³², over its aligned group of `width` lanes; outside of `lanes`."""
+
+    @abstractmethod
     def dot(self, acc: Expr, activations: Expr, weights: Expr) -> Expr:
         """acc + Σ of four products of an unsigned by a signed byte, modulo 2³²."""
 
@@ -145,6 +149,10 @@ class _DeviceTeam(Team):
     def multiply(self, c: Fragment, first: int, a: Fragment, b: Fragment) -> None:
         words = [a.load(0, i) for i in range(FRAGMENT_WORDS["a"])] + [b.load(0, i) for i in range(FRAGMENT_WORDS["b"])]
         T.evaluate(tirx.call_extern("int32", "edge_multiply", T.address_of(c.buffer[first]), *words))
+
+    def sum_lanes(self, values: Fragment, width: int) -> None:
+        # Lanes exchange values here: nothing may move or repeat the call, as it may one that is called pure.
+        values.store(0, 0, bind(tirx.call_extern("int32", "edge_sum", values.load(0, 0), width)))
 
     def dot(self, acc: Expr, activations: Expr, weights: Expr) -> Expr:
         return tirx.call_pure_extern("int32", "edge_dot", activations, weights, acc)
@@ -234,6 +242,16 @@ class LoopTeam(Team):
 
     def multiply(self, c: Fragment, first: int, a: Fragment, b: Fragment) -> None:
         multiply_all_lanes(c, first, a, b)
+
+    def sum_lanes(self, values: Fragment, width: int) -> None:
+        sums = self.fragment(1)
+        with T.serial(0, WARP) as lane:
+            sums.store(lane, 0, const(0))
+            with T.serial(0, width) as other:
+                added = values.load(tirx.truncdiv(lane, const(width)) * width + other, 0)
+                sums.store(lane, 0, sums.load(lane, 0) + added)
+        with T.serial(0, WARP) as lane:
+            values.store(lane, 0, sums.load(lane, 0))
 
     def dot(self, acc: Expr, activations: Expr, weights: Expr) -> Expr:
         for index in range(4):
