@@ -54,6 +54,7 @@ for job in "${jobs[@]}"; do
 done
 
 for name in pulse depth; do
+  check "$name from arrays on the GPU" $PYTHON -m scripts.gpu.arrays "$OUT/$name.edge"
   check "$name without edgeconv and TVM" $PYTHON -m scripts.gpu.bare "$OUT/$name.edge"
 done
 check "random graphs" $PYTHON -m scripts.gpu.random_graphs --graphs 1000 --seconds 120

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from edgeconv.artifact import read
 from edgeconv.codegen.cuda.nvcc import find_nvcc
 from edgeconv.runtime.cuda import CudaRunner
-from scripts.gpu.driver import Gpu
+from scripts.gpu.driver import Gpu, torch_on_gpu
 from scripts.gpu.peak import measured_peak, peak_source
 
 __all__ = ["Row", "goals", "own_rows", "table"]
@@ -179,15 +179,6 @@ def table(head: Sequence[str], rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _torch() -> Any:
-    """torch, where it sees a GPU."""
-    try:
-        import torch
-    except ImportError:
-        return None
-    return torch if torch.cuda.is_available() else None
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
@@ -198,7 +189,7 @@ def main() -> int:
     options = parser.parse_args()
     start, gpu = time.monotonic(), Gpu()
     peak = measured_peak(gpu, find_nvcc().compile(peak_source(), [gpu.architecture]))
-    torch, names = _torch(), [name for name in BATCHES if (options.folder / f"{name}.edge").exists()]
+    torch, names = torch_on_gpu(), [name for name in BATCHES if (options.folder / f"{name}.edge").exists()]
     head = [
         f"{gpu.name}, driver {options.driver or '?'}, torch {getattr(torch, '__version__', 'not here')}, {date.today()}"
     ]

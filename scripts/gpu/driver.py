@@ -6,6 +6,7 @@ import ctypes
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from edgeconv.codegen.cuda import GeneratedCuda
 from edgeconv.ir import Program
 from scripts.gpu.device_array import DeviceArray
 
-__all__ = ["Gpu"]
+__all__ = ["Gpu", "torch_on_gpu"]
 
 _PROCESSORS, _MAJOR, _MINOR = 16, 75, 76  # CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, _COMPUTE_CAPABILITY_*
 _PORTABLE = 1  # CU_MEMHOSTALLOC_PORTABLE
@@ -178,3 +179,12 @@ class Gpu:
             self.copy_out(array, place)
         self.free(*pointers)
         return outputs
+
+
+def torch_on_gpu() -> Any:
+    """The module torch, where it is installed and sees a GPU; else None."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    return torch if torch.cuda.is_available() else None

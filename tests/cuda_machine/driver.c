@@ -25,8 +25,9 @@ struct op {
 };
 
 enum { MOST_BLOCKS = 4096 };
-static struct { char *start; size_t bytes; } blocks[MOST_BLOCKS];
-static int block_count;
+typedef struct { char *start; size_t bytes; } allocation;
+static allocation blocks[MOST_BLOCKS], pinned[MOST_BLOCKS];
+static int block_count, pinned_count;
 static stream default_stream;
 static long launches, graph_launches;
 
@@ -119,18 +120,33 @@ int cuMemFree_v2(uint64_t pointer) {
         }
     return 1;
 }
-int cuMemHostAlloc(void **pointer, size_t bytes, unsigned flags) { (void)flags; return allocate(pointer, bytes); }
-int cuMemFreeHost(void *pointer) { free(pointer); return 0; }
-int cuPointerGetAttribute(uint32_t *type, int attribute, uint64_t pointer) {
-    if (attribute != 2) return 1;
-    for (int i = 0; i < block_count; i++) {
-        char *start = blocks[i].start, *address = (char *)(uintptr_t)pointer;
-        if (start <= address && address < start + blocks[i].bytes) {
-            *type = 2;
+int cuMemHostAlloc(void **pointer, size_t bytes, unsigned flags) {
+    (void)flags;
+    int result = allocate(pointer, bytes);
+    if (result != 0) return result;
+    pinned[pinned_count].start = *pointer;
+    pinned[pinned_count++].bytes = bytes;
+    return 0;
+}
+int cuMemFreeHost(void *pointer) {
+    for (int i = 0; i < pinned_count; i++)
+        if (pinned[i].start == pointer) {
+            pinned[i] = pinned[--pinned_count];
+            free(pointer);
             return 0;
         }
-    }
     return 1;
+}
+static int lies_in(const allocation *table, int count, const char *address) {
+    for (int i = 0; i < count; i++)
+        if (table[i].start <= address && address < table[i].start + table[i].bytes) return 1;
+    return 0;
+}
+int cuPointerGetAttribute(uint32_t *type, int attribute, uint64_t pointer) {
+    /* CU_MEMORYTYPE_DEVICE, CU_MEMORYTYPE_HOST; other memory is unknown. */
+    const char *address = (const char *)(uintptr_t)pointer;
+    *type = lies_in(blocks, block_count, address) ? 2 : lies_in(pinned, pinned_count, address) ? 1 : 0;
+    return attribute == 2 && *type != 0 ? 0 : 1;
 }
 
 static int copy(void *to, const void *from, size_t bytes, stream *s) {

@@ -73,6 +73,18 @@ def test_the_peak_is_measured_with_products_that_run(folder: Path) -> None:
 
 @pytest.mark.needs_nvcc
 @pytest.mark.needs_gcc
+def test_arrays_on_the_gpu_and_pinned_ones_give_the_golden_bits(folder: Path) -> None:
+    done = _run(folder, "-m", "scripts.gpu.arrays", str(folder / "pulse.edge"))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("3 calls by DLPack, 3 calls by pinned: 0 differences")
+    # Kernels that do not run leave results as they were.
+    failed = _run(folder, "-m", "scripts.gpu.arrays", str(folder / "pulse.edge"), fault="idle")
+    assert failed.returncode == 1
+    assert "DLPack: y" in failed.stdout
+
+
+@pytest.mark.needs_nvcc
+@pytest.mark.needs_gcc
 def test_artifacts_run_where_there_is_only_numpy(folder: Path) -> None:
     done = _run(folder, "-m", "scripts.gpu.bare", str(folder / "pulse.edge"))
     assert done.returncode == 0, done.stderr

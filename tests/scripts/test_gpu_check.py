@@ -89,7 +89,8 @@ def test_every_step_is_taken_for_the_gpu_at_hand(tmp_path: Path) -> None:
         assert sum(f"edgeconv compile {tmp_path}/out/{name}.u8s8.onnx" in line for line in asked) == 1
         assert sum(f"edgeconv verify {tmp_path}/out/{name}.edge" in line for line in asked) == 1
     modules = [line.split()[1] for line in asked if line.startswith("-m scripts.gpu")]
-    assert modules == ["scripts.gpu.bare", "scripts.gpu.bare", "scripts.gpu.random_graphs", "scripts.gpu.bench"]
+    pair = ["scripts.gpu.arrays", "scripts.gpu.bare"]
+    assert modules == [*pair, *pair, "scripts.gpu.random_graphs", "scripts.gpu.bench"]
     assert "--driver 580.65" in asked[-1]
     assert done.stdout.count("== compute-sanitizer ") == 3
 
