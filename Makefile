@@ -22,7 +22,7 @@ export PATH := $(PATH):/usr/sbin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all accept-random accept-random-arm accept-pulse accept-ecg accept-mininet accept-wave accept-hw accept-bitstream bitstream formal lint wheel build/lint-site system-packages advise-system-packages clean accept-search
+.PHONY: help demo test test-all accept-random accept-random-arm accept-pulse accept-ecg accept-mininet accept-wave accept-hw accept-bitstream bitstream accept-gates formal lint wheel build/lint-site system-packages advise-system-packages clean accept-search
 
 help:
 	@echo "make demo      simulate, train, compile and verify a pulse extractor, and show what came out"
@@ -38,6 +38,7 @@ help:
 	@echo "make formal         proves the arithmetic of the accelerator's RTL, and that the proofs find faults (minutes)"
 	@echo "make bitstream      a bitstream for the ULX3S board, with open tools (half an hour, once)"
 	@echo "make accept-bitstream  places and routes the boards and looks at their clocks (an hour or two)"
+	@echo "make accept-gates   simulates the netlist that synthesis makes of the array (minutes)"
 	@echo "make accept-search  a search that is killed twenty times; predictors against evolution (minutes)"
 	@echo "make lint      ruff and mypy, on the sources and on the installed wheel"
 	@echo "make wheel     the wheel, in dist/"
@@ -76,6 +77,9 @@ bitstream: $(VENV)/.stamp-hw
 
 accept-bitstream: $(VENV)/.stamp-hw
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m accept tests/hw/boards
+
+accept-gates: $(VENV)/.stamp-hw
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m accept tests/hw/boards/test_gates.py
 
 accept-search: $(VENV)/.stamp-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m accept -s tests/search
