@@ -11,6 +11,7 @@ from dataclasses import dataclass
 __all__ = [
     "ACC_BITS",
     "ADDRESS_BITS",
+    "BLOCKS_OF_LANE",
     "DESCRIPTOR",
     "DESCRIPTOR_WORDS",
     "LANES",
@@ -31,6 +32,8 @@ WORD_BITS = 64
 """Width of the bus by which memories are loaded, and of a descriptor word."""
 LANES = 8
 """Multipliers of a processing element, bytes read in a cycle, and requantization units."""
+BLOCKS_OF_LANE = 3
+"""Multiplier blocks of a requantization unit: the fourth partial product is made in logic (hw/rtl/wide_multiply.sv)."""
 ACC_BITS = 35
 """Accumulators: 17 + 18 bits, the two operands that the requantization's multipliers take."""
 ADDRESS_BITS = 20
@@ -68,6 +71,11 @@ class ArrayConfig:
     def multipliers(self) -> int:
         """8-bit products in a cycle."""
         return self.elements * LANES
+
+    @property
+    def multiplier_blocks(self) -> int:
+        """Multiplier blocks (DSPs) of 18×18 bits: one for each product, and those of the requantization units."""
+        return self.multipliers + LANES * BLOCKS_OF_LANE
 
 
 @dataclass(frozen=True)

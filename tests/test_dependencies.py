@@ -46,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "tune": BASE | MACHINE | LOWERING | RUNNING,
     "deploy": BASE | RUNNING,
     "quantize": BASE | MACHINE | LOWERING | RUNNING | {"verify"},
-    "search": BASE | MACHINE | LOWERING | RUNNING | {"verify", "bench", "quantize", "api"},
+    "search": BASE | MACHINE | LOWERING | RUNNING | {"verify", "bench", "deploy", "quantize", "api"},
     "report": BASE | MACHINE | LOWERING | RUNNING | {"verify", "quantize"},
     "doctor": BASE | MACHINE,
     "api": BASE | MACHINE | LOWERING | RUNNING | {"verify", "quantize", "report", "bench", "tune"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -69,6 +70,10 @@ def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--strategy", default="predictors", show_default=True, help="predictors, nsga2, random or grid.")
 @click.option("--supernet", type=click.Path(path_type=Path), help="Weights of a supernet trained before.")
 @click.option("--supernet-steps", type=click.IntRange(1), default=2000, show_default=True)
+@click.option("--board", default="", metavar="[USER@]HOST", help="Measure latencies there, over ssh, and not here.")
+@click.option(
+    "--ssh-option", "ssh_options", multiple=True, metavar="OPTION", help="For ssh, such as '-p 2222' or '-i KEY'."
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the study; NAME.search if not given.")
 @_worker_options
 @common_options
@@ -81,6 +86,8 @@ def begin(
     strategy: str,
     supernet: Path | None,
     supernet_steps: int,
+    board: str,
+    ssh_options: tuple[str, ...],
     output: Path | None,
     **workers: Any,
 ) -> None:
@@ -88,7 +95,15 @@ def begin(
     from edgeconv.search.session import Settings
 
     settings = Settings(
-        name, target, objectives, constraints, strategy, seed=console.seed, supernet_steps=supernet_steps
+        name,
+        target,
+        objectives,
+        constraints,
+        strategy,
+        seed=console.seed,
+        supernet_steps=supernet_steps,
+        board=board,
+        ssh_options=tuple(word for option in ssh_options for word in shlex.split(option)),
     )
     _run(console, output or Path(f"{name}.search"), settings, supernet, **workers)
 

@@ -23,6 +23,8 @@ def search(
     strategy: str = "predictors",
     supernet: str | Path | None = None,
     supernet_steps: int = 2000,
+    board: str = "",
+    ssh_options: Sequence[str] = (),
     workers: int = 1,
     scheduler: str | None = None,
     deadline: float = 600.0,
@@ -43,6 +45,8 @@ def search(
         strategy: "predictors", "nsga2", "random" or "grid".
         supernet: weights that were trained before; they are trained, and kept in the folder, when None.
         supernet_steps: of that training.
+        board: `[user@]host` that latencies are measured on over ssh; this machine where it is empty.
+        ssh_options: for ssh, each a word.
         workers: processes on this machine; a script that asks for them guards its main code with `__name__`.
         scheduler: address of a Dask scheduler, in place of processes here.
         deadline: seconds for one evaluation.
@@ -57,7 +61,15 @@ def search(
         EdgeconvError: no evaluation can run at all.
     """
     settings = Settings(
-        family, target, tuple(objectives), tuple(constraints), strategy, seed=seed, supernet_steps=supernet_steps
+        family,
+        target,
+        tuple(objectives),
+        tuple(constraints),
+        strategy,
+        seed=seed,
+        supernet_steps=supernet_steps,
+        board=board,
+        ssh_options=tuple(ssh_options),
     )
     return run_session(
         Path(output) if output is not None else Path(f"{family}.search"),

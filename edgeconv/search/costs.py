@@ -1,7 +1,7 @@
 """What a network costs on a target: counted from its program, compiled, measured or simulated; never guessed.
 
-`latency` is measured on the compiled network, one measurement at a time on this machine and pinned to a core; the
-other costs are exact. Everything is cached under the hash of the model and of what was asked, so a figure that was
+`latency` is measured on the compiled network, one measurement at a time: on this machine and pinned to a core, or on a
+board that is reached over ssh. The other costs are exact. Everything is cached under the hash of the model and of what was asked, so a figure that was
 measured once replays.
 """
 
@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
@@ -27,6 +28,7 @@ from edgeconv.search.problem import Metric
 if TYPE_CHECKING:
     from edgeconv.artifact import Artifact
     from edgeconv.ir import Program
+    from edgeconv.search.board import Board
 
 __all__ = ["COSTS", "costs_of", "one_measurement_at_a_time", "program_costs"]
 
@@ -37,23 +39,28 @@ COSTS: Mapping[str, Metric] = {
         Metric("mac_bits", "", "multiply-accumulates times the bits of both factors"),
         Metric("model_bytes", "B", "weights and constants, packed"),
         Metric("arena_bytes", "B", "working memory of a call of the compiled network"),
-        Metric("latency", "s", "one call on this machine's fastest instruction set, measured"),
+        Metric("latency", "s", "one call with the fastest instruction set of this machine or of a board, measured"),
         Metric("instructions", "", "instructions that one inference retires under emulation of the target"),
-        Metric("cycles", "", "cycles of the accelerator, by its exact cycle model"),
+        Metric("cycles", "", "cycles a sample of the accelerator or of the HLS pipeline, by their exact models"),
+        Metric("dsps", "", "multiplier blocks of the accelerator or of the HLS pipeline"),
     )
 }
 _COUNTED = {"macs", "mac_bits", "model_bytes"}
+_HARDWARE = {"cycles", "dsps"}
 _COMPILED = {"arena_bytes", "latency", "instructions"}
 _REPEATS, _ROUNDS = 5, 200
 
 
-def costs_of(model: Path, target: str, wanted: Collection[str], cache: Path | None = None) -> dict[str, float]:
+def costs_of(
+    model: Path, target: str, wanted: Collection[str], cache: Path | None = None, board: Board | None = None
+) -> dict[str, float]:
     """Costs of a quantized ONNX model by name.
 
     Args:
-        target: name or file; it decides what `latency`, `arena_bytes` and `instructions` mean.
+        target: name or file; it decides what costs of compiled networks and of hardware mean.
         wanted: keys of `COSTS`.
         cache: folder of results; two processes may use it at once.
+        board: where `latency` is measured; this machine when None.
 
     Raises:
         UsageError: an unknown cost.
@@ -63,12 +70,13 @@ def costs_of(model: Path, target: str, wanted: Collection[str], cache: Path | No
     unknown = sorted(set(wanted) - set(COSTS))
     if unknown:
         raise UsageError(f"no cost {', '.join(unknown)}", expected=", ".join(COSTS))
-    key = "\n".join([hashlib.sha256(model.read_bytes()).hexdigest(), target, __version__, *sorted(wanted)])
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    key = "\n".join([digest, target, __version__, *sorted(wanted), *([board.place] if board else [])])
     place = cache / f"{hashlib.sha256(key.encode()).hexdigest()}.json" if cache else None
     if place is not None and place.is_file():
         found: dict[str, float] = json.loads(place.read_text())
         return found
-    found = _compute(model, target, set(wanted))
+    found = _compute(model, target, set(wanted), board)
     if place is not None:
         place.parent.mkdir(parents=True, exist_ok=True)
         partial = place.with_suffix(f".{os.getpid()}.partial")
@@ -77,22 +85,26 @@ def costs_of(model: Path, target: str, wanted: Collection[str], cache: Path | No
     return found
 
 
-def _compute(model: Path, target: str, wanted: set[str]) -> dict[str, float]:
+def _compute(model: Path, target: str, wanted: set[str], board: Board | None) -> dict[str, float]:
     found: dict[str, float] = {}
-    if wanted & (_COUNTED | {"cycles"}):
+    if wanted & (_COUNTED | _HARDWARE):
         from edgeconv.importer import read_onnx
         from edgeconv.integer import lower
 
         program = lower(read_onnx(model, None))
         found |= {name: value for name, value in program_costs(program).items() if name in wanted}
-        if "cycles" in wanted:
-            found["cycles"] = _accelerator_cycles(program)
+        if wanted & _HARDWARE:
+            from edgeconv.search.hardware_costs import hardware_costs
+
+            found |= {name: value for name, value in hardware_costs(program, target).items() if name in wanted}
     if wanted & _COMPILED:
         from edgeconv.api import compile_model
 
         with tempfile.TemporaryDirectory(prefix="edgeconv-") as folder:
             artifact = compile_model(model, target, Path(folder) / "net.edge").artifact
-            found |= _artifact_costs(artifact, target, wanted)
+            if board is not None and "latency" in wanted:
+                found["latency"] = _latency_on(board, artifact)
+            found |= _artifact_costs(artifact, target, wanted - set(found))
     return found
 
 
@@ -109,15 +121,10 @@ def program_costs(program: Program) -> dict[str, float]:
     return {"macs": float(macs), "mac_bits": float(mac_bits), "model_bytes": float(weight_bytes(program))}
 
 
-def _accelerator_cycles(program: Program) -> float:
-    from edgeconv.hw.compiler.build import compile_network
-    from edgeconv.integer import POLICIES, prove
-
-    certificate = prove(program, POLICIES["array"])
-    return float(compile_network(program, certificate.forms).image.cycles)
-
-
 def _artifact_costs(artifact: Artifact, target: str, wanted: set[str]) -> dict[str, float]:
+    """What a compiled network costs where it runs here, on hardware or emulated."""
+    if not wanted & _COMPILED:
+        return {}
     from edgeconv.runtime.emulated import is_native
     from edgeconv.runtime.ways import runnable_isas
 
@@ -130,7 +137,8 @@ def _artifact_costs(artifact: Artifact, target: str, wanted: set[str]) -> dict[s
     if "latency" in wanted:
         if not is_native(manifest) or not manifest.executable:
             raise DeviceError(
-                f"latency of target {target} cannot be measured on this machine", advice="use the cost 'instructions'"
+                f"latency of target {target} cannot be measured on this machine",
+                advice="name a board that is reached over ssh, or use the cost 'instructions'",
             )
         found["latency"] = _measured_latency(artifact, fastest.name)
     if "instructions" in wanted:
@@ -142,6 +150,13 @@ def _artifact_costs(artifact: Artifact, target: str, wanted: set[str]) -> dict[s
             )
         found["instructions"] = float(count_instructions(artifact.path, fastest.name).counts[0].instructions)
     return {name: value for name, value in found.items() if name in wanted}
+
+
+def _latency_on(board: Board, artifact: Artifact) -> float:
+    """As `Board.latency`; processes of this machine wait for one another."""
+    with _lock(f"board-{hashlib.sha256(board.place.encode()).hexdigest()[:16]}"):
+        name = f"edgeconv-search-{socket.gethostname()}-{os.getpid()}.edge"
+        return board.latency(artifact.path, name, rounds=_ROUNDS, repeats=_REPEATS)
 
 
 def _measured_latency(artifact: Artifact, isa: str) -> float:
@@ -160,12 +175,19 @@ def _measured_latency(artifact: Artifact, isa: str) -> float:
 @contextlib.contextmanager
 def one_measurement_at_a_time() -> Iterator[None]:
     """Wait for all other measurements on this machine, and stay on one core with all that is started meanwhile."""
-    path = Path(tempfile.gettempdir()) / f"edgeconv-measure-{os.getuid()}.lock"
-    with open(path, "a", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _lock("measure"):
         before = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {max(before)})
         try:
             yield
         finally:
             os.sched_setaffinity(0, before)
+
+
+@contextlib.contextmanager
+def _lock(name: str) -> Iterator[None]:
+    """Wait for all other processes of this user that hold the lock."""
+    path = Path(tempfile.gettempdir()) / f"edgeconv-{name}-{os.getuid()}.lock"
+    with open(path, "a", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

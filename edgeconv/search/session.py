@@ -10,6 +10,7 @@ from typing import Any
 
 from edgeconv.errors import UsageError
 from edgeconv.quantize.family import Progress as TrainingProgress
+from edgeconv.search.board import Board
 from edgeconv.search.engines import Engine, Supervision, open_engine
 from edgeconv.search.fronts import front_of
 from edgeconv.search.loop import Progress, evaluated_rounds, hypervolume_of, run_search
@@ -35,6 +36,7 @@ class Settings:
         objectives, constraints: as people write them.
         strategy, options: see `edgeconv.search.strategies`.
         supernet_steps: of the supernet's training.
+        board, ssh_options: see `edgeconv.search.board.Board`; latencies are measured here where it is empty.
     """
 
     family: str
@@ -45,12 +47,14 @@ class Settings:
     options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     supernet_steps: int = 2000
+    board: str = ""
+    ssh_options: tuple[str, ...] = ()
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> Settings:
         """What `Session.spec` stored."""
         values = {name: spec[name] for name in cls.__dataclass_fields__}
-        for name in ("objectives", "constraints"):
+        for name in ("objectives", "constraints", "ssh_options"):
             values[name] = tuple(values[name])
         return cls(**values)
 
@@ -140,7 +144,10 @@ def run_session(
     with Study(folder / STUDY, _spec(settings, task.space)) as study:
         weights = _supernet(folder, settings, task, supernet, training, say)
         wanted = tuple(metric.name for metric in problem.metrics)
-        engine = workers.open(FamilyEvaluator(settings.family, weights, settings.target, wanted, folder / "costs"))
+        board = Board(settings.board, settings.ssh_options) if settings.board else None
+        engine = workers.open(
+            FamilyEvaluator(settings.family, weights, settings.target, wanted, folder / "costs", board)
+        )
         try:
             run_search(
                 problem, strategy, engine, study, evaluations=evaluations, seed=settings.seed, progress=progress

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from edgeconv.quantize.export import IntegerInput
+    from edgeconv.search.board import Board
     from edgeconv.search.supernet_training import Batch
 
 __all__ = ["FamilyEvaluator", "Searchable", "calibration_inputs", "find_family", "metrics_of"]
@@ -103,6 +104,7 @@ class FamilyEvaluator:
         target: for costs.
         wanted: names of metrics.
         cache: folder for costs.
+        board: where latencies are measured; this machine when None.
     """
 
     family: str
@@ -110,6 +112,7 @@ class FamilyEvaluator:
     target: str
     wanted: tuple[str, ...]
     cache: Path | None = None
+    board: Board | None = None
     _loaded: Any = field(default=None, repr=False)
 
     def prepare(self) -> None:
@@ -128,7 +131,7 @@ class FamilyEvaluator:
 
         task, supernet, calibration = self._loaded
         # The accelerator multiplies by integers; not every ratio of free scales has one that is exact.
-        scales = "power-of-two" if "cycles" in self.wanted else "float"
+        scales = "power-of-two" if {"cycles", "dsps"} & set(self.wanted) else "float"
         return task, extract(supernet, values, task.integers, calibration, task.units, scales)
 
     def __call__(self, values: Values, seed: int) -> Mapping[str, float]:
@@ -139,11 +142,11 @@ class FamilyEvaluator:
         if costs:
             with tempfile.TemporaryDirectory(prefix="edgeconv-") as folder:
                 model = task.export(network, Path(folder) / "network.onnx")
-                found |= costs_of(model, self.target, costs, self.cache)
+                found |= costs_of(model, self.target, costs, self.cache, self.board)
         return {name: found[name] for name in self.wanted}
 
 
-def calibration_inputs(task: Searchable) -> list[Tensor]:
-    """What statistics and ranges are taken from."""
+def calibration_inputs(task: Searchable, stream: int = _CALIBRATION_STREAM) -> list[Tensor]:
+    """What statistics and ranges are taken from; another stream gives other samples."""
     batches, size = _CALIBRATION
-    return [task.batch(np.random.default_rng([_CALIBRATION_STREAM, n]), size)[0] for n in range(batches)]
+    return [task.batch(np.random.default_rng([stream, n]), size)[0] for n in range(batches)]

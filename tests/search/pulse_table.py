@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import torch
@@ -73,15 +74,21 @@ class Table:
         pass
 
 
-def build(pulses: int = 1024, seed: int = 0) -> Table:
-    """Train the float network (half a minute) and evaluate all networks (minutes)."""
+@cache
+def network(seed: int = 0) -> PulseNet:
+    """The trained float network; half a minute."""
     config = replace(TrainConfig(), twin_stage=Stage("none", 1, 1e-3), rounding_pulses=2048, seed=seed)
-    network = pulse.train(config).float_network
-    data = pulse.heldout(pulses, seed).truth
+    return pulse.train(config).float_network
+
+
+@cache
+def build(pulses: int = 1024, seed: int = 0) -> Table:
+    """Evaluate all networks on pulses of this seed (minutes); the network that is quantized is always the same."""
+    trained, data = network(), pulse.heldout(pulses, seed).truth
     found: dict[str, Mapping[str, float]] = {}
     with torch.no_grad():
         for activation_bits in SPACE.choices[0].values:
-            for values, answers in _networks(network, data, int(activation_bits)):
+            for values, answers in _networks(trained, data, int(activation_bits)):
                 error = answers[:, 0].double().numpy() - data.time_ns
                 # Rounding shifts the mean, which a bias takes out again (Nagel et al., arXiv 1906.04721, section 4.2).
                 cost = {"time_resolution": 1e-9 * float(error.std()), "mac_bits": float(sum(products(values)))}
