@@ -70,6 +70,13 @@ def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--strategy", default="predictors", show_default=True, help="predictors, nsga2, random or grid.")
 @click.option("--supernet", type=click.Path(path_type=Path), help="Weights of a supernet trained before.")
 @click.option("--supernet-steps", type=click.IntRange(1), default=2000, show_default=True)
+@click.option(
+    "--recipe-share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.1,
+    show_default=True,
+    help="Without a supernet: share of its recipe's steps that each network is trained for.",
+)
 @click.option("--board", default="", metavar="[USER@]HOST", help="Measure latencies there, over ssh, and not here.")
 @click.option(
     "--ssh-option", "ssh_options", multiple=True, metavar="OPTION", help="For ssh, such as '-p 2222' or '-i KEY'."
@@ -86,6 +93,7 @@ def begin(
     strategy: str,
     supernet: Path | None,
     supernet_steps: int,
+    recipe_share: float,
     board: str,
     ssh_options: tuple[str, ...],
     output: Path | None,
@@ -102,6 +110,7 @@ def begin(
         strategy,
         seed=console.seed,
         supernet_steps=supernet_steps,
+        recipe_share=recipe_share,
         board=board,
         ssh_options=tuple(word for option in ssh_options for word in shlex.split(option)),
     )

@@ -23,6 +23,7 @@ def search(
     strategy: str = "predictors",
     supernet: str | Path | None = None,
     supernet_steps: int = 2000,
+    recipe_share: float = 0.1,
     board: str = "",
     ssh_options: Sequence[str] = (),
     workers: int = 1,
@@ -45,6 +46,7 @@ def search(
         strategy: "predictors", "nsga2", "random" or "grid".
         supernet: weights that were trained before; they are trained, and kept in the folder, when None.
         supernet_steps: of that training.
+        recipe_share: of families without a supernet, what share of its recipe's steps each network is trained for.
         board: `[user@]host` that latencies are measured on over ssh; this machine where it is empty.
         ssh_options: for ssh, each a word.
         workers: processes on this machine; a script that asks for them guards its main code with `__name__`.
@@ -68,6 +70,7 @@ def search(
         strategy,
         seed=seed,
         supernet_steps=supernet_steps,
+        recipe_share=recipe_share,
         board=board,
         ssh_options=tuple(ssh_options),
     )

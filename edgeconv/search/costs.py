@@ -1,8 +1,8 @@
 """What a network costs on a target: counted from its program, compiled, measured or simulated; never guessed.
 
 `latency` is measured on the compiled network, one measurement at a time: on this machine and pinned to a core, or on a
-board that is reached over ssh. The other costs are exact. Everything is cached under the hash of the model and of what was asked, so a figure that was
-measured once replays.
+board that is reached over ssh. The other costs are exact. Everything is cached under the hash of the model and of what
+was asked, so a figure that was measured once replays.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from edgeconv.ir import Program
     from edgeconv.search.board import Board
 
-__all__ = ["COSTS", "costs_of", "one_measurement_at_a_time", "program_costs"]
+__all__ = ["COSTS", "costs_of", "needs_powers_of_two", "one_measurement_at_a_time", "program_costs"]
 
 COSTS: Mapping[str, Metric] = {
     metric.name: metric
@@ -48,7 +48,15 @@ COSTS: Mapping[str, Metric] = {
 _COUNTED = {"macs", "mac_bits", "model_bytes"}
 _HARDWARE = {"cycles", "dsps"}
 _COMPILED = {"arena_bytes", "latency", "instructions"}
-_REPEATS, _ROUNDS = 5, 200
+_REPEATS, _ROUNDS = 15, 200
+
+
+def needs_powers_of_two(wanted: Collection[str]) -> bool:
+    """Whether networks get power-of-two scales for these costs.
+
+    The accelerator multiplies by integers; not every ratio of free scales has one that is exact.
+    """
+    return bool(set(wanted) & _HARDWARE)
 
 
 def costs_of(

@@ -124,17 +124,30 @@ class ElasticConvNet:
         return tuple(found)
 
     def terms(self, values: Values) -> Sequence[float]:
-        """Four terms a layer, in thousands: multiply-accumulates, binary products, bits of weights and of outputs."""
-        terms = [0.0] * (4 * (self.depths[-1] + 2))
-        layers = self.layers(values)
-        for layer in layers:
+        """What a cost may be made of, layer by layer: numbers of order one, 0 of layers that are not there."""
+        slots = self.depths[-1] + 2
+        terms = [0.0] * (slots * _TERMS)
+        for layer in self.layers(values):
             slot = self.depths[-1] + (0 if layer.name == "hidden" else 1)
             if layer.name.startswith("conv"):
                 slot = int(layer.name.removeprefix("conv")) - 1
-            terms[4 * slot : 4 * slot + 4] = (
-                layer.macs / 1e3,
-                layer.mac_bits / 1e3,
-                layer.weights * layer.weight_bits / 1e3,
-                layer.outputs * layer.length * layer.activation_bits / 1e3,
-            )
+            terms[slot * _TERMS : (slot + 1) * _TERMS] = _terms_of(layer)
         return terms
+
+
+_TERMS = 8
+
+
+def _terms_of(layer: LayerShape) -> Sequence[float]:
+    # A vector has 16 channels, each of which multiplies and adds four at once.
+    vectors = layer.length * -(-layer.outputs // 16)
+    return (
+        1.0,
+        layer.macs / 1e3,
+        layer.mac_bits / 1e3,
+        layer.weights * layer.weight_bits / 1e3,
+        layer.outputs * layer.length * layer.activation_bits / 1e3,
+        layer.outputs / 10,
+        vectors / 10,
+        vectors * -(-layer.inputs * layer.kernel // 4) / 1e2,
+    )

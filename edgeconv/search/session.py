@@ -11,10 +11,11 @@ from typing import Any
 from edgeconv.errors import UsageError
 from edgeconv.quantize.family import Progress as TrainingProgress
 from edgeconv.search.board import Board
-from edgeconv.search.engines import Engine, Supervision, open_engine
+from edgeconv.search.engines import Engine, Evaluator, Supervision, open_engine
 from edgeconv.search.fronts import front_of
 from edgeconv.search.loop import Progress, evaluated_rounds, hypervolume_of, run_search
 from edgeconv.search.problem import Evaluated, Problem, find_metrics, parse_constraint
+from edgeconv.search.recipe import RecipeEvaluator, RecipeSearch
 from edgeconv.search.space import Space
 from edgeconv.search.strategies import make_strategy
 from edgeconv.search.study import Study
@@ -36,6 +37,7 @@ class Settings:
         objectives, constraints: as people write them.
         strategy, options: see `edgeconv.search.strategies`.
         supernet_steps: of the supernet's training.
+        recipe_share: where there is no supernet, what share of its recipe's steps each network is trained for.
         board, ssh_options: see `edgeconv.search.board.Board`; latencies are measured here where it is empty.
     """
 
@@ -47,6 +49,7 @@ class Settings:
     options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     supernet_steps: int = 2000
+    recipe_share: float = 0.1
     board: str = ""
     ssh_options: tuple[str, ...] = ()
 
@@ -67,7 +70,7 @@ class Workers:
     scheduler: str | None = None
     supervision: Supervision = field(default_factory=Supervision)
 
-    def open(self, evaluator: FamilyEvaluator) -> Engine:
+    def open(self, evaluator: Evaluator) -> Engine:
         """The engine."""
         return open_engine(
             evaluator, workers=self.count, scheduler=self.scheduler, supervision=self.supervision
@@ -100,7 +103,7 @@ class Session:
         return hypervolume_of(self.problem, self.rounds)
 
 
-def _problem(settings: Settings, task: Searchable) -> Problem:
+def _problem(settings: Settings, task: Searchable | RecipeSearch) -> Problem:
     known = metrics_of(task)
     constraints = tuple(parse_constraint(text, known) for text in settings.constraints)
     return Problem(task.space, find_metrics(settings.objectives, known), constraints)
@@ -142,12 +145,16 @@ def run_session(
     strategy = make_strategy(settings.strategy, settings.options)
     folder.mkdir(parents=True, exist_ok=True)
     with Study(folder / STUDY, _spec(settings, task.space)) as study:
-        weights = _supernet(folder, settings, task, supernet, training, say)
         wanted = tuple(metric.name for metric in problem.metrics)
         board = Board(settings.board, settings.ssh_options) if settings.board else None
-        engine = workers.open(
-            FamilyEvaluator(settings.family, weights, settings.target, wanted, folder / "costs", board)
-        )
+        evaluator: FamilyEvaluator | RecipeEvaluator
+        if isinstance(task, RecipeSearch):
+            share = settings.recipe_share
+            evaluator = RecipeEvaluator(task, settings.target, wanted, share, folder / "costs", board)
+        else:
+            weights = _supernet(folder, settings, task, supernet, training, say)
+            evaluator = FamilyEvaluator(settings.family, weights, settings.target, wanted, folder / "costs", board)
+        engine = workers.open(evaluator)
         try:
             run_search(
                 problem, strategy, engine, study, evaluations=evaluations, seed=settings.seed, progress=progress

@@ -36,7 +36,7 @@ class Choice:
         values: all that may be chosen, different from one another.
         needs: (name, least): the choice counts only where the choice of that name is at least `least`; that choice
             must always count.
-        bits: the values are bit widths. How far apart two of them are is told by the steps they round to.
+        bits: the values are bit widths. How far apart two of them are is told by the noise that rounding to them makes.
     """
 
     name: str
@@ -54,8 +54,8 @@ class Choice:
 
     @cached_property
     def coordinates(self) -> tuple[float, ...]:
-        """Where each value stands on a scale: its place from 1, or for bit widths 2^-bits, the step they round to."""
-        return tuple(2.0 ** -int(v) if self.bits else place for place, v in enumerate(self.values, 1))
+        """Where each value stands on a scale: its place from 1, or for bit widths 4^-bits, the power of their noise."""
+        return tuple(4.0 ** -int(v) if self.bits else place for place, v in enumerate(self.values, 1))
 
 
 class Analysis(Protocol):
@@ -196,6 +196,10 @@ class Space:
         if self.analysis is not None and len(genomes):
             columns.append(np.array([list(self.analysis.terms(self.values(genome))) for genome in genomes]))
         return np.hstack(columns)
+
+    def terms_in(self, features: NDArray[np.float64]) -> int:
+        """How many trailing columns of these features are the analysis' terms."""
+        return features.shape[1] - len(self.choices) - int(self.cardinalities.sum())
 
     def grid(self) -> Iterator[Genome]:
         """Every genome once, in lexicographic order of indices."""

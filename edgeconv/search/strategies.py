@@ -152,11 +152,13 @@ class PredictorStrategy:
 
     def _fit(self, problem: Problem, known: Sequence[Evaluated], seed: int) -> dict[str, Predictor]:
         features = problem.space.features([e.genome for e in known])
-        coordinates = len(problem.space.choices)
+        coordinates, terms = len(problem.space.choices), problem.space.terms_in(features)
         predictors = {}
         for metric in problem.metrics:
             values = np.array([(e.metrics or {})[metric.name] for e in known])
-            predictors[metric.name] = fit_predictor(features, values, coordinates, seed, maximize=metric.maximize)
+            predictors[metric.name] = fit_predictor(
+                features, values, coordinates, seed, terms=terms, maximize=metric.maximize
+            )
         return predictors
 
     def _evolve(

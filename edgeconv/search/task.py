@@ -12,19 +12,29 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from edgeconv.errors import UsageError
-from edgeconv.search.costs import COSTS, costs_of
+from edgeconv.search.costs import COSTS, costs_of, needs_powers_of_two
 from edgeconv.search.elastic import ElasticConvNet
 from edgeconv.search.problem import Metric
+from edgeconv.search.recipe import RecipeSearch
 from edgeconv.search.space import Space, Values
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from edgeconv.quantize.export import IntegerInput
+    from edgeconv.quantize.policy import QuantPolicy
     from edgeconv.search.board import Board
     from edgeconv.search.supernet_training import Batch
 
-__all__ = ["FamilyEvaluator", "Searchable", "calibration_inputs", "find_family", "metrics_of"]
+__all__ = [
+    "FamilyEvaluator",
+    "Searchable",
+    "calibration_inputs",
+    "find_elastic",
+    "find_family",
+    "metrics_of",
+    "policy_for",
+]
 
 _CALIBRATION_STREAM = 15_485_863
 _CALIBRATION = (4, 256)
@@ -73,8 +83,8 @@ class Searchable(Protocol):
         ...
 
 
-def find_family(name: str) -> Searchable:
-    """The elastic family of that name.
+def find_family(name: str) -> Searchable | RecipeSearch:
+    """What the family of that name offers to a search.
 
     Raises:
         UsageError: no family of that name, or one that cannot be searched.
@@ -85,11 +95,34 @@ def find_family(name: str) -> Searchable:
     family = found[name].load()
     if not hasattr(family, "searchable"):
         raise UsageError(f"family '{name}' has no search space", advice="see docs/search.md for what it has to offer")
-    task: Searchable = family.searchable()
+    task: Searchable | RecipeSearch = family.searchable()
     return task
 
 
-def metrics_of(task: Searchable) -> dict[str, Metric]:
+def find_elastic(name: str) -> Searchable:
+    """The family of that name, whose networks are parts of a supernet.
+
+    Raises:
+        UsageError: as `find_family`; the networks of that family are trained one by one.
+    """
+    task = find_family(name)
+    if isinstance(task, RecipeSearch):
+        raise UsageError(f"family '{name}' has no supernet: its networks are trained one by one")
+    return task
+
+
+def policy_for(family: str, values: Values) -> QuantPolicy:
+    """The bits of a network of a family, under the names of its modules."""
+    task = find_family(family)
+    if isinstance(task, RecipeSearch):
+        policy: QuantPolicy = task.configure(values).policy
+        return policy
+    from edgeconv.search.network import policy_of
+
+    return policy_of(task.elastic, values)
+
+
+def metrics_of(task: Searchable | RecipeSearch) -> dict[str, Metric]:
     """All metrics by name: those of the family, then costs."""
     return {**task.metrics, **COSTS}
 
@@ -122,7 +155,7 @@ class FamilyEvaluator:
         from edgeconv.search.supernet_training import load_supernet
 
         torch.set_num_threads(1)
-        task = find_family(self.family)
+        task = find_elastic(self.family)
         self._loaded = task, load_supernet(task.elastic, self.supernet), calibration_inputs(task)
 
     def network(self, values: Values) -> tuple[Searchable, nn.Module]:
@@ -130,8 +163,7 @@ class FamilyEvaluator:
         from edgeconv.search.extract import extract
 
         task, supernet, calibration = self._loaded
-        # The accelerator multiplies by integers; not every ratio of free scales has one that is exact.
-        scales = "power-of-two" if {"cycles", "dsps"} & set(self.wanted) else "float"
+        scales = "power-of-two" if needs_powers_of_two(self.wanted) else "float"
         return task, extract(supernet, values, task.integers, calibration, task.units, scales)
 
     def __call__(self, values: Values, seed: int) -> Mapping[str, float]:

@@ -14,8 +14,11 @@ from edgeconv.errors import UsageError
 from edgeconv.quantize.family import Progress
 from edgeconv.quantize.loop import fit
 from edgeconv.quantize.stage import Stage
+from edgeconv.search.costs import needs_powers_of_two
+from edgeconv.search.problem import Evaluated
+from edgeconv.search.recipe import RecipeSearch, steps_of
 from edgeconv.search.session import SUPERNET, Session
-from edgeconv.search.task import FamilyEvaluator, Searchable
+from edgeconv.search.task import FamilyEvaluator, Searchable, find_family
 
 __all__ = ["Winner", "export_winner", "fine_tune"]
 
@@ -31,8 +34,8 @@ class Winner:
     Attributes:
         path: QONNX file.
         text: its genome.
-        steps: of fine-tuning.
-        inherited, metrics: of the family's measure, before and after that.
+        steps: of its training after the search.
+        inherited, metrics: of the family's measure, in the search and after that.
     """
 
     path: Path
@@ -49,7 +52,8 @@ def export_winner(
 
     Args:
         point: as `search show` numbers them.
-        steps: of fine-tuning; 0 exports what the search judged.
+        steps: of fine-tuning; 0 exports what the search judged. Where there is no supernet the network is trained anew:
+            for so many steps, or as long as in the search.
 
     Raises:
         UsageError: the front has no such point.
@@ -58,6 +62,9 @@ def export_winner(
     if not 0 <= point < len(front):
         raise UsageError(f"point {point} of a front of {len(front)}", expected=f"0 to {len(front) - 1}")
     settings, wanted = session.settings, tuple(metric.name for metric in session.problem.metrics)
+    task = find_family(settings.family)
+    if isinstance(task, RecipeSearch):
+        return _trained_anew(session, task, front[point], path, steps)
     evaluator = FamilyEvaluator(settings.family, session.folder / SUPERNET, settings.target, wanted)
     evaluator.prepare()
     task, network = evaluator.network(session.problem.space.values(front[point].genome))
@@ -68,6 +75,17 @@ def export_winner(
         metrics = task.judge(network)
     task.export(network, path)
     return Winner(path, session.problem.space.text(front[point].genome), steps, inherited, metrics)
+
+
+def _trained_anew(session: Session, task: RecipeSearch, chosen: Evaluated, path: Path, steps: int) -> Winner:
+    values, settings = session.problem.space.values(chosen.genome), session.settings
+    whole = steps_of(task.configure(values))
+    scales = "power-of-two" if needs_powers_of_two([metric.name for metric in session.problem.metrics]) else None
+    trained, config = task.train(values, settings.seed, steps / whole if steps else settings.recipe_share, scales)
+    trained.export_qonnx(path)
+    judged = {name: value for name, value in (chosen.metrics or {}).items() if name in task.metrics}
+    metrics = task.measure(trained.predict_quantized, config)
+    return Winner(path, session.problem.space.text(chosen.genome), steps_of(config), judged, metrics)
 
 
 def fine_tune(network: nn.Module, task: Searchable, steps: int, seed: int, progress: Progress | None = None) -> None:

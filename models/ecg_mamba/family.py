@@ -13,6 +13,7 @@ from edgeconv.quantize.family import Comparison, Estimator, ModelCard, ModelFami
 
 if TYPE_CHECKING:
     from edgeconv.quantize.checkpoint import Checkpoints
+    from edgeconv.search.recipe import RecipeSearch
 
 __all__ = ["FAMILY", "EcgFamily"]
 
@@ -49,6 +50,12 @@ class EcgFamily:
         from edgeconv.models.ecg_mamba.recipe import train
 
         return train(config or self.config, progress=progress, checkpoints=checkpoints)
+
+    def searchable(self) -> RecipeSearch:
+        """What `edgeconv search` needs."""
+        from edgeconv.models.ecg_mamba.searching import searchable
+
+        return searchable(self)
 
     def judge(self, estimators: Mapping[str, Estimator], config: TrainConfig | None = None) -> Comparison:
         """Macro measures over the diagnoses that occur among generated records of other patients."""

@@ -12,6 +12,7 @@ from edgeconv.quantize.family import Comparison, Estimator, ModelCard, ModelFami
 
 if TYPE_CHECKING:
     from edgeconv.quantize.checkpoint import Checkpoints
+    from edgeconv.search.recipe import RecipeSearch
 
 __all__ = ["FAMILY", "DepthFamily"]
 
@@ -48,6 +49,12 @@ class DepthFamily:
         # Before the training rather than after: can it be judged?
         unseen_drives(config)
         return train(config, progress=progress, checkpoints=checkpoints)
+
+    def searchable(self) -> RecipeSearch:
+        """What `edgeconv search` needs."""
+        from edgeconv.models.mininet.searching import searchable
+
+        return searchable(self)
 
     def judge(self, estimators: Mapping[str, Estimator], config: DepthTraining | None = None) -> Comparison:
         """Measures of depth on other drives, beside the best map and shuffled pictures."""

@@ -12,6 +12,7 @@ from edgeconv.quantize.family import Comparison, Estimator, ModelCard, ModelFami
 
 if TYPE_CHECKING:
     from edgeconv.quantize.checkpoint import Checkpoints
+    from edgeconv.search.recipe import RecipeSearch
 
 __all__ = ["FAMILY", "WaveFamily"]
 
@@ -47,6 +48,12 @@ class WaveFamily:
         # Before hours of training rather than after: can it be judged?
         unseen_data(config).starts(config.network.frames + STEPS)
         return train(config, progress=progress, checkpoints=checkpoints)
+
+    def searchable(self) -> RecipeSearch:
+        """What `edgeconv search` needs."""
+        from edgeconv.models.oneway_wave.searching import searchable
+
+        return searchable(self)
 
     def judge(self, estimators: Mapping[str, Estimator], config: WaveTraining | None = None) -> Comparison:
         """Errors of roll-outs from stretches of unseen records, beside those of going on as before."""

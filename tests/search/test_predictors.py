@@ -7,7 +7,7 @@ import pytest
 
 from edgeconv.models.pulse.space import ELASTIC, pulse_space
 from edgeconv.search.evolution import distinct_samples
-from edgeconv.search.predictors import KINDS, fit_predictor, rank_correlation
+from edgeconv.search.predictors import KINDS, SUMS, fit_predictor, rank_correlation
 from tests.search.evaluators import TOY_SPACE, Toy
 
 COORDINATES = len(TOY_SPACE.choices)
@@ -44,8 +44,14 @@ def test_counted_cost_is_predicted_from_terms_of_the_layers() -> None:
     space = pulse_space()
     genomes = distinct_samples(space, 200, np.random.default_rng(2))
     cost = np.array([sum(layer.mac_bits for layer in ELASTIC.layers(space.values(g))) for g in genomes], float)
-    predictor = fit_predictor(space.features(genomes[:150]), cost[:150], len(space.choices), seed=0)
-    assert rank_correlation(predictor.predict(space.features(genomes[150:]))[0], cost[150:]) >= 0.99
+    features = space.features(genomes)
+    terms = space.terms_in(features)
+    assert terms == len(ELASTIC.terms(space.values(genomes[0])))
+    predictor = fit_predictor(features[:80], cost[:80], len(space.choices), seed=0, terms=terms)
+    assert predictor.kind == SUMS
+    guess, uncertainty = predictor.predict(features[80:])
+    assert guess == pytest.approx(cost[80:])
+    assert np.abs(uncertainty).max() < 1e-6 * cost.max()
 
 
 def test_a_metric_that_never_changes_is_predicted() -> None:

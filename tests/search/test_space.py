@@ -110,6 +110,8 @@ def test_the_default_pulse_network_lies_in_the_space_with_its_known_cost() -> No
     # models/pulse/network.py: 284,160 multiply-accumulates.
     assert [layer.macs for layer in layers] == [5120, 81920, 81920, 81920, 32768, 128]
     assert [layer.inputs for layer in layers][-2:] == [512, 64]
-    terms = np.array(ELASTIC.terms(pulse_space().values(genome))).reshape(-1, 4)
-    assert terms[:, 0].sum() == pytest.approx(sum(layer.macs for layer in layers) / 1e3)
-    assert terms[4].tolist() == [0, 0, 0, 0]  # the fifth convolution is not there
+    terms = np.array(ELASTIC.terms(pulse_space().values(genome))).reshape(-1, 8)
+    assert terms[:, 1].sum() == pytest.approx(sum(layer.macs for layer in layers) / 1e3)
+    # 16 outputs in one vector at 64 positions, two groups of four taps; two vectors at 32, 20 groups.
+    assert terms[:2, 7].tolist() == [64 * 2 / 1e2, 2 * 32 * 20 / 1e2]
+    assert terms[4].tolist() == [0] * 8  # the fifth convolution is not there

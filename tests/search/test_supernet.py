@@ -16,7 +16,7 @@ from edgeconv.search.costs import costs_of, program_costs
 from edgeconv.search.extract import extract, extract_float
 from edgeconv.search.supernet import SuperNet
 from edgeconv.search.supernet_training import load_supernet, save_supernet, train_supernet
-from edgeconv.search.task import Searchable, calibration_inputs, find_family
+from edgeconv.search.task import Searchable, calibration_inputs, find_elastic
 from edgeconv.search.winners import fine_tune
 
 pytestmark = pytest.mark.needs_torch
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.needs_torch
 
 @pytest.fixture(scope="module")
 def task() -> Searchable:
-    return find_family("pulse")
+    return find_elastic("pulse")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,112 @@
+"""Families without a supernet: every network of the space is trained by itself, by its family's recipe made shorter.
+
+What a training of a few per cent of the recipe's steps says of a network is less than what a whole one says; it ranks
+networks, and those that are chosen get the whole recipe.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from edgeconv.quantize.family import Estimator, ModelFamily, TrainedModel
+from edgeconv.quantize.stage import Stage
+from edgeconv.search.board import Board
+from edgeconv.search.costs import COSTS, costs_of, needs_powers_of_two
+from edgeconv.search.problem import Metric
+from edgeconv.search.space import Space, Values
+
+__all__ = ["RecipeEvaluator", "RecipeSearch", "shortened", "steps_of"]
+
+
+@dataclass(frozen=True)
+class RecipeSearch:
+    """What a family offers whose networks are trained one by one; it can be pickled.
+
+    Attributes:
+        family: trains and exports.
+        space: what is searched.
+        metrics: the figures of `measure`.
+        configure: the family's configuration for values of the space: the network's shape and the bits of its layers.
+        measure: quality of an estimator, by a configuration, on data that neither training nor test has seen.
+    """
+
+    family: ModelFamily
+    space: Space
+    metrics: Mapping[str, Metric]
+    configure: Callable[[Values], Any]
+    measure: Callable[[Estimator, Any], dict[str, float]]
+
+    def train(self, values: Values, seed: int, share: float, scales: str | None = None) -> tuple[TrainedModel, Any]:
+        """The trained network of these values and its configuration.
+
+        Args:
+            share: of the recipe's steps.
+            scales: as of `QuantPolicy`; the recipe's when None.
+        """
+        config = replace(shortened(self.configure(values), share), seed=seed)
+        if scales is not None:
+            config = replace(config, policy=replace(config.policy, scales=scales))
+        return self.family.train(config), config
+
+
+def shortened(config: Any, share: float) -> Any:
+    """A configuration whose stages have this share of their steps, one at least."""
+    return replace(
+        config,
+        **{name: replace(stage, steps=max(1, round(share * stage.steps))) for name, stage in _stages(config).items()},
+    )
+
+
+def steps_of(config: Any) -> int:
+    """Steps of all stages of a configuration."""
+    return sum(stage.steps for stage in _stages(config).values())
+
+
+def _stages(config: Any) -> dict[str, Stage]:
+    found = {field.name: getattr(config, field.name) for field in fields(config)}
+    return {name: stage for name, stage in found.items() if isinstance(stage, Stage)}
+
+
+@dataclass
+class RecipeEvaluator:
+    """Trains a network, judges it, and asks for its costs; an `Evaluator`.
+
+    Attributes:
+        task: the family.
+        target: for costs.
+        wanted: names of metrics.
+        share: of the recipe's steps.
+        cache: folder for costs.
+        board: where latencies are measured; this machine when None.
+    """
+
+    task: RecipeSearch
+    target: str
+    wanted: tuple[str, ...]
+    share: float
+    cache: Path | None = None
+    board: Board | None = None
+
+    def prepare(self) -> None:
+        """As `Evaluator.prepare`."""
+        import torch
+
+        torch.set_num_threads(1)
+
+    def __call__(self, values: Values, seed: int) -> Mapping[str, float]:
+        """As `Evaluator.__call__`."""
+        scales = "power-of-two" if needs_powers_of_two(self.wanted) else None
+        trained, config = self.task.train(values, seed, self.share, scales)
+        found: dict[str, float] = {}
+        if set(self.wanted) & set(self.task.metrics):
+            found |= self.task.measure(trained.predict_quantized, config)
+        costs = [name for name in self.wanted if name in COSTS]
+        if costs:
+            with tempfile.TemporaryDirectory(prefix="edgeconv-") as folder:
+                model = trained.export_qonnx(Path(folder) / "network.onnx")
+                found |= costs_of(model, self.target, costs, self.cache, self.board)
+        return {name: found[name] for name in self.wanted}
