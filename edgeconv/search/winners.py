@@ -11,18 +11,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgeconv.errors import UsageError
+from edgeconv.quantize.convert import make_twin
 from edgeconv.quantize.family import Progress
+from edgeconv.quantize.layers import FloatLayers
 from edgeconv.quantize.loop import fit
 from edgeconv.quantize.stage import Stage
 from edgeconv.search.costs import needs_powers_of_two
+from edgeconv.search.network import ElasticNetwork, policy_of
 from edgeconv.search.problem import Evaluated
 from edgeconv.search.recipe import RecipeSearch, steps_of
 from edgeconv.search.session import SUPERNET, Session
-from edgeconv.search.task import FamilyEvaluator, Searchable, find_family
+from edgeconv.search.space import Values
+from edgeconv.search.task import FamilyEvaluator, Searchable, calibration_inputs, find_family
 
-__all__ = ["Winner", "export_winner", "fine_tune"]
+__all__ = ["Winner", "export_winner", "fine_tune", "train_alone"]
 
-_BATCH, _LEARNING_RATE = 256, 1e-3
+_BATCH, _LEARNING_RATE, _FROM_NOTHING = 256, 1e-3, 5e-3
 _HUBER = 3.0
 """As in training: beyond so many units errors count linearly."""
 
@@ -88,8 +92,36 @@ def _trained_anew(session: Session, task: RecipeSearch, chosen: Evaluated, path:
     return Winner(path, session.problem.space.text(chosen.genome), steps_of(config), judged, metrics)
 
 
+def train_alone(task: Searchable, values: Values, steps: tuple[int, int], seed: int) -> nn.Module:
+    """The quantized network of these values without any supernet, its outputs in units, in evaluation mode.
+
+    Args:
+        steps: with real numbers, and then with rounded ones.
+    """
+    mean, spread = (torch.tensor(list(each)) for each in task.units)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = ElasticNetwork(FloatLayers(), task.elastic, values, task.integers)
+    with torch.no_grad():
+        network.readout.weight.mul_(spread[:, None])
+        network.readout.bias.mul_(spread).add_(mean)
+    _fit(network, task, Stage("float", steps[0], _FROM_NOTHING), seed)
+    twin = make_twin(
+        lambda layers: ElasticNetwork(layers, task.elastic, values, task.integers),
+        network,
+        policy_of(task.elastic, values),
+        calibration_inputs(task),
+    )
+    fine_tune(twin, task, steps[1], seed)
+    return twin
+
+
 def fine_tune(network: nn.Module, task: Searchable, steps: int, seed: int, progress: Progress | None = None) -> None:
     """Train a network whose outputs have units on the family's batches, in place."""
+    _fit(network, task, Stage("fine-tuning", steps, _LEARNING_RATE), seed, progress)
+
+
+def _fit(network: nn.Module, task: Searchable, stage: Stage, seed: int, progress: Progress | None = None) -> None:
     mean, spread = (torch.tensor(list(each)) for each in task.units)
 
     def loss(trained: nn.Module, step: int) -> Tensor:
@@ -97,4 +129,4 @@ def fine_tune(network: nn.Module, task: Searchable, steps: int, seed: int, progr
         error = ((trained(x) - mean) / spread - target) * weight
         return F.huber_loss(error, torch.zeros_like(error), delta=_HUBER)
 
-    fit(network, Stage("fine-tuning", steps, _LEARNING_RATE), loss, seed=seed, progress=progress)
+    fit(network, stage, loss, seed=seed, progress=progress)
