@@ -92,7 +92,7 @@ def _artifact_text(artifact: Any) -> str:
         ("compiled by", f"edgeconv {manifest.edgeconv}, arithmetic {manifest.arithmetic}, C interface {manifest.abi}"),
         ("target", f"{manifest.target} ({manifest.triple})" if manifest.triple else manifest.target),
         ("work", f"{readable_count(manifest.macs)} MACs a sample"),
-        ("memory", f"{readable_bytes(manifest.weight_bytes)} weights, {readable_bytes(manifest.scratch_bytes)} arena"),
+        ("memory", f"{readable_bytes(manifest.weight_bytes)} weights, {_arena(manifest)}"),
         ("on disk", f"{readable_bytes(artifact.size)} without golden/{_linked(manifest)}"),
     ]
     isas = [
@@ -110,7 +110,19 @@ def _artifact_text(artifact: Any) -> str:
     )
 
 
+def _arena(manifest: Any) -> str:
+    if manifest.family != "cuda":
+        return f"{readable_bytes(manifest.scratch_bytes)} arena"
+    # On a GPU each sample of a launch has its own, and the caller gives none.
+    sizes = [isa.scratch_bytes for isa in manifest.isas if isa.name == "cuda"]
+    return f"{readable_bytes(sizes[0])} arena for each sample on the GPU"
+
+
 def _linked(manifest: Any) -> str:
+    if manifest.family == "cuda":
+        (gpu,) = (isa for isa in manifest.isas if isa.name == "cuda")
+        compiler = next(f"{name} {version}" for name, version in manifest.toolchain.items() if name.startswith("nv"))
+        return f", code for {', '.join(gpu.features)} by {compiler}"
     if manifest.executable:
         return f", edge-run linked with {manifest.executable_libc}"
     return "" if manifest.family == "fpga" else ", C source"

@@ -130,6 +130,31 @@ def test_each_fault_of_the_machine_has_its_error(fault: str, code: int, text: st
     assert not (tmp_path / "y.npy").exists()
 
 
+@pytest.mark.parametrize(
+    ("verb", "fault", "code", "text"),
+    [
+        ("verify", "no memory", 4, "not enough memory for the GPU"),
+        ("verify", "broken image", 2, "refuses the code as damaged"),
+        ("bench", "old device", 4, "no code for a GPU of this kind"),
+    ],
+)
+def test_verify_and_bench_end_with_the_gpus_error(verb: str, fault: str, code: int, text: str) -> None:
+    path = artifact(whole=True)
+    done = _process(path, "-m", "edgeconv", verb, str(path), fault=fault)
+    assert done.returncode == code, done.stderr
+    assert text in done.stderr
+    assert "try: " in done.stderr
+
+
+def test_inspect_names_the_gpus_and_the_compiler() -> None:
+    path = artifact(whole=True)
+    done = _process(path.parent, "-m", "edgeconv", "inspect", str(path))
+    assert done.returncode == 0, done.stderr
+    assert f"code for sm_90 by nvcc {read(path).manifest.toolchain['nvcc']}" in done.stdout
+    assert "arena for each sample on the GPU" in done.stdout
+    assert "C source" not in done.stdout
+
+
 @pytest.mark.needs_nvrtc
 def test_images_of_nvrtc_run_and_the_one_that_fits_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nvcc, "_candidates", lambda: iter(()))
