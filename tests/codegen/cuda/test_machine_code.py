@@ -69,7 +69,7 @@ def test_products_of_the_benchmark_networks_are_those_of_the_hardware(name: str,
     wanted = {"mma": "IMMA", "dp4a": "IDP"}
     products = [(i, re.split("[ ,]", entry.detail)[0]) for i, entry in enumerate(code.report)]
     products = [(i, kind) for i, kind in products if kind in wanted]
-    assert {kind for _, kind in products} == ({"mma"} if name == "wave" else {"mma", "dp4a"})
+    assert {kind for _, kind in products} == {"mma", "dp4a"}
     for step, kind in products:
         symbol = "edge_kernel" if code.samples else f"edge_kernel_{step}"
         assert INSTRUCTIONS[wanted[kind]] in found[symbol], f"{symbol} has no {wanted[kind]}"
