@@ -38,15 +38,7 @@ def both(report: Report, name: str) -> np.ndarray:
     return np.array([(one.time_ps, one.energy_percent) for one in report.resolutions[name]])
 
 
-@pytest.mark.parametrize(
-    "snr_db",
-    [
-        pytest.param(ratio, marks=pytest.mark.xfail(reason="the goal, not reached yet: docs/models-pulse.md"))
-        if ratio > 51
-        else ratio
-        for ratio in RANGE_SNR_DB
-    ],
-)
+@pytest.mark.parametrize("snr_db", RANGE_SNR_DB)
 def test_int8_stays_within_3_percent_of_float_from_20_to_60_db(found: Report, snr_db: float) -> None:
     assert (both(found, "int8") / both(found, "float"))[RANGE_SNR_DB.index(snr_db)].max() < 1.03
 
