@@ -8,6 +8,7 @@ data = ecg.EcgDataset.build(ecg.scan("training/"))   # data.inputs int16 (window
 parts = data.split(seed=0)                           # by patient: parts["train"], parts["validation"], parts["test"]
 weights = ecg.read_weights("weights.csv")
 ecg.evaluate(labels, scores, thresholds, weights=weights)
+ecg.trained_model()                                  # a quantized network, trained on generated records: an ONNX file
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from edgeconv.models.ecg_mamba.metrics import (
 from edgeconv.models.ecg_mamba.population import GeneratorConfig, Simulated, simulate_records
 from edgeconv.models.ecg_mamba.preparation import SignalConfig, Windows, prepare, resample
 from edgeconv.models.ecg_mamba.record import Record, read_record
+from edgeconv.models.ecg_mamba.shipped import trained_model
 from edgeconv.models.ecg_mamba.writer import write_record
 
 __all__ = [
@@ -67,5 +69,6 @@ __all__ = [
     "resample",
     "scan",
     "simulate_records",
+    "trained_model",
     "write_record",
 ]
