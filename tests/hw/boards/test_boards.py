@@ -114,12 +114,16 @@ def test_a_report_names_the_slowest_path_and_what_it_is_made_of() -> None:
         "ulx3s",
         3,
         ULX3S.clock_mhz,
-        118.26,
+        118.25,
         {"DP16KD": Use(192, 208)},
         CriticalPath("a", "b", 1.0, 3.0, ("counter", "next")),
     )
     assert report.meets_clock
-    assert "118.3 MHz routed" in report.text()
+    assert "118.25 MHz routed" in report.text()
+    found["fmax"]["$glbnet$clk"]["achieved"] = 114.9954
+    missed = report_from_nextpnr(found, replace(ULX3S, clock_mhz=115.0))
+    assert "114.99 MHz routed" in missed.text()
+    assert not missed.meets_clock
 
 
 def test_a_design_without_a_clock_has_no_report() -> None:
