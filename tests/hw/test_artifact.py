@@ -69,7 +69,7 @@ def test_verify_derives_the_image_again(artifact: Path, model: Path, capsys: pyt
 def test_inspect_shows_cycles_use_memory_and_rate(pulse: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", str(pulse)]) == 0
     out = capsys.readouterr().out
-    assert "2398 cycles a sample, 92% of 128 multipliers; 46,914 samples/s at 112.5 MHz" in out
+    assert "2398 cycles a sample, 92% of 128 multipliers; 47,957 samples/s at 115 MHz" in out
     assert main(["inspect", str(pulse), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [layer["cycles"] for layer in found["array"]["layers"]] == [128, 640, 640, 640, 256, 8]

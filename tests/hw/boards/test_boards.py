@@ -58,7 +58,7 @@ def test_blocks_are_read_before_what_contains_them_and_apart_from_it() -> None:
     (top,) = [line for line in lines if "--top array_board" in line]
     assert all(f"--blackboxed-module {block}" in top for block in ("pe", "lane", "accelerator"))
     assert all(f"setattr -mod -set keep_hierarchy 1 {block}" in lines for block in ("pe", "lane", "accelerator"))
-    assert "-G FEEDBACK=9" in top
+    assert "-G FEEDBACK=23" in top
 
 
 @pytest.fixture
