@@ -20,7 +20,7 @@ FULL = TrainConfig(
 )
 """Four thousand records, and the diagnoses that only long context shows among its outputs.
 
-Its shape was chosen among three on validation records: docs/models-ecg.md has what came out."""
+How its shape was chosen, and what came out, is in docs/models-ecg.md."""
 
 CONVOLUTIONAL = replace(FULL, network=NetworkConfig(len(EXTENDED), blocks=0, convolutions=4))
 """The same without scans: as many parameters in dilated convolutions."""
