@@ -9,11 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from edgeconv.errors import ToolError
-from edgeconv.quantize.family import Comparison, Progress, find_configuration, find_family
+from edgeconv.quantize.family import (
+    Comparison,
+    ModelFamily,
+    Progress,
+    TrainedModel,
+    find_configuration,
+    find_family,
+)
 from edgeconv.quantize.policy import QuantPolicy
 from edgeconv.quantize.settings import apply_settings, kept_settings
 
-__all__ = ["TrainReport", "train_family"]
+__all__ = ["TrainReport", "kept_training", "train_family"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,22 @@ class TrainReport:
     def quantized(self) -> Path:
         """The quantized model to compile."""
         return self.models["qcdq"]
+
+
+def kept_training(
+    family: ModelFamily, config: Any, folder: str | Path, *, progress: Progress | None = None
+) -> TrainedModel:
+    """The networks of a recipe: from the folder where it has been trained, else trained there, from where it stopped.
+
+    Raises:
+        UsageError: the folder holds a training of other settings.
+    """
+    from edgeconv.quantize.checkpoint import Checkpoints
+
+    checkpoints = Checkpoints(folder, kept_settings(family.name, config), resume=True)
+    trained = family.train(config, progress=progress, checkpoints=checkpoints)
+    checkpoints.end()
+    return trained
 
 
 def train_family(

@@ -11,30 +11,15 @@ from numpy.typing import NDArray
 
 from edgeconv.models.ecg_mamba.config import TrainConfig
 from edgeconv.models.ecg_mamba.dataset import EcgDataset
+from edgeconv.models.ecg_mamba.family import FAMILY
 from edgeconv.models.ecg_mamba.judge import unseen
 from edgeconv.models.ecg_mamba.metrics import Difference, auprc, auroc, macro, paired_bootstrap
-from edgeconv.models.ecg_mamba.recipe import train
-from edgeconv.models.ecg_mamba.trained import TrainedEcg
-from edgeconv.quantize.checkpoint import Checkpoints
-from edgeconv.quantize.family import Comparison, Progress
-from edgeconv.quantize.settings import kept_settings
+from edgeconv.quantize.family import Comparison, Progress, TrainedModel
+from edgeconv.quantize.run import kept_training
 
-__all__ = ["FORMS", "SeedStudy", "train_seed"]
+__all__ = ["FORMS", "SeedStudy"]
 
 FORMS = ("float", "quantized")
-
-
-def train_seed(config: TrainConfig, seed: int, folder: Path, *, progress: Progress | None = None) -> TrainedEcg:
-    """The networks of a recipe with another seed, from their folder where the training has ended.
-
-    Raises:
-        UsageError: the folder holds a training of other settings.
-    """
-    config = replace(config, seed=seed)
-    checkpoints = Checkpoints(folder, kept_settings("ecg_mamba", config), resume=True)
-    twins = train(config, progress=progress, checkpoints=checkpoints)
-    checkpoints.end()
-    return twins
 
 
 @dataclass(frozen=True)
@@ -67,7 +52,7 @@ class SeedStudy:
         for name, config in recipes.items():
             for seed in seeds:
                 place = folder / f"{name}-{seed}"
-                twins = train_seed(config, seed, place, progress=progress)
+                twins = kept_training(FAMILY, replace(config, seed=seed), place, progress=progress)
                 for form, answers in zip(FORMS, _answers(twins, data, place), strict=True):
                     logits.setdefault((name, form), []).append(data.by_record(answers))
         return cls(data.labels, data.patients, {key: tuple(values) for key, values in logits.items()})
@@ -101,7 +86,7 @@ def _macro_auprc(labels: NDArray[np.bool_], scores: NDArray[np.floating]) -> flo
     return macro(auprc(labels, scores))
 
 
-def _answers(twins: TrainedEcg, data: EcgDataset, folder: Path) -> list[NDArray[np.floating]]:
+def _answers(twins: TrainedModel, data: EcgDataset, folder: Path) -> list[NDArray[np.floating]]:
     """Logits of all windows, float and quantized, kept beside the training."""
     found = []
     for form, predict in zip(FORMS, (twins.predict_float, twins.predict_quantized), strict=True):

@@ -33,6 +33,18 @@ def _factor_scale(channels: int, rank: int, size: int) -> tuple[float, float]:
     return (2 / (channels * rank)) ** 0.5, size**-0.5
 
 
+def _initialize(across: nn.Module, axes: tuple[nn.Module, ...], channels: int, rank: int, size: int) -> None:
+    """Draw the factors of a float layer, the channels' first; a twin takes those of the layer that it is made of."""
+    if not isinstance(across, nn.Conv1d | nn.Conv2d):
+        return
+    channel_std, axis_std = _factor_scale(channels, rank, size)
+    nn.init.normal_(across.weight, std=channel_std)
+    for axis in axes:
+        nn.init.normal_(axis.weight, std=axis_std)
+    if axes[-1].bias is not None:
+        nn.init.zeros_(axes[-1].bias)
+
+
 class OneWayConv1d(nn.Module):
     """A convolution of (N, channels, length) to (N, filters, length), zero-padded, stride 1.
 
@@ -60,12 +72,7 @@ class OneWayConv1d(nn.Module):
         self.along_x = layers.conv1d(
             inner, filters, size, padding=size // 2, groups=filters, normalized=False, bias=bias
         )
-        if isinstance(self.across, nn.Conv1d):
-            channel_std, axis_std = _factor_scale(channels, rank, size)
-            nn.init.normal_(self.across.weight, std=channel_std)
-            nn.init.normal_(self.along_x.weight, std=axis_std)
-            if bias:
-                nn.init.zeros_(self.along_x.bias)
+        _initialize(self.across, (self.along_x,), channels, rank, size)
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.along_x(self.across_round(self.across(x)))
@@ -105,13 +112,7 @@ class OneWayConv2d(nn.Module):
         self.along_x = layers.conv2d(
             inner, filters, (1, size), padding=(0, half), groups=filters, normalized=False, bias=bias
         )
-        if isinstance(self.across, nn.Conv2d):
-            channel_std, axis_std = _factor_scale(channels, rank, size)
-            nn.init.normal_(self.across.weight, std=channel_std)
-            for axis in (self.along_y, self.along_x):
-                nn.init.normal_(axis.weight, std=axis_std)
-            if bias:
-                nn.init.zeros_(self.along_x.bias)
+        _initialize(self.across, (self.along_y, self.along_x), channels, rank, size)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.along_y(self.across_round(self.across(x)))
