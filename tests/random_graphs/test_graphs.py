@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from edgeconv.runtime.cpu_features import supported_isas
 from tests.generate import Choices, random_case
 from tests.random_graphs.batch import run_seeds
-from tests.random_graphs.compare import Graph, compare_graphs
+from tests.random_graphs.compare import Compared, Graph, compare_graphs
 
 pytestmark = pytest.mark.needs_gcc
 _FIRST = 500_000
@@ -22,7 +22,8 @@ def test_compiled_graphs_equal_the_reference(start: int) -> None:
     assert findings.reports == []
 
 
-def _compare_drawn(data: st.DataObject) -> None:
+def _compared(data: st.DataObject) -> Compared:
+    """A drawn graph, compared with the reference on every instruction set of this machine."""
     case = random_case(Choices(data), size=data.draw(st.integers(1, 3)))
     graph = Graph(
         "drawn by Hypothesis",
@@ -34,17 +35,19 @@ def _compare_drawn(data: st.DataObject) -> None:
         odd=data.draw(st.integers(0, 7)),
     )
     (compared,) = compare_graphs([graph])
-    assert compared.differences == [], compared.report()
+    return compared
 
 
 @settings(max_examples=4, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_drawn_graphs_equal_the_reference(data: st.DataObject) -> None:
-    _compare_drawn(data)
+    compared = _compared(data)
+    assert compared.differences == [], compared.report()
 
 
 @pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_many_drawn_graphs_equal_the_reference_and_failures_shrink(data: st.DataObject) -> None:
-    _compare_drawn(data)
+    compared = _compared(data)
+    assert compared.differences == [], compared.report()
