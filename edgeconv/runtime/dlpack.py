@@ -12,13 +12,15 @@ from typing import Any
 
 from edgeconv.errors import InputError
 
-__all__ = ["CPU", "CUDA", "CUDA_HOST", "CUDA_MANAGED", "Tensor", "is_on_gpu", "tensor_of"]
+__all__ = ["CPU", "CUDA", "CUDA_HOST", "CUDA_MANAGED", "DLTensor", "Tensor", "is_on_gpu", "tensor_of"]
 
 CPU, CUDA, CUDA_HOST, CUDA_MANAGED = 1, 2, 3, 13  # DLDeviceType
 _LETTERS = {0: "int", 1: "uint", 2: "float"}  # DLDataTypeCode
 
 
-class _DLTensor(ctypes.Structure):
+class DLTensor(ctypes.Structure):
+    """DLTensor of dlpack.h, its device and its element type spelt out."""
+
     _fields_ = (
         ("data", ctypes.c_void_p),
         ("device_type", ctypes.c_int32),
@@ -72,7 +74,7 @@ def tensor_of(array: Any, name: str, stream: int | None = None) -> Tensor:
     capsule = array.__dlpack__(stream=stream) if is_on_gpu(array) else array.__dlpack__()
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
-    found = _DLTensor.from_address(pointer(capsule, b"dltensor"))
+    found = DLTensor.from_address(pointer(capsule, b"dltensor"))
     shape = tuple(found.shape[axis] for axis in range(found.ndim))
     if found.lanes != 1 or found.code not in _LETTERS:
         raise InputError(f"{name} holds elements that are no plain numbers")

@@ -7,30 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from edgeconv.runtime.dlpack import CUDA, DLTensor
+
 __all__ = ["DeviceArray"]
 
 _NAME = b"dltensor"  # of a capsule that nobody has consumed; it must outlive the capsule
-_CUDA = 2  # kDLCUDA
 _CODES = {"i": 0, "u": 1, "f": 2}  # DLDataTypeCode
 
 
 class _Managed(ctypes.Structure):
     """DLManagedTensor of dlpack.h."""
 
-    _fields_ = (
-        ("data", ctypes.c_void_p),
-        ("device_type", ctypes.c_int32),
-        ("device_id", ctypes.c_int32),
-        ("ndim", ctypes.c_int32),
-        ("code", ctypes.c_uint8),
-        ("bits", ctypes.c_uint8),
-        ("lanes", ctypes.c_uint16),
-        ("shape", ctypes.POINTER(ctypes.c_int64)),
-        ("strides", ctypes.c_void_p),
-        ("byte_offset", ctypes.c_uint64),
-        ("manager", ctypes.c_void_p),
-        ("deleter", ctypes.c_void_p),
-    )
+    _fields_ = (("tensor", DLTensor), ("manager", ctypes.c_void_p), ("deleter", ctypes.c_void_p))
 
 
 class DeviceArray:
@@ -46,12 +34,13 @@ class DeviceArray:
         self._shape = (ctypes.c_int64 * like.ndim)(*like.shape)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return _CUDA, self._device
+        return CUDA, self._device
 
     def __dlpack__(self, stream: int | None = None) -> Any:
         dtype, rank = self._like.dtype, self._like.ndim
         number = (_CODES[dtype.kind], 8 * dtype.itemsize, 1)
-        self._managed = _Managed(self.address, _CUDA, self._device, rank, *number, self._shape, None, 0, None, None)
+        tensor = DLTensor(self.address, CUDA, self._device, rank, *number, self._shape, None, 0)
+        self._managed = _Managed(tensor, None, None)
         create = ctypes.pythonapi.PyCapsule_New
         create.restype, create.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
         return create(ctypes.addressof(self._managed), _NAME, None)
