@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-import numpy as np
-
 from edgeconv.artifact import Artifact, TensorInfo
 from edgeconv.artifact.cuda_target.write import LOOPS_PROGRAM, loops_library
 from edgeconv.artifact.manifest import ABI_VERSION, Manifest
@@ -36,7 +34,7 @@ from edgeconv.runtime.dlpack import Tensor, is_on_gpu, tensor_of
 from edgeconv.runtime.emulated import PACKAGE, EmulatedRunner, emulator
 from edgeconv.runtime.fastcall import make_fast_call
 from edgeconv.runtime.library import Context
-from edgeconv.runtime.runner import Array, Runner, never
+from edgeconv.runtime.runner import Runner, never
 from edgeconv.runtime.team import check_threads
 
 __all__ = ["CudaRunner", "advice", "gpu_problem", "how", "open_runner", "runnable_isas"]
@@ -126,7 +124,8 @@ class CudaRunner(Runner):
         self._library = _Library(artifact, device)  # type: ignore[assignment]
         self.isa, self.threads, self.device = _GPU, 1, device
         self._threads = threading.local()
-        fast = make_fast_call(self._library, manifest, np.empty(1, np.uint8))  # the GPU's scratch is the library's own
+        # The manifest asks for no scratch: the library has its own on the GPU.
+        fast = make_fast_call(self._library, manifest, self._new_scratch())
         self._fast, self._alive = (fast[0] if fast else never), fast
 
     def close(self) -> None:
@@ -207,18 +206,6 @@ class CudaRunner(Runner):
             tensor.name: torch.empty(_shape(tensor, samples, axes), dtype=getattr(torch, tensor.dtype), device=device)
             for tensor in self.outputs
         }
-
-    def _run(self, arrays: list[Array], results: list[Array], samples: int) -> None:
-        if samples == 0:
-            return
-        library = self._library
-        pointers = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
-        into = (ctypes.c_void_p * len(results))(*(result.ctypes.data for result in results))
-        status = library.check_inputs(pointers, samples, 1)
-        if status != 0:
-            self._refuse_outside(arrays)
-            library.check(status)
-        library.check(library.run(ctypes.addressof(library.context), pointers, into, None, samples))
 
 
 def _torch_of(array: Any) -> Any:
