@@ -22,15 +22,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from edgeconv.artifact import read
-from edgeconv.codegen.cuda import GeneratedCuda, generate_cuda
+from edgeconv.codegen.cuda import FIRST_KERNEL, GeneratedCuda, generate_cuda
 from edgeconv.codegen.cuda.nvcc import find_nvcc
+from edgeconv.codegen.cuda.team import WARP
 from edgeconv.integer import POLICY_OF_ISA
 from edgeconv.verify.inputs import random_inputs
-from scripts.gpu.sass import INSTRUCTIONS, instructions_of, kernels_of
-from tests.cuda_machine import FIRST_KERNEL
+from scripts.gpu.sass import INSTRUCTION_BYTES, INSTRUCTIONS, instructions_of, kernels_of
 from tests.cuda_machine.direct import run_directly
 
-_WARP, _BYTES = 32, 16
 _SCHEDULERS, _PROCESSORS, _HERTZ = 4, 132, 1.755e9  # H200: multiprocessors, schedulers in each, base to boost clock
 _FOR = re.compile(r"^( *)for \(", re.MULTILINE)
 _ROW = re.compile(r"^\S+\s+(\d+)\s+(0x[0-9a-f]+|0)\s", re.MULTILINE)
@@ -66,7 +65,7 @@ def estimate(path: Path, samples: int, architecture: str, folder: Path) -> Estim
     first = code.source[: code.source.index(FIRST_KERNEL)].count("\n") + 1
     counts: Counter[int] = Counter()
     for line, instruction in _instructions(code, architecture, first):
-        counts[instruction] += executions.get(line - first + 2, 0) / _WARP / samples
+        counts[instruction] += executions.get(line - first + 2, 0) / WARP / samples
     return Estimate(counts)
 
 
@@ -85,7 +84,7 @@ def _instructions(code: GeneratedCuda, architecture: str, first: int) -> list[tu
     ((_, machine_code),) = kernels_of(cubin)
     at = first
     for index, number in enumerate(instructions_of(machine_code)):
-        line = table.get(_BYTES * index, at)
+        line = table.get(INSTRUCTION_BYTES * index, at)
         at = line if line >= first else at
         found.append((at, number))
     return found

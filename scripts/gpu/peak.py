@@ -7,13 +7,15 @@ the kernels do not use it.
 from __future__ import annotations
 
 from edgeconv.codegen.cuda.source import PRELUDE
+from edgeconv.codegen.cuda.team import WARP
+from edgeconv.codegen.cuda.tensor_core import COLUMNS, DEPTH, ROWS
 from scripts.gpu.driver import Gpu
 
 __all__ = ["measured_peak", "peak_source"]
 
-_SYMBOL, _THREADS, _WARP = "edge_peak", 256, 32
+_SYMBOL, _THREADS = "edge_peak", 256
 _CHAINS = 8  # products of a warp that do not wait for one another
-_MACS = 16 * 8 * 32
+_MACS = ROWS * COLUMNS * DEPTH
 _BLOCKS_A_PROCESSOR = 4
 
 
@@ -52,4 +54,4 @@ def measured_peak(gpu: Gpu, image: bytes, rounds: int = 512) -> float:
     output = gpu.allocate(4 * blocks * _THREADS)
     pointers = (output, 0, 0)
     seconds = gpu.median_seconds(lambda: gpu.launch(kernel, (blocks, 1), _THREADS, pointers, (rounds, 3)), calls=10)
-    return blocks * (_THREADS // _WARP) * rounds * _CHAINS * _MACS / seconds
+    return blocks * (_THREADS // WARP) * rounds * _CHAINS * _MACS / seconds

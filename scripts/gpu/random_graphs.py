@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from edgeconv import reference
-from edgeconv.codegen.cuda import GeneratedCuda, generate_cuda
+from edgeconv.codegen.cuda import FIRST_KERNEL, GeneratedCuda, generate_cuda
 from edgeconv.codegen.cuda.nvcc import find_nvcc
 from edgeconv.codegen.cuda.shape import Shape
 from edgeconv.errors import ProgramError
@@ -30,7 +30,6 @@ from tests.random_graphs.forms import proved_forms
 from tests.random_graphs.seeds import graph_of
 
 FIRST = 4_000_000
-_FIRST_KERNEL = 'extern "C" __global__'
 _SHAPES = (
     None,
     Shape(whole=True, threads=64, samples=3),
@@ -67,7 +66,7 @@ def generate_batch(seeds: range) -> Batch:
         shape = _SHAPES[seed % len(_SHAPES)]
         code = generate_cuda(graph.case.program, forms, fuse=graph.fuse, shape=shape, symbol=f"graph_{seed}")
         # One prelude is enough for all.
-        source += code.source if not source else code.source[code.source.index(_FIRST_KERNEL) :]
+        source += code.source if not source else code.source[code.source.index(FIRST_KERNEL) :]
         codes[seed] = code
     return Batch(source, codes, refused)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-__all__ = ["INSTRUCTIONS", "instructions_of", "kernels_of"]
+__all__ = ["INSTRUCTIONS", "INSTRUCTION_BYTES", "instructions_of", "kernels_of"]
 
 INSTRUCTIONS = {
     "IMMA": 0x237,  # tensor cores, int8
@@ -22,7 +22,7 @@ INSTRUCTIONS = {
     "LDL": 0x983,  # local memory: spilled registers, arrays with indices that are no constants
     "STL": 0x387,
 }
-_BYTES = 16
+INSTRUCTION_BYTES = 16
 _SECTION = struct.Struct("<IIQQQQIIQQ")  # Elf64_Shdr
 
 
@@ -42,4 +42,4 @@ def kernels_of(cubin: bytes) -> Iterator[tuple[str, bytes]]:
 
 def instructions_of(code: bytes) -> list[int]:
     """The number of every instruction."""
-    return [struct.unpack_from("<H", code, at)[0] & 0xFFF for at in range(0, len(code), _BYTES)]
+    return [struct.unpack_from("<H", code, at)[0] & 0xFFF for at in range(0, len(code), INSTRUCTION_BYTES)]

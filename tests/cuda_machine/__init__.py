@@ -9,10 +9,11 @@ import re
 import subprocess
 from pathlib import Path
 
-__all__ = ["FIRST_KERNEL", "build_driver", "kernels_as_c"]
+from edgeconv.codegen.cuda import FIRST_KERNEL
+
+__all__ = ["build_driver", "kernels_as_c"]
 
 _FOLDER = Path(__file__).parent
-FIRST_KERNEL = 'extern "C" __global__'
 _DECLARATION = re.compile(r'^extern "C" __global__ void __launch_bounds__\(\d+\) (\w+)\(([^)]*)\);$', re.MULTILINE)
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from edgeconv.artifact.cuda_target.write import KERNELS
+from edgeconv.codegen.cuda import FIRST_KERNEL
 from scripts.gpu.bench import COMPILED, DEVICE, NUMPY, Row, goals, table
 from scripts.gpu.peak import peak_source
-from tests.cuda_machine import FIRST_KERNEL, build_driver
+from tests.cuda_machine import build_driver
 from tests.runtime.test_cuda import artifact
 
 _ROOT = Path(__file__).parents[2]

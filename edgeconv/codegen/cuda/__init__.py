@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from edgeconv.ir import Program
     from edgeconv.ir.forms import ProvedForms
 
-__all__ = ["GeneratedCuda", "KernelLaunch", "generate_cuda", "generate_loops"]
+__all__ = ["FIRST_KERNEL", "GeneratedCuda", "KernelLaunch", "generate_cuda", "generate_loops"]
+
+FIRST_KERNEL = 'extern "C" __global__'
+"""Where the kernels begin in a source, behind the prelude."""
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from edgeconv.codegen.cuda import FIRST_KERNEL
 from edgeconv.codegen.tir import Expr, tirx, tvm
 from edgeconv.errors import ToolError
 
 __all__ = ["PRELUDE", "cuda_source"]
 
 PRELUDE = Path(__file__).parent / "prelude.cuh"
-_FIRST_KERNEL = 'extern "C" __global__'
 _COMPILE_CALLBACK = "tvm_callback_cuda_compile"
 _INTRINSICS = {
     ("llvm.fma.f32", "float32"): "__fmaf_rn",
@@ -56,7 +56,7 @@ def cuda_source(functions: Mapping[str, object]) -> str:
         raise ToolError(f"TVM could not print the kernels as CUDA: {error}", advice="edgeconv doctor") from error
     # Without a driver TVM keeps the text itself and calls no compiler.
     text = printed[0] if printed else module.inspect_source()
-    return PRELUDE.read_text(encoding="utf-8") + "\n" + text[text.index(_FIRST_KERNEL) :]
+    return PRELUDE.read_text(encoding="utf-8") + "\n" + text[text.index(FIRST_KERNEL) :]
 
 
 @contextmanager
