@@ -114,15 +114,18 @@ def _arena(manifest: Any) -> str:
     if manifest.family != "cuda":
         return f"{readable_bytes(manifest.scratch_bytes)} arena"
     # On a GPU each sample of a launch has its own, and the caller gives none.
-    sizes = [isa.scratch_bytes for isa in manifest.isas if isa.name == "cuda"]
-    return f"{readable_bytes(sizes[0])} arena for each sample on the GPU"
+    return f"{readable_bytes(_gpu_code(manifest).scratch_bytes)} arena for each sample on the GPU"
+
+
+def _gpu_code(manifest: Any) -> Any:
+    """What a GPU runs of an artifact; the loops beside it are the CPU's."""
+    return next(isa for isa in manifest.isas if isa.name == "cuda")
 
 
 def _linked(manifest: Any) -> str:
     if manifest.family == "cuda":
-        (gpu,) = (isa for isa in manifest.isas if isa.name == "cuda")
         compiler = next(f"{name} {version}" for name, version in manifest.toolchain.items() if name.startswith("nv"))
-        return f", code for {', '.join(gpu.features)} by {compiler}"
+        return f", code for {', '.join(_gpu_code(manifest).features)} by {compiler}"
     if manifest.executable:
         return f", edge-run linked with {manifest.executable_libc}"
     return "" if manifest.family == "fpga" else ", C source"
