@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 from edgeconv.artifact.compilers import find_compiler
 from edgeconv.artifact.sources import C_FOLDER, ModelSource
-from edgeconv.codegen.cuda.image import Image
 from edgeconv.errors import ToolError
 
 if TYPE_CHECKING:
     from edgeconv.codegen.cuda import GeneratedCuda
+    from edgeconv.codegen.cuda.image import Image
 
 __all__ = ["CudaCode", "link_cuda"]
 

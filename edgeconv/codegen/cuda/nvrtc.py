@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -65,8 +64,8 @@ class Nvrtc:
             data = self._read("nvrtcGetPTX" if kind == "compute" else "nvrtcGetCUBIN", program)
         finally:
             self._library.nvrtcDestroyProgram(ctypes.byref(program))
-        capability = int("".join(re.findall(r"^\d+", number)) or 0)
-        return Image(data, capability, ptx=kind == "compute")
+        # NVRTC has taken the architecture: digits, and after them at most the letter of a family (sm_90a, sm_100f).
+        return Image(data, int(number.rstrip("af")), ptx=kind == "compute")
 
     def _log(self, program: ctypes.c_void_p) -> str:
         text = self._read("nvrtcGetProgramLog", program).rstrip(b"\0").decode(errors="replace").strip()

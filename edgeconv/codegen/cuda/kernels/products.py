@@ -8,7 +8,7 @@ samples that a block holds follow one another, so a tile of 16 rows is full even
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from math import prod
 
@@ -327,7 +327,7 @@ class _TensorCores(WindowKernel):
         for block in range(wide):
             for words in together:
                 channel = bind((first_block + block) * COLUMNS + (lane & 3) * 2 + words[0])
-                with ExitStack() if self._full else _when(channel < const(rows.outputs)):
+                with nullcontext() if self._full else _when(channel < const(rows.outputs)):
                     numbers = [[FRAGMENT_WORDS["c"] * block + 2 * half + word for word in words] for half in range(2)]
                     values = [
                         [bind(self._value(acc.load(lane, number), channel + at)) for at, number in enumerate(of_half)]
