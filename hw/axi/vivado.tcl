@@ -42,7 +42,7 @@ foreach source $sources {
 }
 set_property file_type SystemVerilog [get_files *.sv]
 set_property top edge_axi [current_fileset]
-# The bodies with every multiplier, not those that simulate faster (hw/rtl/dot.sv).
+# The bodies with every multiplier, not those that simulate faster (hw/rtl/half_twin.sv).
 set_property verilog_define {UNITS} [current_fileset]
 update_compile_order -fileset sources_1
 
