@@ -33,7 +33,7 @@ class Proof:
         unsigned: those that it shows as numbers without.
         first: the first cycle in which assertions are looked at.
         passes: commands of yosys behind `prep`.
-        define: a name that the preprocessor knows.
+        defines: names that the preprocessor knows.
         cases: constraints of which one holds, as SMT-LIB with signals in brackets; each is a run of the solver.
         afresh: the solver gets the whole problem at once, and simplifies it, instead of one that grows.
     """
@@ -48,7 +48,7 @@ class Proof:
     unsigned: tuple[str, ...]
     first: int | None = None
     passes: tuple[str, ...] = ()
-    define: str = "FORMAL"
+    defines: tuple[str, ...] = ()
     cases: tuple[str, ...] = ("true",)
     afresh: bool = False
 
@@ -81,7 +81,6 @@ PROOFS = (
         cycle=9,
         signed=("low", "expected_low", "high", "expected_high"),
         unsigned=("nibbles_0", "x_0", "w_0"),
-        define="UNITS",
     ),
     Proof(
         name="accumulator",
@@ -104,7 +103,7 @@ PROOFS = (
         unsigned=("cycle",),
         first=1,
         passes=_AS_SUMS,
-        define="UNITS",
+        defines=("UNITS",),
     ),
     Proof(
         name="sum of partial products",
@@ -116,7 +115,7 @@ PROOFS = (
         signed=("addend_0", "low_low_q", "high_low_q", "low_high_q", "high_high_q", "total", "expected"),
         unsigned=(),
         passes=_AS_ANYTHING,
-        define="UNITS -D CUT",
+        defines=("UNITS", "CUT"),
     ),
     Proof(
         name="rounding",

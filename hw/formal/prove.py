@@ -89,7 +89,8 @@ def prove_identity() -> None:
 def script(proof: Proof) -> str:
     """The commands for yosys."""
     files = " ".join(name for name in _sources(proof) if name != _MULTIPLICATION)
-    commands = [f"read_slang --threads 1 -D {proof.define} --top {proof.top} {files}", f"prep -top {proof.top}"]
+    defines = "".join(f" -D {name}" for name in proof.defines)
+    commands = [f"read_slang --threads 1{defines} --top {proof.top} {files}", f"prep -top {proof.top}"]
     commands += [*proof.passes, "async2sync", "chformal -lower", "dffunmap", f"write_smt2 -wires {_MODEL}"]
     return "; ".join(commands)
 
