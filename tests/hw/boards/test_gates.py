@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -44,9 +43,12 @@ def _rest_output_registers(design: dict[str, Any]) -> None:
                 cell["connections"]["OCEA"] = ["0"]
 
 
-@pytest.mark.parametrize("fault", [pytest.param(_rest_output_registers, marks=on_gates)])
-def test_memories_whose_output_registers_rest_are_seen(fault: Callable[[dict[str, Any]], None]) -> None:
-    library = gate_library(BOARDS["ulx3s-85f-array"], fault)
+@pytest.mark.accept
+@pytest.mark.needs_yosys
+@pytest.mark.needs_verilator
+@pytest.mark.timeout(7200)
+def test_memories_whose_output_registers_rest_are_seen() -> None:
+    library = gate_library(BOARDS["ulx3s-85f-array"], _rest_output_registers)
     values = np.random.default_rng(9).integers(0, 4096, (1, 1, 1, 128)).astype(np.uint16)
     with pytest.raises(AssertionError, match="Arrays are not equal"):
         check(pulse_program("u16", "i8"), {"x": values}, library=library)

@@ -21,8 +21,9 @@ def test_the_unit_is_its_specification_for_all_operands(proof: Proof) -> None:
     assert prove(proof) is None
 
 
-@pytest.mark.parametrize("name", [pytest.param("identity", marks=needs_solver)])
-def test_the_products_of_the_parts_are_the_product(name: str) -> None:
+@pytest.mark.accept
+@pytest.mark.needs_yices
+def test_the_products_of_the_parts_are_the_product() -> None:
     prove_identity()
     text = IDENTITY.read_text(encoding="utf-8")
     assert "(* 16384 d7)" in text
