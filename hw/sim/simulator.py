@@ -25,7 +25,7 @@ class SimulatedArray:
     """An accelerator with a network in its memories.
 
     Args:
-        units: simulate every arithmetic unit, not the fast twins (hw/rtl/half_twin.sv): the same bits and cycles, slower.
+        units: simulate every arithmetic unit, not the fast twin (hw/rtl/half_twin.sv): same bits and cycles, slower.
         library: another simulation with the same interface, such as that of a netlist.
 
     Raises:
