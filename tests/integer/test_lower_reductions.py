@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
 from edgeconv.errors import QuantizationError, UnsupportedModelError
 from edgeconv.integer import lower
+from edgeconv.ir.operators import Requant
 from tests.integer.graphs import GraphWriter
 from tests.integer.test_lower_exact import check, image, keywords, weights
 
@@ -30,13 +33,23 @@ def test_a_mean_of_an_accumulator_keeps_its_real_offset() -> None:
     assert keywords(check(g.graph(quantized), 2)) == ["quantize", "conv", "reduce_sum", "requant"]
 
 
-def test_a_mean_of_batch_normalized_sums_keeps_root_and_shift() -> None:
+@pytest.mark.parametrize(("op", "summed"), [("ReduceSum", 5), ("ReduceMean", 1)])
+def test_a_reduction_of_batch_normalized_sums_keeps_root_and_shift(op: str, summed: int) -> None:
     g, rng = GraphWriter(), np.random.default_rng(3)
-    columns = [g.constant((rng.integers(-12, 13, 5) / 4).astype(np.float32)) for _ in range(3)]
-    variance = g.constant(rng.uniform(0.3, 2, 5).astype(np.float32))
+    gamma, beta, mean = ((rng.integers(-12, 13, 5) / 4).astype(np.float32) for _ in range(3))
+    variance = rng.uniform(0.3, 2, 5).astype(np.float32)
     acc = g.conv(image(g), weights(g, rng, (5, 3, 2)))
-    normal = g.node("BatchNormalization", acc, *columns, variance, epsilon=0.0)
-    check(g.graph(g.quantize(g.node("ReduceSum", normal, axes=(0, 2)), 0.5, 3)), 3)
+    normal = g.node("BatchNormalization", acc, *map(g.constant, (gamma, beta, mean, variance)), epsilon=0.0)
+    program = check(g.graph(g.quantize(g.node(op, normal, axes=(0, 2)), 0.5, 3)), 3)
+    assert keywords(program) == ["quantize", "conv", "reduce_sum", "requant"]
+    requant = program.operators[-1]
+    assert isinstance(requant, Requant)
+    # gamma·(Σ acc - n·mean) / √variance + n·beta, over a scale of 1/2: all of it exact but the root, which stays one.
+    assert requant.linear.radicand == tuple(Fraction(float(v)) for v in variance)
+    assert requant.linear.shift == tuple(2 * summed * Fraction(float(b)) for b in beta)
+    assert requant.linear.offset == tuple(
+        -2 * summed * Fraction(float(m)) * Fraction(float(c)) for m, c in zip(mean, gamma, strict=True)
+    )
 
 
 @pytest.mark.parametrize(("op", "keyword"), [("ReduceMax", "reduce_max"), ("ReduceMin", "reduce_min")])

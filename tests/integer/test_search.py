@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -25,6 +26,11 @@ from tests.integer.channels import channels, everywhere, factors, float32_channe
 CONVERTING = replace(FMA, requant=tuple(kind for kind in FMA.requant if kind != "fma_bits_f32"))
 """The policy without the form that reads accumulators as bits."""
 U8, I8, U16 = (Grid.full(dtype(name)) for name in ("u8", "i8", "u16"))
+
+
+def values_of(form: Form, accs: Sequence[int], grid: Grid = U8) -> list[int]:
+    """What a form of one channel gives."""
+    return evaluate([form], np.zeros(len(accs), np.intp), [np.array(accs, np.int64)], grid).tolist()
 
 
 def one(factor: Fraction, lo: int, hi: int, grid: Grid = U8, policy: Policy = FMA, **linear: Fraction) -> Form:
@@ -69,18 +75,43 @@ def test_ties_of_an_odd_denominator_need_a_table() -> None:
 
 
 @pytest.mark.parametrize("policy", [FMA, GENERIC])
-@pytest.mark.parametrize("factor", [Fraction(1, 2), Fraction(-5, 8), Fraction(3, 10)])
-def test_half_away_is_found_for_ties_on_both_sides(factor: Fraction, policy: Policy) -> None:
-    one(factor, -400, 400, Grid(I8.dtype, -128, 127, 3, Rounding.HALF_AWAY), policy)
+@pytest.mark.parametrize(
+    ("factor", "tie", "rounded"), [(Fraction(1, 2), 1, 1), (Fraction(-5, 8), 4, -3), (Fraction(3, 10), 5, 2)]
+)
+def test_half_away_is_found_for_ties_on_both_sides(factor: Fraction, tie: int, rounded: int, policy: Policy) -> None:
+    grid = Grid(I8.dtype, -128, 127, 3, Rounding.HALF_AWAY)
+    form = one(factor, -400, 400, grid, policy)
+    assert form.kind in policy.requant
+    assert form.kind != "steps"  # ties on both sides go one way from zero: a multiplier does it without a table
+    assert values_of(form, [tie, -tie], grid) == [3 + rounded, 3 - rounded]
 
 
 @pytest.mark.parametrize("policy", [FMA, GENERIC])
-def test_zero_negative_offset_and_root(policy: Policy) -> None:
-    one(Fraction(0), -100, 100, policy=policy)
-    one(Fraction(0), -100, 100, policy=policy, offset=Fraction(7, 2))
-    one(Fraction(-1, 3), -900, 500, policy=policy)
-    one(Fraction(1, 7), -900, 1500, policy=policy, offset=Fraction(22, 7))
-    one(Fraction(1, 7), -900, 1500, policy=policy, offset=Fraction(1, 3), radicand=Fraction(5, 3), shift=Fraction(1, 2))
+@pytest.mark.parametrize(
+    ("linear", "given", "expected"),
+    [
+        (ChannelLinear((Fraction(0),)), [-900, 0, 1500], [0, 0, 0]),
+        (ChannelLinear((Fraction(0),), Fraction(7, 2)), [-900, 0, 1500], [4, 4, 4]),
+        (ChannelLinear((Fraction(-1, 3),)), [-900, -30, 1, 1500], [255, 10, 0, 0]),
+        (ChannelLinear((Fraction(1, 7),), Fraction(22, 7)), [-22, -1, 6, 1500], [0, 3, 4, 217]),
+        # 1400: 155.68; 155.18 without the shift, 155.42 without the offset, 200.83 without the root.
+        (
+            ChannelLinear((Fraction(1, 7),), Fraction(1, 3), Fraction(5, 3), Fraction(1, 2)),
+            [-900, 0, 1400],
+            [0, 1, 156],
+        ),
+    ],
+    ids=["zero", "zero with offset", "negative", "offset", "root"],
+)
+def test_zero_negative_offset_and_root(
+    linear: ChannelLinear, given: list[int], expected: list[int], policy: Policy
+) -> None:
+    channel = Channel(linear, U8, -900, 1500)
+    (form,) = find_forms([channel], policy)
+    assert form.kind in policy.requant
+    assert form.kind not in ("steps", "ratio")  # one multiplication: neither a table nor a division
+    assert values_of(form, given) == expected
+    assert_exact([form], [channel])
 
 
 def test_all_channels_of_a_panel_carry_one_kind() -> None:

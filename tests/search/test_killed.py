@@ -55,7 +55,11 @@ def everything(path: Path) -> list[Evaluated]:
         return [e for batch in evaluated_rounds(PROBLEM, study, 1) for e in batch]
 
 
-def check(tmp_path: Path, evaluations: int, kills: int) -> None:
+@pytest.mark.parametrize(
+    ("evaluations", "kills"),
+    [pytest.param(40, 3, marks=pytest.mark.slow), pytest.param(100, 20, marks=pytest.mark.accept)],
+)
+def test_a_search_that_is_killed_ends_as_one_that_was_not(tmp_path: Path, evaluations: int, kills: int) -> None:
     seed = random.randrange(2**32)
     print("seed", seed)
     run(tmp_path / "whole", evaluations)
@@ -66,13 +70,3 @@ def check(tmp_path: Path, evaluations: int, kills: int) -> None:
     assert len(whole) == evaluations
     assert killed == whole
     assert front_of(PROBLEM, killed) == front_of(PROBLEM, whole)
-
-
-@pytest.mark.slow
-def test_a_search_that_is_killed_ends_as_one_that_was_not(tmp_path: Path) -> None:
-    check(tmp_path, evaluations=40, kills=3)
-
-
-@pytest.mark.accept
-def test_twenty_kills_in_a_hundred_evaluations_change_nothing(tmp_path: Path) -> None:
-    check(tmp_path, evaluations=100, kills=20)
