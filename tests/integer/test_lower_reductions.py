@@ -33,22 +33,22 @@ def test_a_mean_of_an_accumulator_keeps_its_real_offset() -> None:
     assert keywords(check(g.graph(quantized), 2)) == ["quantize", "conv", "reduce_sum", "requant"]
 
 
-@pytest.mark.parametrize(("op", "summed"), [("ReduceSum", 5), ("ReduceMean", 1)])
-def test_a_reduction_of_batch_normalized_sums_keeps_root_and_shift(op: str, summed: int) -> None:
+@pytest.mark.parametrize(("op", "summed", "scale"), [("ReduceSum", 5, 32), ("ReduceMean", 1, 8)])
+def test_a_reduction_of_batch_normalized_sums_keeps_root_and_shift(op: str, summed: int, scale: int) -> None:
     g, rng = GraphWriter(), np.random.default_rng(3)
     gamma, beta, mean = ((rng.integers(-12, 13, 5) / 4).astype(np.float32) for _ in range(3))
     variance = rng.uniform(0.3, 2, 5).astype(np.float32)
     acc = g.conv(image(g), weights(g, rng, (5, 3, 2)))
     normal = g.node("BatchNormalization", acc, *map(g.constant, (gamma, beta, mean, variance)), epsilon=0.0)
-    program = check(g.graph(g.quantize(g.node(op, normal, axes=(0, 2)), 0.5, 3)), 3)
+    program = check(g.graph(g.quantize(g.node(op, normal, axes=(0, 2)), float(scale), 3)), 3, samples=20)
     assert keywords(program) == ["quantize", "conv", "reduce_sum", "requant"]
     requant = program.operators[-1]
     assert isinstance(requant, Requant)
-    # gamma·(Σ acc - n·mean) / √variance + n·beta, over a scale of 1/2: all of it exact but the root, which stays one.
+    # gamma·(Σ acc - n·mean) / √variance + n·beta, over the scale: exact, with the root as a root.
     assert requant.linear.radicand == tuple(Fraction(float(v)) for v in variance)
-    assert requant.linear.shift == tuple(2 * summed * Fraction(float(b)) for b in beta)
+    assert requant.linear.shift == tuple(summed * Fraction(float(b)) / scale for b in beta)
     assert requant.linear.offset == tuple(
-        -2 * summed * Fraction(float(m)) * Fraction(float(c)) for m, c in zip(mean, gamma, strict=True)
+        -summed * Fraction(float(m)) * Fraction(float(c)) / scale for m, c in zip(mean, gamma, strict=True)
     )
 
 
