@@ -66,8 +66,9 @@ def _write(path: Path, text: str) -> Path:
 
 def _policies(session: Session, document: dict[str, Any]) -> list[Path]:
     """A policy file for each point of the front: the bits of its layers, under the names of its network."""
-    from edgeconv.search.task import policy_for
+    from edgeconv.search.task import find_family, policy_for
 
+    task = find_family(session.settings.family)
     folder = session.folder / "policies"
     folder.mkdir(exist_ok=True)
     for old in folder.glob("point*.toml"):
@@ -75,7 +76,7 @@ def _policies(session: Session, document: dict[str, Any]) -> list[Path]:
     return [
         _write(
             folder / f"point{point['point']}.toml",
-            f"# {point['text']}\n" + policy_for(session.settings.family, point["values"]).to_toml(),
+            f"# {point['text']}\n" + policy_for(task, point["values"]).to_toml(),
         )
         for point in document["front"]
     ]

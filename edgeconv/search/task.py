@@ -111,9 +111,8 @@ def find_elastic(name: str) -> Searchable:
     return task
 
 
-def policy_for(family: str, values: Values) -> QuantPolicy:
-    """The bits of a network of a family, under the names of its modules."""
-    task = find_family(family)
+def policy_for(task: Searchable | RecipeSearch, values: Values) -> QuantPolicy:
+    """The bits of a network, under the names of its modules."""
     if isinstance(task, RecipeSearch):
         policy: QuantPolicy = task.configure(values).policy
         return policy
@@ -178,7 +177,7 @@ class FamilyEvaluator:
         return {name: found[name] for name in self.wanted}
 
 
-def calibration_inputs(task: Searchable, stream: int = _CALIBRATION_STREAM) -> list[Tensor]:
-    """What statistics and ranges are taken from; another stream gives other samples."""
+def calibration_inputs(task: Searchable) -> list[Tensor]:
+    """What statistics and ranges are taken from."""
     batches, size = _CALIBRATION
-    return [task.batch(np.random.default_rng([stream, n]), size)[0] for n in range(batches)]
+    return [task.batch(np.random.default_rng([_CALIBRATION_STREAM, n]), size)[0] for n in range(batches)]

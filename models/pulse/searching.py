@@ -36,11 +36,9 @@ class PulseSearch:
 
     Attributes:
         config: detector and events.
-        validation_seed: of the pulses that `judge` measures on.
     """
 
     config: PulseConfig = field(default_factory=PulseConfig)
-    validation_seed: int = _VALIDATION_SEED
 
     @property
     def space(self) -> Space:
@@ -72,7 +70,7 @@ class PulseSearch:
 
     @cached_property
     def _validation(self) -> HeldOut:
-        return heldout(_VALIDATION_PULSES, self.validation_seed, self.config)
+        return heldout(_VALIDATION_PULSES, _VALIDATION_SEED, self.config)
 
     def batch(self, rng: np.random.Generator, size: int) -> tuple[Tensor, Tensor, Tensor]:
         """As the family's own recipe trains."""

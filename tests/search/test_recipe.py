@@ -117,9 +117,10 @@ def test_shorter_recipes_have_one_step_at_least() -> None:
 def test_supernets_and_recipes_are_told_apart() -> None:
     with pytest.raises(UsageError, match="family 'mininet' has no supernet: its networks are trained one by one"):
         find_elastic("mininet")
-    assert policy_for("mininet", depth_values()).bits_of("encode1.pointwise").weight_bits == 8
-    space = find_elastic("pulse").space
-    assert policy_for("pulse", space.values(space.repair(0 * space.cardinalities))).bits_of("convs.0").weight_bits == 2
+    assert policy_for(task_of("mininet"), depth_values()).bits_of("encode1.pointwise").weight_bits == 8
+    pulse = find_elastic("pulse")
+    smallest = pulse.space.values(pulse.space.repair(0 * pulse.space.cardinalities))
+    assert policy_for(pulse, smallest).bits_of("convs.0").weight_bits == 2
 
 
 def test_a_trained_network_has_the_bits_and_the_size_of_its_genome() -> None:
