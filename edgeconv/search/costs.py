@@ -15,7 +15,7 @@ import os
 import socket
 import subprocess
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,14 @@ if TYPE_CHECKING:
     from edgeconv.ir import Program
     from edgeconv.search.board import Board
 
-__all__ = ["COSTS", "costs_of", "needs_powers_of_two", "one_measurement_at_a_time", "program_costs"]
+__all__ = [
+    "COSTS",
+    "costs_of",
+    "costs_of_export",
+    "needs_powers_of_two",
+    "one_measurement_at_a_time",
+    "program_costs",
+]
 
 COSTS: Mapping[str, Metric] = {
     metric.name: metric
@@ -91,6 +98,26 @@ def costs_of(
         partial.write_text(json.dumps(found))
         partial.replace(place)
     return found
+
+
+def costs_of_export(
+    export: Callable[[Path], Path],
+    target: str,
+    wanted: Collection[str],
+    cache: Path | None = None,
+    board: Board | None = None,
+) -> dict[str, float]:
+    """As `costs_of`, of a network that is exported for that alone; it is not where no cost is wanted.
+
+    Args:
+        export: writes the model to a path, and returns it.
+        wanted: names of metrics; those that are no costs are left to others.
+    """
+    costs = [name for name in wanted if name in COSTS]
+    if not costs:
+        return {}
+    with tempfile.TemporaryDirectory(prefix="edgeconv-") as folder:
+        return costs_of(export(Path(folder) / "network.onnx"), target, costs, cache, board)
 
 
 def _compute(model: Path, target: str, wanted: set[str], board: Board | None) -> dict[str, float]:

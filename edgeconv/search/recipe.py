@@ -6,8 +6,7 @@ networks, and those that are chosen get the whole recipe.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from edgeconv.quantize.family import Estimator, ModelFamily, TrainedModel
 from edgeconv.quantize.stage import Stage
 from edgeconv.search.board import Board
-from edgeconv.search.costs import COSTS, costs_of, needs_powers_of_two
+from edgeconv.search.costs import costs_of_export, needs_powers_of_two
 from edgeconv.search.problem import Metric
 from edgeconv.search.space import Space, Values
 
@@ -40,16 +39,16 @@ class RecipeSearch:
     configure: Callable[[Values], Any]
     measure: Callable[[Estimator, Any], dict[str, float]]
 
-    def train(self, values: Values, seed: int, share: float, scales: str | None = None) -> tuple[TrainedModel, Any]:
+    def train(self, values: Values, seed: int, share: float, wanted: Collection[str]) -> tuple[TrainedModel, Any]:
         """The trained network of these values and its configuration.
 
         Args:
             share: of the recipe's steps.
-            scales: as of `QuantPolicy`; the recipe's when None.
+            wanted: names of metrics; scales are the recipe's where none of them needs powers of two.
         """
         config = replace(shortened(self.configure(values), share), seed=seed)
-        if scales is not None:
-            config = replace(config, policy=replace(config.policy, scales=scales))
+        if needs_powers_of_two(wanted):
+            config = replace(config, policy=replace(config.policy, scales="power-of-two"))
         return self.family.train(config), config
 
 
@@ -99,14 +98,9 @@ class RecipeEvaluator:
 
     def __call__(self, values: Values, seed: int) -> Mapping[str, float]:
         """As `Evaluator.__call__`."""
-        scales = "power-of-two" if needs_powers_of_two(self.wanted) else None
-        trained, config = self.task.train(values, seed, self.share, scales)
+        trained, config = self.task.train(values, seed, self.share, self.wanted)
         found: dict[str, float] = {}
         if set(self.wanted) & set(self.task.metrics):
             found |= self.task.measure(trained.predict_quantized, config)
-        costs = [name for name in self.wanted if name in COSTS]
-        if costs:
-            with tempfile.TemporaryDirectory(prefix="edgeconv-") as folder:
-                model = trained.export_qonnx(Path(folder) / "network.onnx")
-                found |= costs_of(model, self.target, costs, self.cache, self.board)
+        found |= costs_of_export(trained.export_qonnx, self.target, self.wanted, self.cache, self.board)
         return {name: found[name] for name in self.wanted}

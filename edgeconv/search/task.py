@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from edgeconv.errors import UsageError
-from edgeconv.search.costs import COSTS, costs_of, needs_powers_of_two
+from edgeconv.search.costs import COSTS, costs_of_export, needs_powers_of_two
 from edgeconv.search.elastic import ElasticConvNet
 from edgeconv.search.problem import Metric
 from edgeconv.search.recipe import RecipeSearch
@@ -169,11 +169,7 @@ class FamilyEvaluator:
         """As `Evaluator.__call__`; the supernet, its data and so the result do not depend on the seed."""
         task, network = self.network(values)
         found: dict[str, float] = task.judge(network) if set(self.wanted) & set(task.metrics) else {}
-        costs = [name for name in self.wanted if name in COSTS]
-        if costs:
-            with tempfile.TemporaryDirectory(prefix="edgeconv-") as folder:
-                model = task.export(network, Path(folder) / "network.onnx")
-                found |= costs_of(model, self.target, costs, self.cache, self.board)
+        found |= costs_of_export(partial(task.export, network), self.target, self.wanted, self.cache, self.board)
         return {name: found[name] for name in self.wanted}
 
 

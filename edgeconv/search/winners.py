@@ -16,7 +16,6 @@ from edgeconv.quantize.family import Progress
 from edgeconv.quantize.layers import FloatLayers
 from edgeconv.quantize.loop import fit
 from edgeconv.quantize.stage import Stage
-from edgeconv.search.costs import needs_powers_of_two
 from edgeconv.search.network import ElasticNetwork, policy_of
 from edgeconv.search.problem import Evaluated
 from edgeconv.search.recipe import RecipeSearch, steps_of
@@ -84,8 +83,9 @@ def export_winner(
 def _trained_anew(session: Session, task: RecipeSearch, chosen: Evaluated, path: Path, steps: int) -> Winner:
     values, settings = session.problem.space.values(chosen.genome), session.settings
     whole = steps_of(task.configure(values))
-    scales = "power-of-two" if needs_powers_of_two([metric.name for metric in session.problem.metrics]) else None
-    trained, config = task.train(values, settings.seed, steps / whole if steps else settings.recipe_share, scales)
+    wanted = [metric.name for metric in session.problem.metrics]
+    share = steps / whole if steps else settings.recipe_share
+    trained, config = task.train(values, settings.seed, share, wanted)
     trained.export_qonnx(path)
     judged = {name: value for name, value in (chosen.metrics or {}).items() if name in task.metrics}
     metrics = task.measure(trained.predict_quantized, config)
