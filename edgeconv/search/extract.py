@@ -62,10 +62,7 @@ def extract(
     """
     network = extract_float(supernet, values, integers, batches)
     if units is not None:
-        mean, spread = (torch.tensor(list(each)) for each in units)
-        with torch.no_grad():
-            network.readout.weight.mul_(spread[:, None])
-            network.readout.bias.mul_(spread).add_(mean)
+        network.give_units(units)
     family = supernet.family
     policy = policy_of(family, values, scales)
     return make_twin(lambda layers: ElasticNetwork(layers, family, values, integers), network, policy, batches)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
 
 from edgeconv.quantize.export import IntegerInput
@@ -33,6 +36,13 @@ class ElasticNetwork(nn.Module):
         self.hidden = layers.linear(hidden.inputs, hidden.outputs)
         self.hidden_relu = layers.relu()
         self.readout = layers.linear(readout.inputs, readout.outputs)
+
+    @torch.no_grad()
+    def give_units(self, units: tuple[Sequence[float], Sequence[float]]) -> None:
+        """Let the outputs be mean + spread·output from now on: units are the mean and spread of each."""
+        mean, spread = (torch.tensor(list(each)) for each in units)
+        self.readout.weight.mul_(spread[:, None])
+        self.readout.bias.mul_(spread).add_(mean)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.entry(x)

@@ -98,13 +98,10 @@ def train_alone(task: Searchable, values: Values, steps: tuple[int, int], seed: 
     Args:
         steps: with real numbers, and then with rounded ones.
     """
-    mean, spread = (torch.tensor(list(each)) for each in task.units)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = ElasticNetwork(FloatLayers(), task.elastic, values, task.integers)
-    with torch.no_grad():
-        network.readout.weight.mul_(spread[:, None])
-        network.readout.bias.mul_(spread).add_(mean)
+    network.give_units(task.units)
     _fit(network, task, Stage("float", steps[0], _FROM_NOTHING), seed)
     twin = make_twin(
         lambda layers: ElasticNetwork(layers, task.elastic, values, task.integers),
