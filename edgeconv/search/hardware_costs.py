@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from edgeconv.targets import load_target
 
@@ -27,7 +28,7 @@ def hardware_costs(program: Program, target: str) -> dict[str, float]:
     """
     described = load_target(target)
     if described.family == "hls":
-        return _pipeline_costs(program, described.settings["multipliers"])
+        return _pipeline_costs(program, described.settings)
     return _array_costs(program)
 
 
@@ -39,15 +40,9 @@ def _array_costs(program: Program) -> dict[str, float]:
     return {"cycles": float(image.cycles), "dsps": float(image.config.multiplier_blocks)}
 
 
-def _pipeline_costs(program: Program, multipliers: int) -> dict[str, float]:
-    from edgeconv.hw.ends import split_ends
-    from edgeconv.hw.hls.build import build_pipeline
+def _pipeline_costs(program: Program, settings: Mapping[str, Any]) -> dict[str, float]:
+    from edgeconv.artifact.hls_target.write import make_target_project
     from edgeconv.integer import POLICY_OF_ISA, prove
 
-    certificate = prove(program, POLICY_OF_ISA["hls"])
-    pipeline, _, _ = build_pipeline(split_ends(program).core, certificate.forms, certificate.ranges, multipliers)
-    stages = pipeline.stages
-    return {
-        "cycles": float(max(stage.cycles for stage in stages)),
-        "dsps": float(sum(stage.multipliers for stage in stages)),
-    }
+    project = make_target_project("model", program, prove(program, POLICY_OF_ISA["hls"]), settings)
+    return {"cycles": float(project.interval), "dsps": float(project.multipliers)}

@@ -27,7 +27,7 @@ from edgeconv.targets import Target
 if TYPE_CHECKING:
     from edgeconv.codegen.report import KernelReport
 
-__all__ = ["BACKEND", "core_inputs", "project_of"]
+__all__ = ["BACKEND", "core_inputs", "make_target_project", "project_of"]
 
 _ISA = "hls"
 _GOLDEN_ELEMENTS = 100_000
@@ -46,7 +46,7 @@ class HlsBackend:
     ) -> Project:
         """The stages; requantizations always stand in the stages before them."""
         (certificate,) = certificates.values()
-        return _project("model", program, certificate, target.settings)
+        return make_target_project("model", program, certificate, target.settings)
 
     def reports(self, code: Project) -> Mapping[str, tuple[KernelReport, ...]]:
         """What was generated for each operator."""
@@ -106,7 +106,7 @@ class HlsBackend:
     ) -> Iterator[Difference]:
         """Make the project again and compare its files with the artifact's."""
         certificate = certificates[POLICY_OF_ISA[_ISA].name]
-        project = _project(artifact.manifest.name, program, certificate, artifact.manifest.settings)
+        project = make_target_project(artifact.manifest.name, program, certificate, artifact.manifest.settings)
         inputs, _ = artifact.golden()
         files = project.files() | {"test/golden.h": _golden(project, program, inputs)}
         for name, expected in files.items():
@@ -130,10 +130,11 @@ def core_inputs(program: Program, samples: Mapping[str, NDArray[np.generic]]) ->
 def project_of(artifact: Artifact) -> Project:
     """The project that an artifact's program gives for its target."""
     certificate = artifact.certificate(POLICY_OF_ISA[_ISA].name)
-    return _project(artifact.manifest.name, artifact.program(), certificate, artifact.manifest.settings)
+    return make_target_project(artifact.manifest.name, artifact.program(), certificate, artifact.manifest.settings)
 
 
-def _project(name: str, program: Program, certificate: Certificate, settings: Mapping[str, Any]) -> Project:
+def make_target_project(name: str, program: Program, certificate: Certificate, settings: Mapping[str, Any]) -> Project:
+    """The project of a program for a target with these settings."""
     return make_project(
         identifier(name),
         program,
