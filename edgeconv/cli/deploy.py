@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import click
 
 from edgeconv.cli.console import Console, format_table
 from edgeconv.cli.formatting import readable_bytes, readable_count, readable_time
-from edgeconv.cli.options import common_options, examples, threads_option
+from edgeconv.cli.options import common_options, examples, ssh_option, threads_option
 from edgeconv.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,9 +31,7 @@ if TYPE_CHECKING:
 @click.option("--rounds", type=click.IntRange(min=1), default=200, show_default=True, help="Readings of each time.")
 @click.option("--keep-old", is_flag=True, help="Rename the artifact that is there to PATH.old.")
 @click.option("--remove", "removes", is_flag=True, help="Remove the artifact from the machine instead.")
-@click.option(
-    "--ssh-option", "ssh_options", multiple=True, metavar="OPTION", help="For ssh, such as '-p 2222' or '-i KEY'."
-)
+@ssh_option
 @threads_option
 @common_options
 def command(
@@ -67,8 +64,7 @@ def command(
     assert destination is not None
     from edgeconv.deploy import Destination, deploy, remove
 
-    options = [word for option in ssh_options for word in shlex.split(option)]
-    where = Destination.parse(destination, artifact.resolve().name, options)
+    where = Destination.parse(destination, artifact.resolve().name, ssh_options)
     if removes:
         was_there = remove(where)
         text = f"{where} is removed" if was_there else f"{where} was not there"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import click
 
 from edgeconv.cli.console import Console
 
-__all__ = ["common_options", "device_option", "examples", "threads_option"]
+__all__ = ["common_options", "device_option", "examples", "ssh_option", "threads_option"]
 
 
 def examples(*lines: str) -> str:
@@ -33,6 +34,21 @@ device_option = click.option(
     help="Where an artifact for the accelerator runs: sim, its RTL simulated; sim-soc, with processor and protocol; "
     "serial:PORT[@BAUD], a board.",
 )
+
+
+def _words(_context: click.Context, _parameter: click.Parameter, options: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word for option in options for word in shlex.split(option))
+
+
+ssh_option = click.option(
+    "--ssh-option",
+    "ssh_options",
+    multiple=True,
+    metavar="OPTION",
+    callback=_words,
+    help="For ssh, such as '-p 2222' or '-i KEY'.",
+)
+"""Hands over words, as ssh takes them."""
 
 
 def common_options(function: Callable[..., int | None]) -> Callable[..., int | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ import click
 
 from edgeconv.cli.console import Console, format_table
 from edgeconv.cli.formatting import readable_time
-from edgeconv.cli.options import common_options, examples
+from edgeconv.cli.options import common_options, examples, ssh_option
 
 if TYPE_CHECKING:
     from edgeconv.search.loop import Report
@@ -78,9 +77,7 @@ def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
     help="Without a supernet: share of its recipe's steps that each network is trained for.",
 )
 @click.option("--board", default="", metavar="[USER@]HOST", help="Measure latencies there, over ssh, and not here.")
-@click.option(
-    "--ssh-option", "ssh_options", multiple=True, metavar="OPTION", help="For ssh, such as '-p 2222' or '-i KEY'."
-)
+@ssh_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the study; NAME.search if not given.")
 @_worker_options
 @common_options
@@ -112,7 +109,7 @@ def begin(
         supernet_steps=supernet_steps,
         recipe_share=recipe_share,
         board=board,
-        ssh_options=tuple(word for option in ssh_options for word in shlex.split(option)),
+        ssh_options=ssh_options,
     )
     _run(console, output or Path(f"{name}.search"), settings, supernet, **workers)
 
