@@ -17,6 +17,8 @@ pytestmark = [pytest.mark.accept, pytest.mark.needs_torch, pytest.mark.timeout(4
 
 KNOWN = 500
 MEASURED = 300
+REACHED = 0.85
+"""What every cost must have, latency a little below what was measured (docs/search.md), whatever its goal."""
 FOLDER = Path(__file__).parents[2] / "build/accept-search"
 
 
@@ -71,7 +73,9 @@ def test_measured_latency() -> None:
             held = everything[everything % 3 == fold]
             _, tau = held_out_tau(session.problem.space, genomes, values, np.setdiff1d(everything, held), held)
             taus.append(tau)
-        print(f"\n{metric} of {MEASURED} networks, two thirds known: {', '.join(f'{tau:.4f}' for tau in taus)}")
+        figures = f"{metric} of {MEASURED} networks, two thirds known: {', '.join(f'{tau:.4f}' for tau in taus)}"
+        print(f"\n{figures}")
+        assert min(taus) >= REACHED
         if metric == "latency" and min(taus) < least:
-            pytest.xfail("the goal, not reached yet: docs/search.md")
+            pytest.xfail(f"{figures}; the goal is {least} (docs/search.md)")
         assert min(taus) >= least
