@@ -12,36 +12,31 @@ import numpy as np
 import pytest
 
 from edgeconv.errors import UsageError
-from edgeconv.models.ecg_mamba.config import TrainConfig
+from edgeconv.models.ecg_mamba.config import NetworkConfig, TrainConfig
 from edgeconv.models.ecg_mamba.family import EcgFamily
-from edgeconv.models.ecg_mamba.preparation import SignalConfig
 from edgeconv.models.ecg_mamba.space import config_of as ecg_config
 from edgeconv.models.ecg_mamba.space import default_values as ecg_values
 from edgeconv.models.mininet.config import DepthTraining
 from edgeconv.models.mininet.space import default_values as depth_values
 from edgeconv.models.oneway_wave.config import WaveTraining
 from edgeconv.models.oneway_wave.space import default_values as wave_values
-from edgeconv.quantize import QuantPolicy, Stage
+from edgeconv.quantize import Stage
 from edgeconv.search import session as sessions
 from edgeconv.search.recipe import RecipeEvaluator, RecipeSearch, shortened, steps_of
 from edgeconv.search.reports import write_reports
 from edgeconv.search.session import Settings, Workers, run_session
 from edgeconv.search.task import find_elastic, find_family, policy_for
 from edgeconv.search.winners import export_winner
+from tests.models.ecg_mamba import small
 
 pytestmark = pytest.mark.needs_torch
 
 FAMILIES = {"ecg_mamba": ecg_values, "mininet": depth_values, "oneway_wave": wave_values}
-SMALL = TrainConfig(
-    signal=SignalConfig(samples=384, hop=384),
-    records=10,
-    policy=QuantPolicy(scales="power-of-two"),
-    batch=8,
+SMALL = replace(
+    small.SMALL,
+    network=NetworkConfig(),
     float_stage=Stage("float", 20, 1e-3),
     twin_stage=Stage("quantization-aware", 30, 1e-4),
-    calibration=32,
-    judged=40,
-    threads=1,
 )
 
 

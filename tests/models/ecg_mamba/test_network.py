@@ -25,25 +25,14 @@ from edgeconv.models.ecg_mamba.judge import generated, unseen
 from edgeconv.models.ecg_mamba.network import EcgNet
 from edgeconv.models.ecg_mamba.recipe import train
 from edgeconv.models.ecg_mamba.trained import TrainedEcg, to_millivolts
-from edgeconv.quantize import QuantPolicy, Stage
+from edgeconv.quantize import Stage
 from edgeconv.quantize.convert import observe
 from edgeconv.quantize.family import ModelFamily
 from edgeconv.quantize.layers import FloatLayers
 from edgeconv.runtime.emulated import open_runner
+from tests.models.ecg_mamba.small import SMALL
 
 pytestmark = pytest.mark.needs_torch
-SMALL = TrainConfig(
-    network=NetworkConfig(width=8, stem=(8,), blocks=1, states=4),
-    signal=SignalConfig(samples=384, hop=384),
-    records=10,
-    policy=QuantPolicy(scales="power-of-two"),
-    batch=8,
-    float_stage=Stage("float", 2, 1e-3),
-    twin_stage=Stage("quantization-aware", 3, 1e-4),
-    calibration=32,
-    judged=40,
-    threads=1,
-)
 
 
 @pytest.fixture(scope="module")
