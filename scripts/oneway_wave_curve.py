@@ -17,12 +17,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from edgeconv.errors import EdgeconvError
+from edgeconv.errors import EdgeconvError, ToolError
 from edgeconv.models.oneway_wave.config import StepConfig, WaveTraining
 from edgeconv.models.oneway_wave.judge import STEPS, going_on, judge
 from edgeconv.models.oneway_wave.recipe import train
 from edgeconv.quantize.checkpoint import Checkpoints
 from edgeconv.quantize.family import TrainingProgress
+from edgeconv.quantize.figures import new_figure
 from edgeconv.quantize.settings import kept_settings
 
 # Pairs of about equal size come together: rank-1 and dense-4, and so on.
@@ -75,11 +76,7 @@ def table(rows: list[dict[str, Any]], simple: float) -> Iterator[str]:
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
     """Error of the roll-out against parameters, one-way and dense, float and int8."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 4), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(figsize=(6, 4), dpi=120, layout="constrained")
     axes = figure.subplots()
     for kind, label, colour in (("rank", "one-way filters", "C0"), ("dense", "dense", "C1")):
         chosen = sorted((row for row in rows if row["name"].startswith(kind)), key=lambda row: row["parameters"])
@@ -123,8 +120,8 @@ def main(arguments: list[str] | None = None) -> int:
     print("\n".join(table(rows, simple)))
     try:
         draw(rows, options.out / "curve.png")
-    except ModuleNotFoundError:
-        print("no plot: matplotlib is not installed (pip install 'edgeconv[report]')", file=sys.stderr)
+    except ToolError as error:
+        print(f"no plot: {error}", file=sys.stderr)
     return 0
 
 

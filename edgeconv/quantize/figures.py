@@ -1,4 +1,4 @@
-"""Figures for the families' plots."""
+"""Figures for plots."""
 
 from __future__ import annotations
 

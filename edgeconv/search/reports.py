@@ -107,15 +107,13 @@ def _html(session: Session, document: dict[str, Any]) -> str:
 
 
 def _plot(session: Session, path: Path) -> Path:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
+    from edgeconv.quantize.figures import new_figure
 
     one, other = session.problem.objectives[:2]
     everyone = [e.metrics for e in session.evaluated if e.metrics is not None]
     best = [e.metrics or {} for e in session.front]
-    figure, axes = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
+    figure = new_figure(figsize=(6.4, 4.4), layout="constrained")
+    axes = figure.subplots()
     for members, style in ((everyone, {"s": 10, "color": "0.75"}), (best, {"s": 26, "color": "C0"})):
         axes.scatter([m[one.name] for m in members], [m[other.name] for m in members], **style)
     for axis, metric, values in (
@@ -129,5 +127,4 @@ def _plot(session: Session, path: Path) -> Path:
         axis.set_label_text(metric.name)
     axes.set_title(f"{session.settings.family}: {len(everyone)} networks, {len(best)} on the front")
     figure.savefig(path, dpi=150)
-    plt.close(figure)
     return path

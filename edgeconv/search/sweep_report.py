@@ -31,19 +31,17 @@ def mean_by(records: Sequence[Record], choices: Sequence[str], metric: str) -> d
 
 def heat_maps(space: Space, records: Sequence[Record], folder: Path) -> list[Path]:
     """A PNG for each metric and each pair of choices that vary; cells that failed stay empty."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
+    from edgeconv.quantize.figures import new_figure
 
     varying = [choice for choice in space.choices if len(choice.values) > 1 and choice.name != "seed"]
     written = []
     for metric, (rows, columns) in itertools.product(metric_names(records), itertools.combinations(varying, 2)):
         means = mean_by(records, (rows.name, columns.name), metric)
         cells = np.array([[means.get((r, c), np.nan) for c in columns.values] for r in rows.values])
-        figure, axes = plt.subplots(
+        figure = new_figure(
             figsize=(1.6 + 0.9 * len(columns.values), 1.4 + 0.5 * len(rows.values)), layout="constrained"
         )
+        axes = figure.subplots()
         axes.imshow(cells, aspect="auto", cmap="viridis")
         for (row, column), value in np.ndenumerate(cells):
             if np.isfinite(value):
@@ -55,6 +53,5 @@ def heat_maps(space: Space, records: Sequence[Record], folder: Path) -> list[Pat
         axes.set_title(metric, fontsize=9)
         path = folder / f"{metric}-{rows.name}-{columns.name}.png"
         figure.savefig(path, dpi=120)
-        plt.close(figure)
         written.append(path)
     return written
