@@ -19,6 +19,7 @@ from scripts.results.page import write_sections
 
 FAMILIES = {
     "pulse": "scripts.results.pulse",
+    "ecg_mamba": "scripts.results.ecg_mamba",
     "mininet": "scripts.results.mininet",
     "oneway_wave": "scripts.results.oneway_wave",
 }

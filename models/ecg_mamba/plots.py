@@ -44,7 +44,7 @@ def plot_scores(scores: Mapping[str, NDArray[np.float64]], path: str | Path, cla
     axes.set_xticks(np.arange(len(known)) + 0.4 - width / 2, [classes.short_names[k] for k in known], rotation=60)
     axes.set_ylabel("area under the precision-recall curve")
     axes.set_ylim(0, 1)
-    axes.legend()
+    figure.legend(loc="outside upper center", ncols=len(scores), frameon=False)
     figure.savefig(path)
     return Path(path)
 
