@@ -38,6 +38,7 @@ class _BeginOrContinue(click.Group):
     epilog=examples(
         "edgeconv search pulse --objective time_resolution --objective mac_bits --evals 100 --workers 2",
         'edgeconv search pulse -t rpi4 --objective time_resolution --objective latency --constraint "model_bytes<20KB"',
+        "edgeconv search ecg_mamba --config full --objective auprc --objective latency --evals 40",
         "edgeconv search show pulse.search",
         "edgeconv search resume pulse.search --evals 500",
         "edgeconv search export pulse.search pulse-small.onnx --point 7 --steps 500",
@@ -67,6 +68,9 @@ def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--objective", "objectives", multiple=True, required=True, metavar="METRIC", help="Repeat for each.")
 @click.option("--constraint", "constraints", multiple=True, metavar="METRIC<BOUND", help='Such as "latency<5us".')
 @click.option("--strategy", default="predictors", show_default=True, help="predictors, nsga2, random or grid.")
+@click.option(
+    "--config", "configuration", default="", metavar="NAME", help="Recipe of the family; its first if not given."
+)
 @click.option("--supernet", type=click.Path(path_type=Path), help="Weights of a supernet trained before.")
 @click.option("--supernet-steps", type=click.IntRange(1), default=2000, show_default=True)
 @click.option(
@@ -88,6 +92,7 @@ def begin(
     objectives: tuple[str, ...],
     constraints: tuple[str, ...],
     strategy: str,
+    configuration: str,
     supernet: Path | None,
     supernet_steps: int,
     recipe_share: float,
@@ -106,6 +111,7 @@ def begin(
         constraints,
         strategy,
         seed=console.seed,
+        configuration=configuration,
         supernet_steps=supernet_steps,
         recipe_share=recipe_share,
         board=board,
@@ -157,7 +163,6 @@ def export(console: Console, study: Path, output: Path, point: int, steps: int) 
 def _export_winner(console: Console, study: Path, output: Path, point: int, steps: int) -> None:
     from edgeconv.search.problem import readable
     from edgeconv.search.session import read_session
-    from edgeconv.search.task import find_family
     from edgeconv.search.winners import export_winner
 
     live = _Live(console)
@@ -172,7 +177,7 @@ def _export_winner(console: Console, study: Path, output: Path, point: int, step
         )
     finally:
         live.end()
-    units = {name: metric.unit for name, metric in find_family(session.settings.family).metrics.items()}
+    units = {name: metric.unit for name, metric in session.settings.task().metrics.items()}
     lines = [f"{output}: {winner.text}"]
     for name, value in winner.metrics.items():
         before = f", {readable(winner.inherited[name], units[name])} before {steps} steps" if steps else ""

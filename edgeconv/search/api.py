@@ -21,6 +21,7 @@ def search(
     target: str = "cpu",
     evaluations: int = 300,
     strategy: str = "predictors",
+    configuration: str = "",
     supernet: str | Path | None = None,
     supernet_steps: int = 2000,
     recipe_share: float = 0.1,
@@ -44,6 +45,7 @@ def search(
         target: that costs are for.
         evaluations: in all, those that the study holds already included.
         strategy: "predictors", "nsga2", "random" or "grid".
+        configuration: the recipe that networks of a family without a supernet are trained by; its first when empty.
         supernet: weights that were trained before; they are trained, and kept in the folder, when None.
         supernet_steps: of that training.
         recipe_share: of families without a supernet, what share of its recipe's steps each network is trained for.
@@ -69,6 +71,7 @@ def search(
         tuple(constraints),
         strategy,
         seed=seed,
+        configuration=configuration,
         supernet_steps=supernet_steps,
         recipe_share=recipe_share,
         board=board,

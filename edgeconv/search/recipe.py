@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from edgeconv.quantize.family import Estimator, ModelFamily, TrainedModel
+from edgeconv.quantize.family import Estimator, ModelFamily, TrainedModel, find_configuration
 from edgeconv.quantize.stage import Stage
 from edgeconv.search.board import Board
 from edgeconv.search.costs import costs_of_export, needs_powers_of_two
@@ -29,15 +29,29 @@ class RecipeSearch:
         family: trains and exports.
         space: what is searched.
         metrics: the figures of `measure`.
-        configure: the family's configuration for values of the space: the network's shape and the bits of its layers.
+        config: the recipe that networks are trained by.
+        apply: that recipe for values of the space: the network's shape and the bits of its layers.
         measure: quality of an estimator, by a configuration, on data that neither training nor test has seen.
     """
 
     family: ModelFamily
     space: Space
     metrics: Mapping[str, Metric]
-    configure: Callable[[Values], Any]
+    config: Any
+    apply: Callable[[Values, Any], Any]
     measure: Callable[[Estimator, Any], dict[str, float]]
+
+    def configure(self, values: Values) -> Any:
+        """The recipe of the network of these values."""
+        return self.apply(values, self.config)
+
+    def by(self, configuration: str) -> RecipeSearch:
+        """The same, by another recipe of the family.
+
+        Raises:
+            UsageError: the family has none of that name.
+        """
+        return replace(self, config=find_configuration(self.family, configuration))
 
     def train(self, values: Values, seed: int, share: float, wanted: Collection[str]) -> tuple[TrainedModel, Any]:
         """The trained network of these values and its configuration.

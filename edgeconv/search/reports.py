@@ -66,9 +66,9 @@ def _write(path: Path, text: str) -> Path:
 
 def _policies(session: Session, document: dict[str, Any]) -> list[Path]:
     """A policy file for each point of the front: the bits of its layers, under the names of its network."""
-    from edgeconv.search.task import find_family, policy_for
+    from edgeconv.search.task import policy_for
 
-    task = find_family(session.settings.family)
+    task = session.settings.task()
     folder = session.folder / "policies"
     folder.mkdir(exist_ok=True)
     for old in folder.glob("point*.toml"):

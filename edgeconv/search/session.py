@@ -36,6 +36,7 @@ class Settings:
         target: for costs.
         objectives, constraints: as people write them.
         strategy, options: see `edgeconv.search.strategies`.
+        configuration: where there is no supernet, the recipe that networks are trained by; the family's first if empty.
         supernet_steps: of the supernet's training.
         recipe_share: where there is no supernet, what share of its recipe's steps each network is trained for.
         board, ssh_options: see `edgeconv.search.board.Board`; latencies are measured here where it is empty.
@@ -48,6 +49,7 @@ class Settings:
     strategy: str = "predictors"
     options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
+    configuration: str = ""
     supernet_steps: int = 2000
     recipe_share: float = 0.1
     board: str = ""
@@ -56,10 +58,15 @@ class Settings:
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> Settings:
         """What `Session.spec` stored."""
-        values = {name: spec[name] for name in cls.__dataclass_fields__}
+        # Studies that were begun before a setting existed had its default.
+        values = {name: spec[name] for name in cls.__dataclass_fields__ if name in spec}
         for name in ("objectives", "constraints", "ssh_options"):
             values[name] = tuple(values[name])
         return cls(**values)
+
+    def task(self) -> Searchable | RecipeSearch:
+        """As `find_family`."""
+        return find_family(self.family, self.configuration)
 
 
 @dataclass(frozen=True)
@@ -140,7 +147,7 @@ def run_session(
     if settings is None:
         with Study(folder / STUDY) as study:
             settings = Settings.from_spec(study.spec)
-    task = find_family(settings.family)
+    task = settings.task()
     problem = _problem(settings, task)
     strategy = make_strategy(settings.strategy, settings.options)
     folder.mkdir(parents=True, exist_ok=True)
@@ -173,7 +180,7 @@ def read_session(folder: Path) -> Session:
     """
     with Study(folder / STUDY) as study:
         settings = Settings.from_spec(study.spec)
-        problem = _problem(settings, find_family(settings.family))
+        problem = _problem(settings, settings.task())
         return Session(folder, settings, problem, tuple(map(tuple, evaluated_rounds(problem, study, settings.seed))))
 
 

@@ -83,11 +83,14 @@ class Searchable(Protocol):
         ...
 
 
-def find_family(name: str) -> Searchable | RecipeSearch:
+def find_family(name: str, configuration: str = "") -> Searchable | RecipeSearch:
     """What the family of that name offers to a search.
 
+    Args:
+        configuration: which of its recipes networks are trained by; its first when empty.
+
     Raises:
-        UsageError: no family of that name, or one that cannot be searched.
+        UsageError: no family of that name, or one that cannot be searched, or has no such recipe.
     """
     found = entry_points(group="edgeconv.models")
     if name not in found.names:
@@ -96,7 +99,11 @@ def find_family(name: str) -> Searchable | RecipeSearch:
     if not hasattr(family, "searchable"):
         raise UsageError(f"family '{name}' has no search space", advice="see docs/search.md for what it has to offer")
     task: Searchable | RecipeSearch = family.searchable()
-    return task
+    if not configuration:
+        return task
+    if not isinstance(task, RecipeSearch):
+        raise UsageError(f"configuration '{configuration}' of '{name}'", expected="none: its networks share a supernet")
+    return task.by(configuration)
 
 
 def find_elastic(name: str) -> Searchable:

@@ -21,7 +21,7 @@ from edgeconv.search.problem import Evaluated
 from edgeconv.search.recipe import RecipeSearch, steps_of
 from edgeconv.search.session import SUPERNET, Session
 from edgeconv.search.space import Values
-from edgeconv.search.task import FamilyEvaluator, Searchable, calibration_inputs, find_family
+from edgeconv.search.task import FamilyEvaluator, Searchable, calibration_inputs
 
 __all__ = ["Winner", "export_winner", "fine_tune", "train_alone"]
 
@@ -65,7 +65,7 @@ def export_winner(
     if not 0 <= point < len(front):
         raise UsageError(f"point {point} of a front of {len(front)}", expected=f"0 to {len(front) - 1}")
     settings, wanted = session.settings, tuple(metric.name for metric in session.problem.metrics)
-    task = find_family(settings.family)
+    task = settings.task()
     if isinstance(task, RecipeSearch):
         return _trained_anew(session, task, front[point], path, steps)
     evaluator = FamilyEvaluator(settings.family, session.folder / SUPERNET, settings.target, wanted)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +27,7 @@ _METRICS = {
 
 def searchable(family: EcgFamily) -> RecipeSearch:
     """Networks trained one by one, judged on patients of their own."""
-    return RecipeSearch(family, ecg_space(), _METRICS, partial(config_of, base=family.config), measure)
+    return RecipeSearch(family, ecg_space(), _METRICS, family.config, config_of, measure)
 
 
 def measure(estimator: Estimator, config: TrainConfig) -> dict[str, float]:

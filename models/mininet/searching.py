@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from edgeconv.models.mininet.config import DepthTraining
@@ -28,7 +27,7 @@ _METRICS = {
 
 def searchable(family: DepthFamily) -> RecipeSearch:
     """Networks trained one by one, judged on drives of their own."""
-    return RecipeSearch(family, depth_space(), _METRICS, partial(config_of, base=family.config), measure)
+    return RecipeSearch(family, depth_space(), _METRICS, family.config, config_of, measure)
 
 
 def measure(estimator: Estimator, config: DepthTraining) -> dict[str, float]:

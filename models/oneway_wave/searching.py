@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from edgeconv.models.oneway_wave.config import WaveTraining
@@ -26,7 +25,7 @@ _METRICS = {
 
 def searchable(family: WaveFamily) -> RecipeSearch:
     """Networks trained one by one, judged by roll-outs in scenes of their own."""
-    return RecipeSearch(family, wave_space(), _METRICS, partial(config_of, base=family.config), measure)
+    return RecipeSearch(family, wave_space(), _METRICS, family.config, config_of, measure)
 
 
 def measure(estimator: Estimator, config: WaveTraining) -> dict[str, float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ import pytest
 
 from edgeconv.errors import UsageError
 from edgeconv.models.ecg_mamba.config import NetworkConfig, TrainConfig
+from edgeconv.models.ecg_mamba.configurations import CONFIGURATIONS
 from edgeconv.models.ecg_mamba.family import EcgFamily
-from edgeconv.models.ecg_mamba.space import config_of as ecg_config
 from edgeconv.models.ecg_mamba.space import default_values as ecg_values
 from edgeconv.models.mininet.config import DepthTraining
 from edgeconv.models.mininet.space import default_values as depth_values
@@ -48,7 +47,7 @@ def task_of(name: str) -> RecipeSearch:
 
 def small_ecg() -> RecipeSearch:
     task = task_of("ecg_mamba")
-    return replace(task, family=EcgFamily(config=SMALL), configure=partial(ecg_config, base=SMALL))
+    return replace(task, family=EcgFamily(config=SMALL), config=SMALL)
 
 
 def twin_of(config: Any) -> Any:
@@ -103,6 +102,25 @@ def test_every_choice_changes_the_network_that_it_names(name: str) -> None:
         assert len(seen) == 1 + len(values)
 
 
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_networks_of_all_ecg_recipes_lie_inside(name: str) -> None:
+    recipe = CONFIGURATIONS[name]
+    task = find_family("ecg_mamba", name)
+    assert isinstance(task, RecipeSearch)
+    values = task.space.values(task.space.genome(ecg_values(recipe.network)))
+    config = task.configure(values)
+    assert config.network == recipe.network
+    assert replace(config, policy=recipe.policy) == recipe
+    twin_of(config)  # refuses a rule that matches nothing
+
+
+def test_recipes_are_the_familys() -> None:
+    with pytest.raises(UsageError, match=r"'fulll'\n *expected: standard, full, convolutional"):
+        find_family("ecg_mamba", "fulll")
+    with pytest.raises(UsageError, match=r"'precise' of 'pulse'\n *expected: none: its networks share a supernet"):
+        find_family("pulse", "precise")
+
+
 def test_shorter_recipes_have_one_step_at_least() -> None:
     assert steps_of(shortened(SMALL, 0.1)) == 2 + 3
     assert steps_of(shortened(SMALL, 1e-9)) == 2
@@ -132,7 +150,7 @@ def test_a_trained_network_has_the_bits_and_the_size_of_its_genome() -> None:
 
 @pytest.mark.slow
 def test_a_study_from_its_beginning_to_a_network_of_its_front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "find_family", lambda _: small_ecg())
+    monkeypatch.setattr(sessions, "find_family", lambda *_: small_ecg())
     settings = Settings("ecg_mamba", objectives=("auroc", "model_bytes"), strategy="random", recipe_share=0.05)
     found = run_session(tmp_path, settings, evaluations=2, workers=Workers())
     assert len(found.evaluated) == 2
@@ -140,7 +158,6 @@ def test_a_study_from_its_beginning_to_a_network_of_its_front(tmp_path: Path, mo
     assert not (tmp_path / "supernet.pt").exists()
     write_reports(found)
     assert len(list((tmp_path / "policies").iterdir())) == len(found.front)
-    monkeypatch.setattr("edgeconv.search.winners.find_family", lambda _: small_ecg())
     winner = export_winner(found, 0, tmp_path / "net.onnx")
     assert winner.steps == 1 + 2
     assert winner.metrics["auroc"] == winner.inherited["auroc"]  # the same seed, the same network
