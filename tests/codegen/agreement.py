@@ -13,6 +13,7 @@ from edgeconv.codegen import GeneratedCode, generate
 from edgeconv.codegen.choices import Choices
 from edgeconv.integer import POLICY_OF_ISA, prove
 from edgeconv.ir import Constant, Program, TensorType, dtype
+from edgeconv.ir.forms import ProvedForms
 from edgeconv.ir.operators import Operator
 from edgeconv.reference import run
 from tests.random_graphs.emulated import run_emulated
@@ -78,10 +79,20 @@ class Parts:
         return Program(self.inputs, outputs, tuple(self.operators), self.constants)
 
 
-def assert_agrees(parts: Parts, isa: str, folder: Path, choices: Choices | None = None) -> GeneratedCode:
-    """Compile for `isa` and compare every output with the reference, bit for bit, with guard pages on either side."""
+def assert_agrees(
+    parts: Parts,
+    isa: str,
+    folder: Path,
+    choices: Choices | None = None,
+    forms: Mapping[str, ProvedForms] | None = None,
+) -> GeneratedCode:
+    """Compile for `isa` and compare every output with the reference, bit for bit, with guard pages on either side.
+
+    Args:
+        forms: proved ones, where they are not to be those that a compilation takes.
+    """
     program = parts.program()
-    code = generate(program, prove(program, POLICY_OF_ISA[isa]).forms, isa, choices=choices)
+    code = generate(program, forms or prove(program, POLICY_OF_ISA[isa]).forms, isa, choices=choices)
     expected = run(program, parts.arrays)
     for found in _results(code, program, parts.arrays, folder):
         wrong = {}

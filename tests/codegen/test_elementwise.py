@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edgeconv.integer import FMA
+from edgeconv.integer.sums import SumChannel, find_sum_forms
 from edgeconv.ir import Grid, Linear, Rounding, dtype
 from edgeconv.ir import operators as ops
+from edgeconv.ir.forms import PANEL, ProvedForms
 
 from .agreement import Parts, assert_agrees, kernels
 
@@ -41,6 +45,23 @@ def test_add(isa: str, tmp_path: Path) -> None:
     add(parts, ("u8", "i8"), ((1, 5, 8), (1, 5, 8)), Grid.full(dtype("u8"), 5, Rounding.HALF_AWAY), channels=5)
     code = assert_agrees(parts, isa, tmp_path)
     assert ("add.rows" in kernels(code)) == (isa != "generic")
+
+
+def test_a_sum_whose_panels_carry_different_kinds(any_isa: str, tmp_path: Path) -> None:
+    parts = Parts(seed=9)
+    add(parts, ("i12", "u4"), ((1, 40, 21), (1, 40, 21)), Grid.full(dtype("i8"), -3), channels=40)
+    (operator,) = parts.operators
+    assert isinstance(operator, ops.Add)
+    kinds = ("add_fma_f32", "add_mul_shift", "ratio")
+    ranges = ((-2048, 2047), (0, 15))
+    sums = [SumChannel(operator.linear.channel(k), operator.grid, ranges) for k in range(40)]
+    panels = [sums[first : first + PANEL] for first in range(0, 40, PANEL)]
+    proved = [find_sum_forms(panel, replace(FMA, add=(kind,))) for panel, kind in zip(panels, kinds, strict=True)]
+    bounds = tuple((bound,) for bound in ranges)
+    forms = ProvedForms(operator.output, tuple(form for panel in proved for form in panel), bounds)
+    code = assert_agrees(parts, any_isa, tmp_path, forms={operator.output: forms})
+    first = "integer division or multiply and shift" if any_isa == "generic" else "float32 fma or multiply and shift"
+    assert any(entry.kernel == "add.scalar" and entry.detail.startswith(first) for entry in code.report)
 
 
 def test_requant(isa: str, tmp_path: Path) -> None:
