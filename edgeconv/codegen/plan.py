@@ -61,8 +61,8 @@ class Step:
         output: name of the tensor written.
         forms: how the requant (or an operator that rounds, such as add) is computed, or None.
         upsamples: the operator is a convolution of its operand upsampled by two (edgeconv.codegen.upsampling).
-        sequel: additions and tables that the kernel computes on the requantized values, one after the other, before it
-            stores them (edgeconv.codegen.sequels); `output` is that of the last.
+        sequel: additions and tables that the kernel computes on the requantized values, or additions on accumulators,
+            one after the other, before it stores them (edgeconv.codegen.sequels); `output` is that of the last.
     """
 
     operator: Operator | Load | Store
@@ -81,8 +81,8 @@ class Step:
 
     @property
     def rounded(self) -> str:
-        """What the requantization gives: `output`, or what the sequel begins with."""
-        return self.requant.output if self.requant is not None else self.output
+        """What requantization or operator give: `output`, or what the sequel begins with."""
+        return self.requant.output if self.requant is not None else self.operator.output
 
     @property
     def others(self) -> tuple[str, ...]:

@@ -1,4 +1,6 @@
-"""Sequels: residual additions and tables that a kernel computes on requantized values before it stores them.
+"""Sequels: residual additions and tables that a kernel computes before it stores its values.
+
+They begin with requantized values, or, where a network adds to a product that it did not round, with accumulators.
 
 A tensor that only an addition or a table reads need not exist where the kernel that makes it can go on with its values
 in registers: every rounding stays, in the order of the program, so the bits are the same. The step moves to the place
@@ -20,9 +22,10 @@ __all__ = ["fuse_sequels", "in_place_over"]
 
 
 def fuse_sequels(plan: Plan, isa: Isa) -> None:
-    """Let steps with a requantization swallow the additions and tables that alone read their results."""
+    """Let steps swallow the additions, and behind a requantization the tables, that alone read their results."""
     for later in [step for step in plan.steps if isinstance(step.operator, (ops.Add, ops.Table))]:
-        for host in sorted(_hosts(plan, later), key=lambda step: -_products(step)):
+        # Accumulators cost the most memory; else the longer product counts the end of a tile least.
+        for host in sorted(_hosts(plan, later), key=lambda step: (step.requant is not None, -_products(step))):
             if _swallow(plan, isa, host, later):
                 break
 
@@ -31,7 +34,9 @@ def _hosts(plan: Plan, later: Step) -> Iterator[Step]:
     """The steps that make what only `later` reads, the last one first."""
     for host in reversed(plan.steps):
         name = host.output
-        if host.requant is None or name not in later.operands or name in plan.program.outputs:
+        if name not in later.operands or name in plan.program.outputs:
+            continue
+        if host.requant is None and not isinstance(later.operator, ops.Add):
             continue
         alone = [step for step in plan.steps if name in step.operands] == [later]
         if alone and name not in plan.aliases.values():

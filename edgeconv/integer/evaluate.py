@@ -102,6 +102,11 @@ def _magic_f32(value: Floats) -> Ints:
     return (bits - MAGIC_F32_BITS).astype(np.int32).astype(np.int64)
 
 
+def _low_bits(shifted: Floats) -> Ints:
+    """The low 32 bits of a float64 sum with MAGIC_F64, as a signed number."""
+    return shifted.view(np.int64).astype(np.int32).astype(np.int64)
+
+
 def _single(values: Ints) -> Floats:
     return values.astype(np.float32).astype(np.float64)
 
@@ -145,8 +150,7 @@ def _fma_f64_form(forms: Forms, channel: Index, operands: Sequence[Ints], grid: 
     factor, offset = _column(forms, "factor", channel), _column(forms, "offset", channel)
     plain = offset == 0
     total = fma_f64(acc, factor, np.where(plain, MAGIC_F64, offset))
-    total = np.where(plain, total, total + MAGIC_F64)
-    return _finish(total.view(np.int64).astype(np.int32).astype(np.int64), grid)
+    return _finish(_low_bits(np.where(plain, total, total + MAGIC_F64)), grid)
 
 
 def _shifted(products: Ints, forms: Forms, channel: Index) -> Ints:
@@ -191,6 +195,14 @@ def _add_fma_f32_form(forms: Forms, channel: Index, operands: Sequence[Ints], gr
     return _finish(_magic_f32(_single_sum(value)), grid)
 
 
+def _add_fma_f64_form(forms: Forms, channel: Index, operands: Sequence[Ints], grid: Grid) -> Ints:
+    value = _column(forms, "offset", channel)
+    factors = np.array([form.factors for form in forms], np.float64)
+    for index in reversed(range(len(operands))):
+        value = fma_f64(operands[index].astype(np.float64), factors[channel, index], value)
+    return _finish(_low_bits(value + MAGIC_F64), grid)
+
+
 def _weighted(forms: Forms, name: str, channel: Index, operands: Sequence[Ints]) -> Ints:
     weights = np.array([getattr(form, name) for form in forms], np.int64)
     total: Ints = _column(forms, "addend", channel)
@@ -221,6 +233,7 @@ _EVALUATORS: dict[str, _Evaluator] = {
     "wide_mul_shift": _wide_mul_shift_form,
     "steps": _steps_form,
     "add_fma_f32": _add_fma_f32_form,
+    "add_fma_f64": _add_fma_f64_form,
     "add_mul_shift": _add_mul_shift_form,
     "ratio": _ratio_form,
 }

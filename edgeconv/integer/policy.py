@@ -30,7 +30,7 @@ GENERIC = Policy("generic", ("mul_shift", "steps", "ratio", "wide_mul_shift"), (
 FMA = Policy(
     "fma",
     ("fma_bits_f32", "fma_f32", "fma_offset_f32", "fma_f64", "mul_shift", "steps", "ratio", "wide_mul_shift"),
-    ("add_fma_f32", "add_mul_shift", "ratio"),
+    ("add_fma_f32", "add_fma_f64", "add_mul_shift", "ratio"),
     max_fixes=2,
 )
 ARRAY = Policy("array", ("mul_shift",), ("add_mul_shift",), multiplier_bits=31, narrow=True, sum_bits=33)

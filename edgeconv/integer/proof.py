@@ -25,6 +25,7 @@ from edgeconv.ir.forms import (
     MAGIC_F32,
     WINDOW,
     AddFmaF32,
+    AddFmaF64,
     AddMulShift,
     FmaBitsF32,
     FmaF32,
@@ -44,6 +45,7 @@ _FEW_STEPS = 2048  # channels with fewer are evaluated together
 _SAMPLE = 61
 _LARGEST_ZERO_POINT = 1 << 24  # the low bits of a float32 less those of 1.5·2²³ lie 2²⁹ or more inside int32
 _SMALLEST_F64, _LARGEST_F64 = 2.0**-400, 2.0**400  # inside, no product or error term of fma_f64 can under- or overflow
+_LARGEST_SUM_F64 = 1 << 50  # of magnitudes: below it the roundings of all partial sums are less than a unit together
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +166,7 @@ def precondition_problem(form: Form, ranges: Sequence[Interval], grid: Grid) -> 
     Beyond the rules stated there, adding the zero point must stay in the integer type that the form computes in, and
     the operands of float forms in int32, because instruction sets convert from int32.
     """
-    if isinstance(form, (FmaF32, FmaBitsF32, FmaOffsetF32, FmaF64, AddFmaF32)):
+    if isinstance(form, (FmaF32, FmaBitsF32, FmaOffsetF32, FmaF64, AddFmaF32, AddFmaF64)):
         return _float_problem(form, ranges, grid)
     if isinstance(form, (MulShift, AddMulShift)):
         return _shift_problem(form, ranges)
@@ -176,25 +178,24 @@ def precondition_problem(form: Form, ranges: Sequence[Interval], grid: Grid) -> 
 
 
 def _float_problem(
-    form: FmaF32 | FmaBitsF32 | FmaOffsetF32 | FmaF64 | AddFmaF32, ranges: Sequence[Interval], grid: Grid
+    form: FmaF32 | FmaBitsF32 | FmaOffsetF32 | FmaF64 | AddFmaF32 | AddFmaF64, ranges: Sequence[Interval], grid: Grid
 ) -> str | None:
-    constants = (*form.factors, form.offset) if isinstance(form, AddFmaF32) else (form.factor,)
+    constants = (*form.factors, form.offset) if isinstance(form, (AddFmaF32, AddFmaF64)) else (form.factor,)
     if isinstance(form, (FmaOffsetF32, FmaF64)):
         constants = (*constants, form.offset)
     if isinstance(form, FmaBitsF32):
         constants = (*constants, form.addend)
     if not all(isfinite(value) for value in constants):
         return "a constant is not finite"
-    if isinstance(form, AddFmaF32):
-        if len(form.factors) != len(ranges):
-            return f"{len(form.factors)} factors for {len(ranges)} operands"
-        if any(lo < -(1 << 15) or hi >= 1 << 16 for lo, hi in ranges):
-            return "an operand has more than 16 bits"
+    if isinstance(form, (AddFmaF32, AddFmaF64)) and len(form.factors) != len(ranges):
+        return f"{len(form.factors)} factors for {len(ranges)} operands"
+    if isinstance(form, AddFmaF32) and any(lo < -(1 << 15) or hi >= 1 << 16 for lo, hi in ranges):
+        return "an operand has more than 16 bits"
     margin = max((abs(delta) for _, delta in getattr(form, "fixes", ())), default=0)
     if any(lo - margin < _INT32_LO or hi + margin > _INT32_HI for lo, hi in ranges):
         return "the accumulator leaves int32"
-    if isinstance(form, FmaF64):
-        return _double_problem(form, ranges[0], grid)
+    if isinstance(form, (FmaF64, AddFmaF64)):
+        return _double_problem(form, ranges, grid)
     if any(float(np.float32(value)) != value for value in constants):
         return "a constant is not a float32"
     if abs(grid.zero_point) > _LARGEST_ZERO_POINT:
@@ -237,15 +238,21 @@ def _single_problem(form: FmaF32 | FmaOffsetF32 | AddFmaF32, ranges: Sequence[In
     return None
 
 
-def _double_problem(form: FmaF64, bounds: Interval, grid: Grid) -> str | None:
-    for value in (form.factor, form.offset):
+def _double_problem(form: FmaF64 | AddFmaF64, ranges: Sequence[Interval], grid: Grid) -> str | None:
+    factors = form.factors if isinstance(form, AddFmaF64) else (form.factor,)
+    for value in (*factors, form.offset):
         if value and not _SMALLEST_F64 < abs(value) < _LARGEST_F64:
             return "a constant is too small or too large"
-    for end in bounds:
-        exact = end * Fraction(form.factor) + Fraction(form.offset)
-        # One unit of slack for the roundings, which are far smaller.
+    offset = Fraction(form.offset)
+    products = [sorted(end * Fraction(factor) for end in ends) for factor, ends in zip(factors, ranges, strict=True)]
+    for side in (0, 1):
+        exact = sum((ends[side] for ends in products), offset)
+        # One unit of slack for the roundings, which are smaller.
         if not _INT32_LO < exact + min(grid.zero_point, 0) - 1 or not exact + max(grid.zero_point, 0) + 1 < _INT32_HI:
             return f"the value reaches {float(exact):.6g}: it leaves int32"
+    largest = sum((max(abs(ends[0]), ends[1]) for ends in products), abs(offset))
+    if isinstance(form, AddFmaF64) and largest >= _LARGEST_SUM_F64:
+        return f"a partial sum may reach {float(largest):.6g}, not below 2^50"
     return None
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from math import isqrt, sqrt
+from math import gcd, isqrt, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,19 @@ class StepFunction:
         return acc, self(acc)
 
 
+@dataclass(frozen=True)
+class Offsets:
+    """Offsets of functions that are equal otherwise: numerators[s] / denominator, the latter positive."""
+
+    numerators: tuple[int, ...]
+    denominator: int
+
+    @staticmethod
+    def of(value: Fraction) -> Offsets:
+        """A single one."""
+        return Offsets((value.numerator,), value.denominator)
+
+
 def step_function(channel: ChannelLinear, grid: Grid, lo: int, hi: int) -> StepFunction | None:
     """All steps of a requantization on [lo, hi]; None where there are more than `MAX_STEPS`.
 
@@ -65,62 +78,97 @@ def step_function(channel: ChannelLinear, grid: Grid, lo: int, hi: int) -> StepF
     if top - bottom > MAX_STEPS:
         return None
     levels = np.arange(bottom + 1, top + 1, dtype=np.int64) - grid.zero_point
-    if direction > 0:
-        changes = _first_reaching(channel, levels, grid.rounding)
-    else:  # value(x) = mirrored(-x): it reaches a level up to x = -first, so it leaves the level at 1 - first
-        mirrored = ChannelLinear((-channel.factors[0],), channel.offset, channel.radicand, channel.shift)
-        changes = 1 - _first_reaching(mirrored, levels, grid.rounding)[::-1]
+    (changes,) = level_changes(channel, Offsets.of(channel.offset), levels, grid.rounding, lo, hi)
     return StepFunction(lo, hi, at_lo, direction, np.ascontiguousarray(changes))
 
 
-def _first_reaching(channel: ChannelLinear, levels: NDArray[np.int64], rounding: Rounding) -> NDArray[np.int64]:
+def level_changes(
+    channel: ChannelLinear, offsets: Offsets, levels: NDArray[np.int64], rounding: Rounding, lo: int, hi: int
+) -> NDArray[np.int64]:
+    """(offsets, levels): the operands in [lo, hi] at which a function that has each of the offsets passes each level.
+
+    Of a rising function the first operand with a rounded value of at least the level; of a falling one, with the levels
+    in falling order, the first with a smaller value. lo stands for anything up to there, hi + 1 for anything beyond hi.
+
+    Args:
+        channel: a function of one operand, its factor not 0; its own offset does not count.
+        levels: rising by ones, zero point left out.
+    """
+    (factor,) = channel.factors
+    if factor > 0:
+        return _first_reaching(channel, offsets, levels, rounding, (lo, hi))
+    # value(x) = mirrored(-x): it reaches a level up to x = -first, so it leaves the level at 1 - first
+    mirrored = ChannelLinear((-factor,), channel.offset, channel.radicand, channel.shift)
+    return 1 - _first_reaching(mirrored, offsets, levels, rounding, (-hi, -lo))[:, ::-1]
+
+
+def _first_reaching(
+    channel: ChannelLinear, offsets: Offsets, levels: NDArray[np.int64], rounding: Rounding, ends: tuple[int, int]
+) -> NDArray[np.int64]:
     """The smallest integer whose rounded value is >= each level; the factor is positive."""
     inclusive = (levels & 1) == 0 if rounding is Rounding.HALF_EVEN else levels >= 1
     rational = channel.as_rational()
     if rational is not None:
-        return _first_reaching_rational(rational, levels, inclusive)
-    return _first_reaching_root(channel, levels, inclusive)
+        return _first_reaching_rational(channel, rational.factors[0], offsets, levels, inclusive, ends)
+    return _first_reaching_root(channel, offsets, levels, inclusive, ends)
 
 
 def _first_reaching_rational(
-    channel: ChannelLinear, levels: NDArray[np.int64], inclusive: NDArray[np.bool_]
+    channel: ChannelLinear,
+    factor: Fraction,
+    offsets: Offsets,
+    levels: NDArray[np.int64],
+    inclusive: NDArray[np.bool_],
+    ends: tuple[int, int],
 ) -> NDArray[np.int64]:
-    """Ceilings of (slope·level + start) / divisor, plus one where that is an integer and the tie rounds down."""
-    (factor,) = channel.factors
-    scale = factor.denominator * channel.offset.denominator
-    slope = 2 * scale
-    start = -scale - 2 * channel.offset.numerator * factor.denominator
-    divisor = 2 * factor.numerator * channel.offset.denominator
-    largest = max(1, abs(int(levels[0])), abs(int(levels[-1])))
-    if slope * largest + abs(start) < _INT64_SAFE and divisor < _INT64_SAFE:
-        numerators = levels * slope + start
-        return np.where(inclusive, -(-numerators // divisor), numerators // divisor + 1)
+    """Ceilings of (slope·level + start) / divisor, plus one where that is an integer and the tie rounds down.
 
-    def exactly(level: int, at_tie: bool) -> int:
-        numerator = slope * level + start
+    Args:
+        factor: that of the channel divided by the root.
+    """
+    inverse_root, shift = factor / channel.factors[0], channel.shift
+    scale = offsets.denominator * inverse_root.denominator * shift.denominator  # the denominator of all real offsets
+    weight = inverse_root.numerator * shift.denominator
+    still = shift.numerator * offsets.denominator * inverse_root.denominator
+    slope, divisor = 2 * scale * factor.denominator, 2 * scale * factor.numerator
+    starts = [-(scale + 2 * (n * weight + still)) * factor.denominator for n in offsets.numerators]
+    common = gcd(slope, divisor, *starts)
+    slope, divisor, starts = slope // common, divisor // common, [start // common for start in starts]
+    largest = max(1, abs(int(levels[0])), abs(int(levels[-1]))) if len(levels) else 1
+    if slope * largest + max(map(abs, starts)) < _INT64_SAFE and divisor < _INT64_SAFE:
+        numerators = levels * slope + np.array(starts, np.int64)[:, None]
+        return np.clip(np.where(inclusive, -(-numerators // divisor), numerators // divisor + 1), ends[0], ends[1] + 1)
+
+    def exactly(section: int, level: int, at_tie: bool) -> int:
+        numerator = slope * level + starts[section]
         return -(-numerator // divisor) if at_tie else numerator // divisor + 1
 
     try:
-        alpha, beta = slope / divisor, start / divisor
+        alpha, betas = slope / divisor, np.array([start / divisor for start in starts])[:, None]
     except OverflowError:
-        return _each(exactly, levels, inclusive)
+        return _each(exactly, np.ones((len(starts), len(levels)), np.bool_), levels, inclusive, ends)
     rising = levels.astype(np.float64) * alpha
-    error = _RATIONAL_ERROR * (np.abs(rising) + abs(beta))
-    return _decide(rising + beta, error, exactly, levels, inclusive)
+    error = _RATIONAL_ERROR * (np.abs(rising) + np.abs(betas))
+    return _decide(rising + betas, error, exactly, levels, inclusive, ends)
 
 
 def _first_reaching_root(
-    channel: ChannelLinear, levels: NDArray[np.int64], inclusive: NDArray[np.bool_]
+    channel: ChannelLinear,
+    offsets: Offsets,
+    levels: NDArray[np.int64],
+    inclusive: NDArray[np.bool_],
+    ends: tuple[int, int],
 ) -> NDArray[np.int64]:
     """The same for an irrational root: x·factor + offset against (level - 1/2 - shift)·sqrt(radicand)."""
-    (factor,), offset, radicand, shift = channel.factors, channel.offset, channel.radicand, channel.shift
-    common = factor.denominator * offset.denominator
-    a, b = factor.numerator * offset.denominator, offset.numerator * factor.denominator
+    (factor,), radicand, shift = channel.factors, channel.radicand, channel.shift
+    common = factor.denominator * offsets.denominator
+    a = factor.numerator * offsets.denominator
     under_root = common * common * radicand.numerator * radicand.denominator
     m = radicand.denominator * 2 * shift.denominator
 
-    def exactly(level: int, at_tie: bool) -> int:
+    def exactly(section: int, level: int, at_tie: bool) -> int:
         # m·(a·x + b) >= p·sqrt(under_root), both sides integers or irrational; equality is possible only for p = 0.
+        b = offsets.numerators[section] * factor.denominator
         p = (2 * level - 1) * shift.denominator - 2 * shift.numerator
         root = isqrt(p * p * under_root)
         bound = root + 1 if p > 0 else -root if p < 0 else 0 if at_tie else 1
@@ -128,34 +176,51 @@ def _first_reaching_root(
 
     try:
         alpha = sqrt(radicand) / float(factor)
-        still = (float(shift) * alpha, float(offset / factor))
+        moved = float(shift) * alpha
+        betas = np.array([n * factor.denominator / a for n in offsets.numerators])[:, None]
     except (OverflowError, ZeroDivisionError):
-        return _each(exactly, levels, inclusive)
+        return _each(exactly, np.ones((len(offsets.numerators), len(levels)), np.bool_), levels, inclusive, ends)
     rising = (levels.astype(np.float64) - 0.5) * alpha
-    error = _ROOT_ERROR * (np.abs(rising) + abs(still[0]) + abs(still[1]))
-    return _decide(rising - still[0] - still[1], error, exactly, levels, inclusive)
+    error = _ROOT_ERROR * (np.abs(rising) + abs(moved) + np.abs(betas))
+    return _decide(rising - moved - betas, error, exactly, levels, inclusive, ends)
+
+
+_Exactly = Callable[[int, int, bool], int]
 
 
 def _decide(
     estimate: NDArray[np.floating],
     error: NDArray[np.floating],
-    exactly: Callable[[int, bool], int],
+    exactly: _Exactly,
     levels: NDArray[np.int64],
     inclusive: NDArray[np.bool_],
+    ends: tuple[int, int],
 ) -> NDArray[np.int64]:
-    """Ceilings of the estimates; those too close to an integer are computed exactly."""
+    """Ceilings of the estimates; those too close to an integer are computed exactly, unless beyond the ends."""
+    lo, hi = ends
+    below, beyond = estimate + error < lo - 1, estimate - error > hi + 1
     unsure = ~(np.abs(estimate - np.rint(estimate)) > error)
-    first = np.ceil(np.where(unsure, 0.0, estimate)).astype(np.int64)
+    first = np.ceil(np.where(unsure | below | beyond, 0.0, estimate)).astype(np.int64)
+    first = np.clip(np.where(below, lo, np.where(beyond, hi + 1, first)), lo, hi + 1)
+    unsure &= ~(below | beyond)
     if unsure.any():
-        first[unsure] = _each(exactly, levels[unsure], inclusive[unsure])
+        first[unsure] = _each(exactly, unsure, levels, inclusive, ends)[unsure]
     return first
 
 
 def _each(
-    exactly: Callable[[int, bool], int], levels: NDArray[np.int64], inclusive: NDArray[np.bool_]
+    exactly: _Exactly,
+    asked: NDArray[np.bool_],
+    levels: NDArray[np.int64],
+    inclusive: NDArray[np.bool_],
+    ends: tuple[int, int],
 ) -> NDArray[np.int64]:
-    pairs = zip(levels.tolist(), inclusive.tolist(), strict=True)
-    return np.array([exactly(level, at_tie) for level, at_tie in pairs], np.int64)
+    """Exact results where they are asked for, moved to the ends where they lie beyond."""
+    results = np.zeros(asked.shape, np.int64)
+    for section, place in zip(*(axis.tolist() for axis in np.nonzero(asked)), strict=True):
+        result = exactly(section, int(levels[place]), bool(inclusive[place]))
+        results[section, place] = min(max(result, ends[0]), ends[1] + 1)
+    return results
 
 
 def real_constants(channel: ChannelLinear) -> tuple[tuple[Fraction, ...], Fraction]:

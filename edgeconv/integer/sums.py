@@ -7,43 +7,29 @@ two 8-bit operands are decided. Where there are too many sections, only forms th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from itertools import product
-from math import floor, prod
+from math import floor
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgeconv.errors import ProgramError
+from edgeconv.integer.evaluate import evaluate
 from edgeconv.integer.policy import Policy
 from edgeconv.integer.proof import Interval, Refutation, exact_by_construction, first_difference, precondition_problem
 from edgeconv.integer.search import move_f32, neighbours, ratio_of
-from edgeconv.integer.steps import real_constants, step_function
+from edgeconv.integer.sections import SumPoints, section_points
+from edgeconv.integer.steps import real_constants
 from edgeconv.ir.exact import ChannelLinear, Grid, Rounding
-from edgeconv.ir.forms import PANEL, AddFmaF32, AddMulShift, Form, Ratio
+from edgeconv.ir.forms import PANEL, AddFmaF32, AddFmaF64, AddMulShift, Form, Ratio
 
-MAX_SECTIONS = 1 << 14
-_MAX_THRESHOLDS = 1 << 21
 _CRITICAL = 2048
+_MOST_CRITICAL = 64  # points at which many candidates are tried at once
 _NARROWER = 6  # shifts that are tried where products are narrow: each rounds the ratios anew
-
-
-@dataclass(frozen=True, eq=False)
-class SumPoints:
-    """Operand tuples at which a form must equal the definition.
-
-    Attributes:
-        operands: one int64 array per operand.
-        expected: the exact final integers.
-        thresholds: number of steps over all sections.
-    """
-
-    operands: tuple[NDArray[np.int64], ...]
-    expected: NDArray[np.int64]
-    thresholds: int
 
 
 @dataclass(frozen=True)
@@ -58,6 +44,14 @@ class SumChannel:
     def points(self) -> SumPoints | None:
         """Both ends and both sides of every step of every section; None where there are too many."""
         return _points(self)
+
+    @cached_property
+    def critical(self) -> SumPoints | None:
+        """The points at which the sum lies closest to the middle of two integers, where wrong constants show first.
+
+        The closest ones come first.
+        """
+        return None if self.points is None else _nearest_to_ties(self, self.points)
 
     def refute(self, form: Form) -> Refutation | None:
         """Why the form is not equal to the definition on all operands, or None: it is proved."""
@@ -78,53 +72,40 @@ class SumChannel:
 
 @lru_cache(maxsize=16)
 def _points(channel: SumChannel) -> SumPoints | None:
-    extents = [hi - lo + 1 for lo, hi in channel.ranges]
-    swept = max(range(len(extents)), key=extents.__getitem__)
-    if prod(extents) // extents[swept] > MAX_SECTIONS:
-        return None
-    fixed = [index for index in range(len(extents)) if index != swept]
-    columns: list[list[NDArray[np.int64]]] = [[] for _ in extents]
-    expected: list[NDArray[np.int64]] = []
-    thresholds = 0
-    factors, linear = channel.linear.factors, channel.linear
-    for values in product(*(range(channel.ranges[index][0], channel.ranges[index][1] + 1) for index in fixed)):
-        offset = linear.offset + sum((factors[i] * v for i, v in zip(fixed, values, strict=True)), Fraction(0))
-        section = ChannelLinear((factors[swept],), offset, linear.radicand, linear.shift)
-        steps = step_function(section, channel.grid, *channel.ranges[swept])
-        if steps is None or thresholds + len(steps.changes) > _MAX_THRESHOLDS:
-            return None
-        thresholds += len(steps.changes)
-        along, exact = steps.points
-        columns[swept].append(along)
-        for index, value in zip(fixed, values, strict=True):
-            columns[index].append(np.full(along.shape, value, np.int64))
-        expected.append(exact)
-    return SumPoints(tuple(map(np.concatenate, columns)), np.concatenate(expected), thresholds)
+    return section_points(channel.linear, channel.grid, channel.ranges)
+
+
+def _nearest_to_ties(channel: SumChannel, points: SumPoints) -> SumPoints:
+    factors, offset = real_constants(channel.linear)
+    value = np.full(points.expected.shape, float(offset))
+    for factor, operand in zip(factors, points.operands, strict=True):
+        value += float(factor) * operand
+    distance = np.abs(value - np.floor(value) - 0.5)
+    few = np.argpartition(distance, _CRITICAL)[:_CRITICAL] if len(distance) > _CRITICAL else np.arange(len(distance))
+    closest = few[np.argsort(distance[few], kind="stable")]
+    return SumPoints(tuple(operand[closest] for operand in points.operands), points.expected[closest], 0)
 
 
 def find_sum_forms(channels: Sequence[SumChannel], policy: Policy) -> tuple[Form, ...]:
     """One proved form per channel; all channels of a panel carry the cheapest kind that serves them all.
 
+    Where panels differ, they all take the cheapest kind that serves every channel: vector kernels compute one kind. But
+    none takes a division for that.
+
     Raises:
         ProgramError: no allowed form can be proved; the message names channel and reasons.
     """
+    search = _Search(policy)
     forms: list[Form] = []
-    known: dict[tuple[str, SumChannel], tuple[Form | None, str]] = {}
     for first in range(0, len(channels), PANEL):
         panel = channels[first : first + PANEL]
         reasons: dict[int, list[str]] = {}
         for kind in policy.add:
-            found = []
-            for k, channel in enumerate(panel):
-                if (kind, channel) not in known:
-                    known[kind, channel] = _first_proved(kind, channel, policy)
-                form, reason = known[kind, channel]
-                found.append(form)
-                if form is None:
-                    reasons.setdefault(first + k, []).append(f"{kind}: {reason}")
-            if all(form is not None for form in found):
-                forms += [form for form in found if form is not None]
+            found = search.forms(kind, panel)
+            if isinstance(found, list):
+                forms += found
                 break
+            reasons.setdefault(first + found[0], []).append(f"{kind}: {found[1]}")
         else:
             stuck = max(reasons, key=lambda k: len(reasons[k]))
             raise ProgramError(
@@ -133,7 +114,38 @@ def find_sum_forms(channels: Sequence[SumChannel], policy: Policy) -> tuple[Form
                 expected=f"one of {', '.join(policy.add)}",
                 advice="operands of at most 16 bits, each requantized before the addition",
             )
-    return tuple(forms)
+    return _alike(channels, forms, search) or tuple(forms)
+
+
+def _alike(channels: Sequence[SumChannel], forms: Sequence[Form], search: _Search) -> tuple[Form, ...] | None:
+    """Forms of one kind for panels that have different ones, or None."""
+    kinds = search.policy.add
+    used = sorted({kinds.index(form.kind) for form in forms})
+    for kind in kinds[used[-1] :] if len(used) > 1 else ():
+        found = search.forms(kind, channels) if kind != Ratio.kind else None
+        if isinstance(found, list):
+            return tuple(found)
+    return None
+
+
+@dataclass(frozen=True)
+class _Search:
+    """Proved forms, each looked for once."""
+
+    policy: Policy
+    known: dict[tuple[str, SumChannel], tuple[Form | None, str]] = field(default_factory=dict)
+
+    def forms(self, kind: str, channels: Sequence[SumChannel]) -> list[Form] | tuple[int, str]:
+        """A form of this kind for each channel, or the first channel that has none, and why."""
+        found = []
+        for k, channel in enumerate(channels):
+            if (kind, channel) not in self.known:
+                self.known[kind, channel] = _first_proved(kind, channel, self.policy)
+            form, reason = self.known[kind, channel]
+            if form is None:
+                return k, reason
+            found.append(form)
+        return found
 
 
 def _first_proved(kind: str, channel: SumChannel, policy: Policy) -> tuple[Form | None, str]:
@@ -146,35 +158,60 @@ def _first_proved(kind: str, channel: SumChannel, policy: Policy) -> tuple[Form 
     return None, reason
 
 
+_Candidate = TypeVar("_Candidate", AddFmaF32, AddFmaF64)
+
+
+def _right_near_ties(channel: SumChannel, candidates: Sequence[_Candidate]) -> Iterator[_Candidate]:
+    """Those that are right at the critical points: all at once at the most critical ones, then one by one."""
+    critical = channel.critical
+    if critical is None or not candidates:
+        return
+    operands = [operand[:_MOST_CRITICAL] for operand in critical.operands]
+    count = len(operands[0])
+    index = np.repeat(np.arange(len(candidates)), count)
+    got = evaluate(candidates, index, [np.tile(operand, len(candidates)) for operand in operands], channel.grid)
+    right = got.reshape(len(candidates), count) == critical.expected[:_MOST_CRITICAL]
+    for candidate, fits in zip(candidates, right.all(1).tolist(), strict=True):
+        if fits and first_difference(candidate, critical.operands, critical.expected, channel.grid) is None:
+            yield candidate
+
+
 def _propose_add_fma_f32(channel: SumChannel, policy: Policy) -> Iterator[Form]:
     """Floats around the exact numbers that are right at the tuples nearest to a tie, nearest floats first."""
     factors, offset = real_constants(channel.linear)
     near = [neighbours(factor, np.float32)[0] for factor in factors]
     start = neighbours(offset, np.float32)[0]
-    critical = _nearest_to_ties(channel)
-    if critical is None or not np.isfinite([start, *near]).all():
+    if not np.isfinite([start, *near]).all():
+        return
+    nearest = AddFmaF32(tuple(near), start)
+    if precondition_problem(nearest, channel.ranges, channel.grid):
+        yield nearest  # to be refused with the reason
         return
     largest = abs(start) + sum(abs(c) * max(-lo, hi) for c, (lo, hi) in zip(near, channel.ranges, strict=True))
     unit = float(np.spacing(np.float32(largest))) / 4
     moves = product(range(-4, 5), *(range(-2, 3) for _ in factors))
+    candidates = []
     for move, *ulps in sorted(moves, key=lambda steps: sum(map(abs, steps))):
         constants = tuple(move_f32(c, n) for c, n in zip(near, ulps, strict=True))
-        form = AddFmaF32(constants, float(np.float32(start + move * unit)))
-        if first_difference(form, critical.operands, critical.expected, channel.grid) is None:
-            yield form
+        candidates.append(AddFmaF32(constants, float(np.float32(start + move * unit))))
+    yield from _right_near_ties(channel, candidates)
 
 
-def _nearest_to_ties(channel: SumChannel) -> SumPoints | None:
-    """The points at which the sum lies closest to the middle of two integers: where a wrong constant shows first."""
-    points = channel.points
-    if points is None:
-        return None
+def _propose_add_fma_f64(channel: SumChannel, policy: Policy) -> Iterator[Form]:
+    """The nearest floats, then those on the other sides of the exact numbers: ties may need them."""
     factors, offset = real_constants(channel.linear)
-    value = np.full(points.expected.shape, float(offset))
-    for factor, operand in zip(factors, points.operands, strict=True):
-        value += float(factor) * operand
-    closest = np.argsort(np.abs(value - np.floor(value) - 0.5), kind="stable")[:_CRITICAL]
-    return SumPoints(tuple(operand[closest] for operand in points.operands), points.expected[closest], 0)
+    choices = [neighbours(value, np.float64) for value in (*factors, offset)]
+    forms = [
+        AddFmaF64(tuple(picked[:-1]), picked[-1])
+        for picked in (
+            [choice[place] for choice, place in zip(choices, places, strict=True)]
+            for places in sorted(product(range(3), repeat=len(choices)), key=lambda p: sum(place > 0 for place in p))
+        )
+    ]
+    yield forms[0]
+    yield from _right_near_ties(
+        channel, [form for form in forms[1:] if np.isfinite([*form.factors, form.offset]).all()]
+    )
 
 
 def _propose_add_mul_shift(channel: SumChannel, policy: Policy) -> Iterator[Form]:
@@ -191,7 +228,7 @@ def _at_shift(
     channel: SumChannel, policy: Policy, factors: Sequence[Fraction], offset: Fraction, shift: int
 ) -> Iterator[AddMulShift]:
     """The integers around the exact numbers; where many are tried, not those that are wrong nearest to a tie."""
-    critical = _nearest_to_ties(channel) if policy.narrow else None
+    critical = channel.critical if policy.narrow else None
     exact = [factor * (1 << shift) for factor in factors]
     around = [(round(value), 2 * floor(value) + 1 - round(value)) for value in exact]
     for half_even in (False, True):
@@ -208,4 +245,9 @@ def _propose_ratio(channel: SumChannel, policy: Policy) -> Iterator[Form]:
         yield form
 
 
-_PROPOSALS = {"add_fma_f32": _propose_add_fma_f32, "add_mul_shift": _propose_add_mul_shift, "ratio": _propose_ratio}
+_PROPOSALS: dict[str, Callable[[SumChannel, Policy], Iterator[Form]]] = {
+    "add_fma_f32": _propose_add_fma_f32,
+    "add_fma_f64": _propose_add_fma_f64,
+    "add_mul_shift": _propose_add_mul_shift,
+    "ratio": _propose_ratio,
+}

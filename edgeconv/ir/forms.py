@@ -138,6 +138,19 @@ class AddFmaF32:
 
 
 @dataclass(frozen=True)
+class AddFmaF64:
+    """low_int32_bits(fma(float64(x₀), factors[0], … fma(float64(xₖ), factors[k], offset)) + MAGIC_F64).
+
+    The innermost fma takes the last operand. Every operand is an int32, so float64(xᵢ) is exact; the value stays inside
+    ±2³¹ over the whole range, and Σ|xᵢ·factors[i]| + |offset| below 2⁵⁰.
+    """
+
+    kind: ClassVar[str] = "add_fma_f64"
+    factors: tuple[float, ...]
+    offset: float
+
+
+@dataclass(frozen=True)
 class AddMulShift:
     """(Σ xᵢ·multipliers[i] + addend) >> shift in int64, rounded as in `MulShift`."""
 
@@ -161,10 +174,15 @@ class Ratio:
     denominator: int
 
 
-Form = FmaF32 | FmaBitsF32 | FmaOffsetF32 | FmaF64 | MulShift | WideMulShift | Steps | AddFmaF32 | AddMulShift | Ratio
+RequantForm = FmaF32 | FmaBitsF32 | FmaOffsetF32 | FmaF64 | MulShift | WideMulShift | Steps
+SumForm = AddFmaF32 | AddFmaF64 | AddMulShift
+Form = RequantForm | SumForm | Ratio
 FORMS: dict[str, type[Form]] = {
     cls.kind: cls
-    for cls in (FmaF32, FmaBitsF32, FmaOffsetF32, FmaF64, MulShift, WideMulShift, Steps, AddFmaF32, AddMulShift, Ratio)
+    for cls in (
+        *(FmaF32, FmaBitsF32, FmaOffsetF32, FmaF64, MulShift, WideMulShift, Steps),
+        *(AddFmaF32, AddFmaF64, AddMulShift, Ratio),
+    )
 }
 
 

@@ -47,6 +47,17 @@ def test_add(isa: str, tmp_path: Path) -> None:
     assert ("add.rows" in kernels(code)) == (isa != "generic")
 
 
+def test_sums_of_rows_with_a_factor_for_each_channel(any_isa: str, tmp_path: Path) -> None:
+    parts = Parts(seed=10)
+    for shape in ((1, 24, 23), (1, 16, 40), (1, 5, 7, 9), (1, 70), (1, 1, 30)):
+        add(parts, ("i20", "i8"), (shape, shape), Grid.full(dtype("i8"), -3), channels=shape[1])
+    add(parts, ("u8", "i8"), ((1, 33, 13), (1, 33, 13)), Grid.full(dtype("u8"), 5), channels=33)
+    add(parts, ("i8", "i24", "u3"), ((1, 24, 11),) * 3, Grid(dtype("i16"), -30000, 31000, 77), channels=24)
+    code = assert_agrees(parts, any_isa, tmp_path)
+    assert ("add.rows" in kernels(code)) == (any_isa != "generic")
+    assert any_isa == "generic" or any("float64 fma" in entry.detail for entry in code.report)
+
+
 def test_a_sum_whose_panels_carry_different_kinds(any_isa: str, tmp_path: Path) -> None:
     parts = Parts(seed=9)
     add(parts, ("i12", "u4"), ((1, 40, 21), (1, 40, 21)), Grid.full(dtype("i8"), -3), channels=40)

@@ -31,6 +31,7 @@ class Block:
         spatial: none for a matrix product of (1, channels).
         shortcut: the other tensor is a second product, not the operand of the first.
         following: taps of one more convolution, whose padding the sum has to carry.
+        channelwise: the accumulator of the product is added, with a factor for each channel.
     """
 
     channels: int
@@ -42,6 +43,7 @@ class Block:
     total: str = "u8"
     shortcut: bool = False
     following: int = 0
+    channelwise: bool = False
 
 
 BLOCKS = (
@@ -56,12 +58,33 @@ BLOCKS = (
     Block(40, 40),
     Block(9, 64, shortcut=True, total="i8"),
 )
+UNROUNDED = (
+    Block(16, 16, (40,), 7, channelwise=True),
+    Block(32, 32, (41,), 3, total="i8", following=5, channelwise=True),
+    Block(24, 24, (4, 9), 3, x="i4", following=3, channelwise=True),
+    Block(8, 40, (6, 7), 1, shortcut=True, following=3, channelwise=True),
+    Block(16, 20, (3, 21), 1, rounded="i4", total="i12", shortcut=True, channelwise=True),
+    Block(40, 40, channelwise=True),
+)
+"""Blocks whose sums read accumulators."""
 
 
 def _product(parts: Parts, x: str, shape: tuple[int, ...], outputs: int, taps: int, grid: Grid) -> str:
     """A product whose positions are those of x, rounded."""
+    acc = _accumulator(parts, x, shape, outputs, taps)
+    spread = (grid.hi - grid.lo) / _reach(shape, taps)
+    factors = tuple(parts.factor(spread) for _ in range(outputs))
+    return parts.add(ops.Requant(parts.fresh, acc, Linear((factors,)), grid))
+
+
+def _reach(shape: tuple[int, ...], taps: int) -> float:
+    """About the extent of a product of random numbers."""
+    return float(60 * 128 * (shape[1] * taps ** (len(shape) - 2)) ** 0.5)
+
+
+def _accumulator(parts: Parts, x: str, shape: tuple[int, ...], outputs: int, taps: int) -> str:
+    """The same, not rounded."""
     channels, spatial = shape[1], shape[2:]
-    fan_in = channels * taps ** len(spatial)
     bias = parts.constant("i32", parts.rng.integers(-3000, 3000, outputs))
     zero = int(parts.rng.integers(0, 9))
     if spatial:
@@ -72,15 +95,12 @@ def _product(parts: Parts, x: str, shape: tuple[int, ...], outputs: int, taps: i
     else:
         w = parts.constant("i8", parts.rng.integers(-128, 127, (channels, outputs), endpoint=True))
         product = ops.MatMul(parts.fresh, x, w, bias, dtype("i32"), zero)
-    acc = parts.add(product)
-    spread = (grid.hi - grid.lo) / (60 * 128 * fan_in**0.5)
-    factors = tuple(parts.factor(spread) for _ in range(outputs))
-    return parts.add(ops.Requant(parts.fresh, acc, Linear((factors,)), grid))
+    return parts.add(product)
 
 
-def _sum(parts: Parts, names: tuple[str, ...], grid: Grid, sizes: tuple[float, ...]) -> str:
+def _sum(parts: Parts, names: tuple[str, ...], grid: Grid, sizes: tuple[float, ...], channels: int = 1) -> str:
     width = grid.hi - grid.lo
-    factors = tuple((parts.factor(0.8 * width / size),) for size in sizes)
+    factors = tuple(tuple(parts.factor(0.8 * width / size) for _ in range(channels)) for size in sizes)
     return parts.add(ops.Add(parts.fresh, names, Linear(factors), grid))
 
 
@@ -92,13 +112,18 @@ def _grid(parts: Parts, type_: str) -> Grid:
 def _block(parts: Parts, block: Block) -> str:
     shape = (1, block.channels, *block.spatial)
     x, rounded, total = parts.input(block.x, *shape), _grid(parts, block.rounded), _grid(parts, block.total)
-    first = _product(parts, x, shape, block.outputs, block.taps, rounded)
+    if block.channelwise:
+        first, first_size = _accumulator(parts, x, shape, block.outputs, block.taps), _reach(shape, block.taps)
+    else:
+        first = _product(parts, x, shape, block.outputs, block.taps, rounded)
+        first_size = float(rounded.hi - rounded.lo)
     other, other_size = x, 255.0
     if block.shortcut:
         other, other_size = _product(parts, x, shape, block.outputs, 1, rounded), float(rounded.hi - rounded.lo)
     names = (first, other) if parts.rng.random() < 0.5 else (other, first)
-    sizes = {first: float(rounded.hi - rounded.lo), other: other_size}
-    added = _sum(parts, names, total, tuple(sizes[name] for name in names))
+    sizes = {first: first_size, other: other_size}
+    channels = block.outputs if block.channelwise else 1
+    added = _sum(parts, names, total, tuple(sizes[name] for name in names), channels)
     if block.following:
         _product(parts, added, (1, block.outputs, *block.spatial), 8, block.following, Grid.full(dtype("u8")))
     return added
@@ -136,9 +161,26 @@ def test_equals_reference(any_isa: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.needs_gcc
+def test_sums_of_accumulators_equal_the_reference(any_isa: str, tmp_path: Path) -> None:
+    parts = Parts(seed=49)
+    for block in UNROUNDED:
+        _block(parts, block)
+    # A sum behind such a sum.
+    shape = (1, 24, 19)
+    x, grid = parts.input("i8", *shape), Grid.full(dtype("i8"), 3)
+    first = _accumulator(parts, x, shape, 24, 3)
+    one = _sum(parts, (first, x), grid, (_reach(shape, 3), 500.0), 24)
+    _sum(parts, (x, one), Grid(dtype("u8"), 3, 250, 90), (300.0, 300.0))
+    code = assert_agrees(parts, any_isa, tmp_path)
+    fused = [entry.operators for entry in code.report if entry.operators[1:] and "requant" not in entry.operators]
+    assert len([operators for operators in fused if operators[1] == "add"]) >= len(UNROUNDED)
+    assert any(operators[1:] == ("add", "add") for operators in fused)
+
+
+@pytest.mark.needs_gcc
 def test_threads_give_the_same_bits(isa: str) -> None:
     parts = Parts(seed=42)
-    for block in BLOCKS[3:5]:
+    for block in (*BLOCKS[3:5], UNROUNDED[2]):
         _block(parts, block)
     program = parts.program()
     expected = run(program, parts.arrays)
@@ -153,11 +195,16 @@ def test_threads_give_the_same_bits(isa: str) -> None:
 def test_in_bands_of_rows(isa: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fusion, "LIMITS", EVERY_CHAIN)
     parts = Parts(seed=43)
-    for block in (Block(8, 8, (9, 7), 3, following=3), Block(6, 20, (8, 7), 3, shortcut=True)):
+    blocks = (
+        Block(8, 8, (9, 7), 3, following=3),
+        Block(6, 20, (8, 7), 3, shortcut=True),
+        Block(16, 16, (9, 7), 3, following=3, channelwise=True),
+    )
+    for block in blocks:
         _block(parts, block)
     code = assert_agrees(parts, isa, tmp_path)
     banded = [entry for entry in code.report if "add" in entry.operators and "in bands of" in entry.detail]
-    assert len(banded) == (0 if ISAS[isa].lanes == 1 else 2)
+    assert len(banded) == (0 if ISAS[isa].lanes == 1 else len(blocks))
 
 
 def _plan(parts: Parts, isa: str = "avx2", *, fuse: bool = True) -> Plan:
@@ -179,6 +226,18 @@ def test_what_is_read_twice_or_leaves_the_program_is_stored() -> None:
     rounded = next(op for op in alone.operators if isinstance(op, ops.Requant)).output
     alone.add(ops.Slice(alone.fresh, rounded, (0, 0, 0), (1, 4, 4), (1, 1, 1)))
     assert _fused(_plan(alone)) == []
+
+
+def test_accumulators_that_vectors_cannot_add_are_stored() -> None:
+    shape = (1, 32, 40)
+    for unlike in (False, True):
+        parts = Parts(seed=50)
+        x = parts.input("u8", *shape)
+        first = _accumulator(parts, x, shape, 32, 3)
+        other = parts.input("i20", *shape) if unlike else x
+        parts.add(ops.Add(parts.fresh, (first, other), Linear(((Fraction(1, 1 << 13),),) * 2), Grid.full(dtype("i8"))))
+        assert len(_fused(_plan(parts))) == (0 if unlike else 1)
+        assert len(_fused(_plan(parts, "generic"))) == 1
 
 
 def test_a_broadcast_operand_and_a_constant_are_added_apart() -> None:

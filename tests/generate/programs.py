@@ -11,7 +11,7 @@ from edgeconv.ir import Grid, Linear, Program, Rounding, TensorType, dtype
 from edgeconv.ir import operators as ops
 from tests.generate.builder import SAMPLES, Builder, Case
 from tests.generate.choices import Choices
-from tests.generate.layers import LAYERS, USUAL
+from tests.generate.layers import APART, LAYERS, USUAL
 from tests.generate.scales import random_grid, random_linear, spread_values
 
 _MAX_ELEMENTS = 6000
@@ -25,7 +25,7 @@ def random_case(
     Every tensor that nothing reads is an output, so each operator's result is compared.
 
     Args:
-        first: name of the layer that comes first, `repeat` times (`layers.LAYERS`), or None for any.
+        first: name of the layer that comes first, `repeat` times (`layers.LAYERS`, `layers.APART`), or None for any.
         last: names of further layers at the end.
     """
     builder = Builder(choose)
@@ -33,7 +33,7 @@ def random_case(
     if choose.chance(20):
         add_input(builder)
     for index in range((size or choose.integer(1, 5)) + repeat - 1):
-        LAYERS[first if first and index < repeat else choose.pick(USUAL)](builder)
+        (LAYERS | APART)[first if first and index < repeat else choose.pick(USUAL)](builder)
         if builder.types[list(builder.types)[-1]].size > _MAX_ELEMENTS:
             break
     for name in last:

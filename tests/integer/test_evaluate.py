@@ -19,6 +19,7 @@ from edgeconv.ir.forms import (
     WINDOW,
     WINDOW_BITS,
     AddFmaF32,
+    AddFmaF64,
     AddMulShift,
     FmaBitsF32,
     FmaF32,
@@ -52,6 +53,11 @@ void add32(long n, const int32_t *x, const int32_t *y, float a, float b, float o
 { for (long i = 0; i < n; i++) {
     volatile float inner = fmaf((float)x[i], a, fmaf((float)y[i], b, offset));
     out[i] = bits(inner + 12582912.0f) - 0x4B400000; } }
+void add64(long n, const int32_t *x, const int32_t *y, double a, double b, double offset, int32_t *out)
+{ for (long i = 0; i < n; i++) {
+    volatile double sum = fma((double)x[i], a, fma((double)y[i], b, offset));
+    double shifted = sum + 6755399441055744.0;
+    int64_t word; memcpy(&word, &shifted, 8); out[i] = (int32_t)word; } }
 void form64(long n, const int32_t *acc, double factor, double offset, int32_t *out)
 { for (long i = 0; i < n; i++) {
     volatile double sum = offset == 0 ? fma((double)acc[i], factor, 6755399441055744.0)
@@ -145,6 +151,22 @@ def test_nested_sums_equal_the_machine(machine: ctypes.CDLL) -> None:
         out = np.empty(len(x), np.int32)
         call(machine.add32, out, x, y, *map(ctypes.c_float, (a, b, offset)))
         form = AddFmaF32((a, b), offset)
+        assert np.array_equal(evaluate([form], np.zeros(len(x), np.intp), operands, WIDE_GRID), out)
+
+
+@pytest.mark.needs_gcc
+@pytest.mark.parametrize("bits", [8, 20, 30])
+def test_nested_sums_in_float64_equal_the_machine(machine: ctypes.CDLL, bits: int) -> None:
+    rng = np.random.default_rng(bits)
+    x, y = accumulators(rng, bits), accumulators(rng, 8)
+    operands = [x.astype(np.int64), y.astype(np.int64)]
+    for number in range(8):
+        a, b, offset = rng.uniform(-1, 1, 3) * (2.0 ** (20 - bits), 2.0**10, 300.0)
+        if number % 2:  # few bits: sums that are ties
+            a, b, offset = 2.0 ** (8 - bits), -0.75, 2.5
+        out = np.empty(len(x), np.int32)
+        call(machine.add64, out, x, y, *map(ctypes.c_double, (a, b, offset)))
+        form = AddFmaF64((float(a), float(b)), float(offset))
         assert np.array_equal(evaluate([form], np.zeros(len(x), np.intp), operands, WIDE_GRID), out)
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 import pytest
@@ -16,11 +17,12 @@ from hypothesis import strategies as st
 from edgeconv.errors import ProgramError
 from edgeconv.integer.evaluate import evaluate
 from edgeconv.integer.policy import ARRAY, FMA, GENERIC, POLICIES, POLICY_OF_ISA, Policy
+from edgeconv.integer.proof import precondition_problem
 from edgeconv.integer.search import Channel, find_forms
 from edgeconv.integer.sums import SumChannel, find_sum_forms
 from edgeconv.ir import ChannelLinear, Grid, Rounding, dtype
 from edgeconv.ir.exact import quantize_exact
-from edgeconv.ir.forms import PANEL, AddMulShift, FmaBitsF32, FmaF32, Form, MulShift, Ratio
+from edgeconv.ir.forms import PANEL, AddFmaF64, AddMulShift, FmaBitsF32, FmaF32, Form, MulShift, Ratio
 from tests.integer.channels import channels, everywhere, factors, float32_channels, grids, offsets
 
 CONVERTING = replace(FMA, requant=tuple(kind for kind in FMA.requant if kind != "fma_bits_f32"))
@@ -220,6 +222,74 @@ def test_sums_of_wide_operands_divide_exactly_or_are_refused() -> None:
     rooted = SumChannel(ChannelLinear((Fraction(1), Fraction(2)), radicand=Fraction(2)), U16, wide.ranges)
     with pytest.raises(ProgramError, match="channel 0: no form reproduces the exact sum"):
         find_sum_forms([rooted], FMA)
+
+
+@given(sums())
+@settings(max_examples=80)
+def test_points_of_a_sum_are_both_sides_of_every_step(channel: SumChannel) -> None:
+    points = channel.points
+    assert points is not None
+    found = set(zip(*(operand.tolist() for operand in points.operands), points.expected.tolist(), strict=True))
+    extents = [hi - lo for lo, hi in channel.ranges]
+    swept = extents.index(max(extents))
+    lo, hi = channel.ranges[swept]
+    wanted, thresholds = set(), 0
+    others = [range(a, b + 1) if k != swept else (lo,) for k, (a, b) in enumerate(channel.ranges)]
+    for values in product(*others):
+        row = [(*values[:swept], x, *values[swept + 1 :]) for x in range(lo, hi + 1)]
+        exact = [quantize_exact(channel.linear, channel.grid, operands) for operands in row]
+        steps = [x for x in range(1, len(row)) if exact[x] != exact[x - 1]]
+        thresholds += sum(abs(exact[x] - exact[x - 1]) for x in steps)
+        wanted |= {(*row[x], exact[x]) for x in (0, len(row) - 1, *steps, *(x - 1 for x in steps))}
+    assert (found, points.thresholds) == (wanted, thresholds)
+
+
+@given(sums(), st.integers(-2, 2), st.sampled_from([1.0, 2.0**-30, 2.0**-51]))
+@settings(max_examples=60)
+def test_a_float64_sum_is_refused_exactly_where_it_is_wrong(channel: SumChannel, move: int, size: float) -> None:
+    try:
+        (form,) = find_sum_forms([channel], replace(FMA, add=("add_fma_f64",)))
+    except ProgramError:
+        return  # ties of odd denominators: no float is right on both sides
+    assert isinstance(form, AddFmaF64)
+    axes = np.meshgrid(*(np.arange(lo, hi + 1) for lo, hi in channel.ranges), indexing="ij")
+    operands = [axis.ravel().astype(np.int64) for axis in axes]
+    exact = [
+        quantize_exact(channel.linear, channel.grid, values)
+        for values in zip(*map(np.ndarray.tolist, operands), strict=True)
+    ]
+    zeros = np.zeros(len(exact), np.intp)
+    assert evaluate([form], zeros, operands, channel.grid).tolist() == exact
+    moved = replace(form, factors=(form.factors[0] * (1 + move * size), *form.factors[1:]))
+    if precondition_problem(moved, channel.ranges, channel.grid) is None:
+        wrong = evaluate([moved], zeros, operands, channel.grid).tolist() != exact
+        assert (channel.refute(moved) is not None) == wrong
+
+
+def _sums_of(count: int, reach: int) -> list[SumChannel]:
+    rng = np.random.default_rng(reach)
+    sums = []
+    for a, b in rng.uniform(0.5, 2, (count, 2)).astype(np.float32).tolist():
+        linear = ChannelLinear((Fraction(a) * 128 / reach / Fraction(b), Fraction(0.75) / Fraction(b)))
+        sums.append(SumChannel(linear, I8, ((-reach, reach), (-128, 127))))
+    return sums
+
+
+def test_wide_accumulators_take_float64_in_milliseconds() -> None:
+    found = _sums_of(64, 1 << 20)
+    start = time.process_time()
+    forms = find_sum_forms(found, FMA)
+    assert time.process_time() - start < 6
+    assert {form.kind for form in forms} == {"add_fma_f64"}
+
+
+def test_panels_of_a_sum_take_one_kind_where_one_serves_all() -> None:
+    narrow, wide = _sums_of(PANEL, 300), _sums_of(PANEL, 1 << 20)
+    assert {form.kind for form in find_sum_forms(narrow, FMA)} == {"add_fma_f32"}
+    assert {form.kind for form in find_sum_forms([*narrow, *wide], FMA)} == {"add_fma_f64"}
+    thirds = [SumChannel(ChannelLinear((Fraction(1, 3), Fraction(1, 6))), I8, ((-9, 9), (-9, 9)))] * PANEL
+    kinds = [form.kind for form in find_sum_forms([*thirds, *wide], FMA)]
+    assert kinds == ["ratio"] * PANEL + ["add_fma_f64"] * PANEL  # no division where none is needed
 
 
 def test_1500_channels_in_a_few_seconds() -> None:

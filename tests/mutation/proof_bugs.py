@@ -75,6 +75,16 @@ PROOF_BUGS = (
         4,
     ),
     Bug(
+        "the last section of sums skipped",
+        "integer.sections",
+        "section_points",
+        "ranges[index][1] + 1)",
+        "ranges[index][1])",
+        "unrounded_residual",
+        "",
+        1,
+    ),
+    Bug(
         "shortcut of float sums unchecked",
         "integer.sums",
         "_first_proved",

@@ -1,6 +1,6 @@
 """What kernels of accumulating operators do with a finished accumulator: requantize it, or store it as it is.
 
-Behind a requantization they may go on with the value: add other tensors, look it up in tables (the step's sequel).
+They may go on with the value: add other tensors, and behind a requantization look it up in tables (the step's sequel).
 """
 
 from __future__ import annotations
@@ -33,16 +33,15 @@ class ScalarFinish:
         Args:
             acc: int32 or int64 scalar.
         """
-        if self._requantizer is None or self._requant is None:
-            self._view.store(indices, acc)
-        else:
+        value = acc
+        if self._requantizer is not None and self._requant is not None:
             channel = indices[self._requant.linear.axis] if self._requant.linear.channels > 1 else 0
             value = self._requantizer.scalar(bind(acc), channel)
-            values: dict[str, Expr] = {}
-            for name, following in zip(self._names, self._sequel, strict=False):
-                values[name] = bind(value)
-                value = following(indices, values)
-            self._view.store(indices, value)
+        values: dict[str, Expr] = {}
+        for name, following in zip(self._names, self._sequel, strict=False):
+            values[name] = bind(value)
+            value = following(indices, values)
+        self._view.store(indices, value)
 
 
 def _continuation(build: Builder, later: Step) -> Callable[[Sequence[Expr], dict[str, Expr]], Expr]:

@@ -119,7 +119,9 @@ def _can_handle(isa: Isa, step: Step) -> bool:
 
 
 def _goes_on(isa: Isa, step: Step) -> bool:
-    """Whether the step's sequel pays at the end of its tiles."""
+    """Whether the step's sequel pays at the end of its tiles; that of accumulators does: they stay in registers."""
+    if step.requant is None:
+        return True
     operator = step.operator
     assert isinstance(operator, ops.Conv)
     dot = _dot(isa, step.layout(operator.x).storage.element, conv_constants(step)[0])

@@ -1,18 +1,21 @@
-"""Requantizations and sums of whole rows, a vector at a time, where one form serves all channels."""
+"""Requantizations of whole rows by one form, and sums of them, a vector at a time."""
 
 from __future__ import annotations
 
-from edgeconv.codegen.builder import Builder, View, bind, const, reinterpret
+from collections.abc import Callable
+
+import numpy as np
+
+from edgeconv.codegen.builder import Builder, View, bind, const
 from edgeconv.codegen.isa.base import Isa
-from edgeconv.codegen.kernels.forms_base import fma
 from edgeconv.codegen.kernels.panels import Bucket, Finish, Panel, can_finish, make_buckets
 from edgeconv.codegen.kernels.registry import kernel
 from edgeconv.codegen.kernels.requantizer import proved_forms
 from edgeconv.codegen.kernels.rows import common_rows, each_vector
+from edgeconv.codegen.kernels.sum_vectors import Constant, VectorSum, fits_vectors, sum_columns
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir import operators as ops
-from edgeconv.ir.forms import MAGIC_F32, MAGIC_F32_BITS, AddFmaF32
 
 __all__ = ["RowWriter", "load_values", "store_elements"]
 
@@ -31,10 +34,14 @@ def _can_add(isa: Isa, step: Step) -> bool:
     operator = step.operator
     if not isinstance(operator, ops.Add) or isa.lanes == 1 or step.forms is None:
         return False
-    forms = step.forms.forms
     layouts = [step.layout(name) for name in (*operator.inputs, step.output)]
-    narrow = all(layout.storage.element in _NARROW for layout in layouts)
-    return narrow and len(forms) == 1 and isinstance(forms[0], AddFmaF32) and common_rows(layouts) is not None
+    readable = all(layout.storage.element in (*_NARROW, "int32") for layout in layouts[:-1])
+    if not readable or layouts[-1].storage.element not in _NARROW or not fits_vectors(step.forms.forms):
+        return False
+    rows = common_rows(layouts)
+    innermost = 1 if layouts[-1].order == "channels_last" else len(layouts[-1].shape) - 1
+    one = len(step.forms.forms) == 1 or operator.linear.axis == innermost
+    return rows is not None and one
 
 
 @kernel(ops.Add, "add.rows", priority=10, can_handle=_can_add, parallel=True, by_rows=True)
@@ -43,27 +50,48 @@ def _add(build: Builder, step: Step) -> str:
     assert isinstance(operator, ops.Add)
     views, y = [build.view(name) for name in operator.inputs], build.view(step.output)
     rows = common_rows([view.layout for view in (*views, y)])
-    (form,) = proved_forms(step).forms
     assert rows is not None
-    assert isinstance(form, AddFmaF32)
     lanes, grid, storage = build.isa.lanes, operator.grid, y.layout.storage
-    per_store = 4 if storage.element == "uint8" else 2
     writer = RowWriter(build, y, grid.lo + storage.bias, grid.hi + storage.bias)
-    zero = grid.zero_point + storage.bias
+    vectors = VectorSum.of(build.isa, proved_forms(step), grid.zero_point + storage.bias)
+    constants = _sum_constants(build, step, vectors, writer.width)
 
     def body(offsets: list[Expr], count: int) -> None:
+        constant = constants(offsets[-1] - rows.bases[-1])
         sums = []
         for part in range(-(-count // lanes)):
-            total = const(form.offset, "float32", lanes)
-            for view, offset, factor in reversed(list(zip(views, offsets, form.factors, strict=False))):
-                value = load_values(view, offset + part * lanes, lanes).astype(f"float32x{lanes}")
-                total = fma("float32", lanes, value, const(factor, "float32", lanes), total)
-            shifted = bind(total + const(MAGIC_F32, "float32", lanes))
-            sums.append(bind(reinterpret(f"int32x{lanes}", shifted) - const(MAGIC_F32_BITS - zero, "int32", lanes)))
+            pairs = zip(views, offsets, strict=False)
+            operands = [load_values(view, offset + part * lanes, lanes) for view, offset in pairs]
+            sums.append(vectors.value(operands, constant(part)))
         writer.store(offsets[-1], sums, count)
 
-    each_vector(build, rows, per_store * lanes, body)
-    return f"{per_store * lanes} elements at a time"
+    each_vector(build, rows, writer.width, body)
+    return f"{writer.width} elements at a time, {vectors.element} fma"
+
+
+def _sum_constants(
+    build: Builder, step: Step, vectors: VectorSum, width: int
+) -> Callable[[Expr], Callable[[int], Constant]]:
+    """(elements before a run of `width` in its tensor) -> (vector of the run) -> its constants.
+
+    Channels are innermost: a run begins anywhere in the cycle of channels, and the constants go on behind its end.
+    """
+    forms = proved_forms(step).forms
+    columns = sum_columns(forms)
+    if len(forms) == 1:
+        uniform = vectors.uniform(columns)
+        return lambda before: lambda part: uniform
+    lanes = build.isa.lanes
+    views = {
+        label: build.constant(f"{step.output}/{label}", np.resize(values, len(forms) + width))
+        for label, values in columns.items()
+    }
+
+    def of_run(before: Expr) -> Callable[[int], Constant]:
+        first = 0 if width % len(forms) == 0 else bind(tirx.truncmod(before, const(len(forms))))
+        return lambda part: lambda label: bind(views[label].vload(first + part * lanes, lanes))
+
+    return of_run
 
 
 class RowWriter:

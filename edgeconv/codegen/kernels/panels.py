@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeconv.codegen.builder import Builder, bind, const
 from edgeconv.codegen.isa.base import Isa
@@ -86,11 +87,13 @@ def can_finish(isa: Isa, step: Step, first_channels: Sequence[int]) -> bool:
         first_channels: first channel of every block; each block must meet one kind of form.
     """
     out = step.layout(step.output).storage
-    if step.requant is None:
+    if step.requant is None and not step.sequel:
         return out.element == "int32"
-    if out.element not in ("uint8", "int16") or step.forms is None or step.requant.linear.axis < 0:
+    if out.element not in ("uint8", "int16") or not can_go_on(step):
         return False
-    if not can_go_on(step):
+    if step.requant is None:
+        return True
+    if step.forms is None or step.requant.linear.axis < 0:
         return False
     forms = step.forms.forms
     kinds = (FmaBitsF32, FmaF32, FmaOffsetF32, FmaF64, MulShift, WideMulShift, Steps)
@@ -136,10 +139,14 @@ def _block_forms(step: Step, panel: Panel, block: int, lanes: int) -> list[Form]
     forms = proved_forms(step).forms
     if len(forms) == 1:
         return [forms[0]] * lanes
+    return [forms[channel] for channel in _block_channels(panel, block, lanes, len(forms))]
+
+
+def _block_channels(panel: Panel, block: int, lanes: int, channels: int) -> list[int]:
+    """The channel of each lane of a block; lanes without one repeat the last."""
     inside = max(1, min(lanes, panel.count - block * lanes))
-    start = min(panel.first + block * lanes, len(forms) - 1)
-    block_forms = list(forms[start : start + inside])
-    return block_forms + [block_forms[-1]] * (lanes - len(block_forms))
+    start = min(panel.first + block * lanes, channels - 1)
+    return [start + min(lane, inside - 1) for lane in range(lanes)]
 
 
 def kind_key(forms: Sequence[Form]) -> tuple[str, int]:
@@ -166,13 +173,15 @@ class Finish:
     def __init__(self, build: Builder, step: Step, bucket: Bucket, label: str, *, started: bool = False) -> None:
         self._build, self._isa = build, build.isa
         self._out = build.view(step.output)
-        self._sequel = VectorSequel(build, step) if step.sequel else None
         self._rounded = step.requant.grid if step.requant else None
+        self._kinds, self._bucket = bucket.kinds, bucket
+        self._sequel: VectorSequel | None = None
+        if step.sequel:
+            self._sequel = VectorSequel(build, step, bucket.blocks, self._arranged, label)
         self._grid = self._sequel.grid if self._sequel else self._rounded
         # Memory holds what the sequel makes; what it begins with has no storage bias.
         bias = 0 if self._sequel else self._out.layout.storage.bias
         zero = 0 if self._rounded is None else self._rounded.zero_point + bias
-        self._kinds, self._bucket = bucket.kinds, bucket
         members = [channel for panel in bucket.panels for channel in range(panel.first, panel.first + panel.count)]
         self._ending = Ending(build, zero, bias, started, bits_sign(build.isa, step, zero, members))
         self._constants: list[BlockConstants] = []
@@ -188,6 +197,14 @@ class Finish:
                 for name, array in arrays.items()
             }
             self._constants.append(BlockConstants(views, lanes))
+
+    def _arranged(self, values: NDArray[np.generic], block: int) -> NDArray[np.generic]:
+        """(panels, lanes) of one number for each channel."""
+        lanes, bucket = self._isa.lanes, self._bucket
+        rows = np.array([_block_channels(panel, block, lanes, len(values)) for panel in bucket.panels])
+        if bucket.paired and block == bucket.blocks - 1:
+            rows = np.tile(rows[:, : lanes // 2], 2)
+        return values[rows]
 
     def values(
         self, panel: Expr, block: int, accumulators: Sequence[Expr], places: Sequence[Sequence[Places]] = ()
@@ -206,8 +223,7 @@ class Finish:
         shifted = kind in SHIFTED
         ending = replace(self._ending, zero=MAGIC_F32_BITS) if shifted else self._ending
         rounded = VALUES[kind](ending, constants, panel, number, accumulators)
-        pairs = zip(rounded, places, strict=True)
-        return [self._sequel.values(value, others, shifted=shifted) for value, others in pairs]
+        return self._sequel.values(rounded, places, panel, block, shifted=shifted)
 
     def store(self, offsets: Sequence[Expr], vectors: Sequence[Expr], counts: Sequence[int]) -> None:
         """Clip, narrow and store.

@@ -1,89 +1,144 @@
-"""Sequels of panels: vectors of requantized values go on to sums with other tensors before they are stored."""
+"""Sequels of panels: vectors of accumulators or of requantized values go on to sums before they are stored."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgeconv.codegen.builder import Builder, View, bind, const, reinterpret
 from edgeconv.codegen.isa.vectors import shuffle
-from edgeconv.codegen.kernels.forms_base import fma
+from edgeconv.codegen.kernels.forms_base import BlockConstants
 from edgeconv.codegen.kernels.requantizer import proved_forms
+from edgeconv.codegen.kernels.sum_vectors import Constant, VectorSum, fits_vectors, sum_columns
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir import Grid
 from edgeconv.ir import operators as ops
-from edgeconv.ir.forms import MAGIC_F32, MAGIC_F32_BITS, AddFmaF32
+from edgeconv.ir.forms import MAGIC_F32, MAGIC_F32_BITS
 
-__all__ = ["VectorSequel", "can_go_on"]
+__all__ = ["ChannelRows", "VectorSequel", "can_go_on"]
 
 _NARROW = ("uint8", "int16")
+_WIDEST = 32  # bits of accumulators that vectors hold
 Places = tuple[Expr, ...]
 """Where the elements of a vector lie in another tensor: one offset, or one for each half of the vector."""
+ChannelRows = Callable[[NDArray[np.generic], int], NDArray[np.generic]]
+"""(one number for each channel, block) -> (panels, lanes): those of a block of each panel."""
 
 
 def can_go_on(step: Step) -> bool:
     """Whether vectors can compute the step's sequel (of any length, also none)."""
-    return all(_can_add(step, later) for later in step.sequel)
+    narrow = all(step.layout(name).storage.element in _NARROW for name in step.others)
+    whole = step.requant is not None or step.type(step.rounded).dtype.bits <= _WIDEST
+    return narrow and whole and all(_can_add(step, later) for later in step.sequel)
 
 
 def _can_add(step: Step, later: Step) -> bool:
     if not isinstance(later.operator, ops.Add) or later.forms is None:
         return False
-    one_form = len(later.forms.forms) == 1 and isinstance(later.forms.forms[0], AddFmaF32)
-    return one_form and all(step.layout(name).storage.element in _NARROW for name in step.others)
+    channels = 1 if isinstance(step.operator, (ops.Conv, ops.ConvTranspose)) else len(step.type(step.output).shape) - 1
+    fits = len(later.forms.forms) == 1 or later.operator.linear.axis == channels
+    return fits and fits_vectors(later.forms.forms)
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """One sum: what it writes, how, and its constants: the same for all channels, or by block of a panel."""
+
+    output: str
+    operator: ops.Add
+    vectors: VectorSum
+    uniform: dict[str, NDArray[np.generic]]
+    blocks: tuple[BlockConstants, ...]
+
+    def constants(self, panel: Expr, block: int) -> Constant:
+        """The vectors of constants of a block."""
+        if not self.blocks:
+            return self.vectors.uniform(self.uniform)
+        loaded = {label: self.blocks[block].load(label, panel, 0) for label in self.uniform}
+        return loaded.__getitem__
 
 
 class VectorSequel:
-    """Computes a step's sequel on int32 vectors."""
+    """Computes a step's sequel on int32 vectors.
 
-    def __init__(self, build: Builder, step: Step) -> None:
-        assert step.requant is not None
-        self._isa, self._lanes = build.isa, build.isa.lanes
-        self._first: tuple[str, Grid] = step.rounded, step.requant.grid
-        self._sums: list[tuple[str, ops.Add, AddFmaF32]] = []
-        for later in step.sequel:
-            (form,) = proved_forms(later).forms
-            assert isinstance(later.operator, ops.Add)
-            assert isinstance(form, AddFmaF32)
-            self._sums.append((later.output, later.operator, form))
+    Args:
+        blocks: of a panel.
+        rows: arranges constants of channels.
+        label: of the constants.
+    """
+
+    def __init__(self, build: Builder, step: Step, blocks: int, rows: ChannelRows, label: str) -> None:
+        self._lanes = build.isa.lanes
+        self._first: tuple[str, Grid | None] = step.rounded, step.requant.grid if step.requant else None
         self._others = {name: build.view(name) for name in step.others}
-        self._bias = build.view(step.output).layout.storage.bias
+        bias = build.view(step.output).layout.storage.bias
+        self._sums: list[_Sum] = []
+        for later in step.sequel:
+            proved, operator = proved_forms(later), later.operator
+            assert isinstance(operator, ops.Add)
+            columns = sum_columns(proved.forms)
+            constants = [
+                BlockConstants(
+                    {
+                        name: build.constant(f"{later.output}/{label}.{block}.{name}", rows(values, block)[:, None])
+                        for name, values in columns.items()
+                    },
+                    self._lanes,
+                )
+                for block in range(blocks if len(proved.forms) > 1 else 0)
+            ]
+            zero = operator.grid.zero_point + (bias if later is step.sequel[-1] else 0)
+            vectors = VectorSum.of(build.isa, proved, zero)
+            self._sums.append(_Sum(later.output, operator, vectors, columns, tuple(constants)))
 
     @property
     def grid(self) -> Grid:
         """Where the last sum lies."""
-        return self._sums[-1][1].grid
+        return self._sums[-1].operator.grid
 
-    def values(self, rounded: Expr, places: Sequence[Places], *, shifted: bool) -> Expr:
+    def values(
+        self, rounded: Sequence[Expr], places: Sequence[Sequence[Places]], panel: Expr, block: int, *, shifted: bool
+    ) -> list[Expr]:
         """The numbers that memory holds, not yet clipped.
 
         Args:
-            rounded: requantized values, not yet clipped.
-            places: of the vector's elements in each of `Step.others`, in elements from the start of their memory.
+            rounded: vectors of one block: requantized values, not yet clipped, or accumulators where the step has no
+                requantization.
+            places: of each vector's elements in each of `Step.others`, in elements from the start of their memory.
             shifted: `rounded` are the bits of floats, MAGIC_F32 more than the values less the zero point.
         """
-        name, grid = self._first
+        constants = [each.constants(panel, block) for each in self._sums]
+        return [
+            self._value(value, others, constants, shifted=shifted)
+            for value, others in zip(rounded, places, strict=True)
+        ]
+
+    def _value(self, rounded: Expr, places: Sequence[Places], constants: Sequence[Constant], *, shifted: bool) -> Expr:
         known = {
-            other: bind(self._loaded(view, place).astype(f"float32x{self._lanes}"))
+            other: bind(self._loaded(view, place))
             for (other, view), place in zip(self._others.items(), places, strict=True)
         }
+        name, grid = self._first
         value = rounded
-        for output, operator, form in self._sums:
-            known[name] = bind(self._clipped_floats(value, grid, shifted=shifted))
-            name, grid, shifted = output, operator.grid, False
-            zero = grid.zero_point + (self._bias if output == self._sums[-1][0] else 0)
-            value = self._sum([known[each] for each in operator.inputs], form, zero)
+        for each, constant in zip(self._sums, constants, strict=True):
+            known[name] = value if grid is None else bind(self._clipped_value(value, grid, shifted=shifted))
+            value = each.vectors.value([known[operand] for operand in each.operator.inputs], constant)
+            name, grid, shifted = each.output, each.operator.grid, False
         return value
 
-    def _clipped_floats(self, value: Expr, grid: Grid, *, shifted: bool) -> Expr:
-        """Clipped to the grid, as float32."""
-        lanes, floats = self._lanes, f"float32x{self._lanes}"
+    def _clipped_value(self, value: Expr, grid: Grid, *, shifted: bool) -> Expr:
+        """Clipped to the grid: int32, or float32 where it comes as such."""
         if not shifted:
-            return self._clipped(value, grid.lo, grid.hi).astype(floats)
+            return self._clipped(value, grid.lo, grid.hi)
         # Floats of one sign are ordered as their bits are.
         zero = MAGIC_F32_BITS - grid.zero_point
         inside = bind(self._clipped(value, grid.lo + zero, grid.hi + zero))
-        return reinterpret(floats, inside) - const(MAGIC_F32 - grid.zero_point, "float32", lanes)
+        floats = reinterpret(f"float32x{self._lanes}", inside)
+        return floats - const(MAGIC_F32 - grid.zero_point, "float32", self._lanes)
 
     def _loaded(self, view: View, places: Places) -> Expr:
         """Values (storage bias removed) as an int32 vector."""
@@ -96,11 +151,3 @@ class VectorSequel:
     def _clipped(self, value: Expr, lo: int, hi: int) -> Expr:
         least, most = (const(bound, "int32", self._lanes) for bound in (lo, hi))
         return tirx.max(bind(tirx.min(value, most)), least)
-
-    def _sum(self, values: Sequence[Expr], form: AddFmaF32, zero: int) -> Expr:
-        lanes = self._lanes
-        total = const(form.offset, "float32", lanes)
-        for value, factor in reversed(list(zip(values, form.factors, strict=True))):
-            total = fma("float32", lanes, value, const(factor, "float32", lanes), total)
-        rounded = self._isa.nearest(bind(total))
-        return bind(rounded + const(zero, "int32", lanes) if zero else rounded)

@@ -16,7 +16,7 @@ from edgeconv.errors import UnsupportedModelError
 from edgeconv.ir import Grid, Rounding, describe
 from edgeconv.ir import operators as ops
 from edgeconv.ir.exact import ChannelLinear
-from edgeconv.ir.forms import MAGIC_F32, MAGIC_F32_BITS, AddFmaF32, AddMulShift, Form, Ratio
+from edgeconv.ir.forms import MAGIC_F32, MAGIC_F32_BITS, MAGIC_F64, AddFmaF32, AddFmaF64, AddMulShift, Form, Ratio
 
 __all__ = ["SumFunction", "sum_function"]
 
@@ -63,7 +63,7 @@ def _without_floats(build: Builder, step: Step, operator: ops.Add) -> list[Form]
     proved = proved_forms(step)
     forms: list[Form] = []
     for k, form in enumerate(proved.forms):
-        if isinstance(form, AddFmaF32):
+        if isinstance(form, (AddFmaF32, AddFmaF64)):
             ranges = [bounds[k if len(bounds) > 1 else 0] for bounds in proved.ranges]
             ratio = _ratio_of(operator.linear.channel(k), ranges)
             if ratio is None:
@@ -139,24 +139,46 @@ def _shifted_sum(build: Builder, step: Step, forms: Sequence[Form]) -> SumFuncti
     return rounded_sum
 
 
-def _fma_sum(build: Builder, step: Step, forms: Sequence[Form]) -> SumFunction:
-    operands = len(_operator(step).inputs)
-    rows = [form if isinstance(form, AddFmaF32) else AddFmaF32((0.0,) * operands, 0.0) for form in forms]
-    factors = [
-        _columns(build, step, f"factor{i}", [form.factors[i] for form in rows], "float32") for i in range(operands)
-    ]
-    offset = _columns(build, step, "offset", [form.offset for form in rows], "float32")
+def _single_sum(build: Builder, step: Step, forms: Sequence[Form]) -> SumFunction:
+    total = _fma_total(build, step, AddFmaF32, forms, "float32")
 
     def rounded_sum(values: Sequence[Expr], channel: Expr) -> Expr:
-        total = offset(channel)
-        for value, factor in reversed(list(zip(values, factors, strict=True))):
-            total = tirx.call_llvm_pure_intrin(
-                "float32", "llvm.fma.f32", value.astype("float32"), factor(channel), total
-            )
-        rounded = tirx.reinterpret("int32", total + const(MAGIC_F32, "float32")) - const(MAGIC_F32_BITS)
-        return rounded.astype("int64")
+        shifted = total(values, channel) + const(MAGIC_F32, "float32")
+        return (tirx.reinterpret("int32", shifted) - const(MAGIC_F32_BITS)).astype("int64")
 
     return rounded_sum
+
+
+def _double_sum(build: Builder, step: Step, forms: Sequence[Form]) -> SumFunction:
+    total = _fma_total(build, step, AddFmaF64, forms, "float64")
+
+    def rounded_sum(values: Sequence[Expr], channel: Expr) -> Expr:
+        shifted = total(values, channel) + const(MAGIC_F64, "float64")
+        return tirx.reinterpret("int64", shifted).astype("int32").astype("int64")
+
+    return rounded_sum
+
+
+def _fma_total(
+    build: Builder, step: Step, kind: type[AddFmaF32 | AddFmaF64], forms: Sequence[Form], element: str
+) -> SumFunction:
+    """The sum before it is rounded."""
+    operands = len(_operator(step).inputs)
+    rows = [form if isinstance(form, kind) else kind((0.0,) * operands, 0.0) for form in forms]
+    factors = [
+        _columns(build, step, f"{element}/factor{i}", [form.factors[i] for form in rows], element)
+        for i in range(operands)
+    ]
+    offset = _columns(build, step, f"{element}/offset", [form.offset for form in rows], element)
+
+    def total(values: Sequence[Expr], channel: Expr) -> Expr:
+        below = offset(channel)
+        for value, factor in reversed(list(zip(values, factors, strict=True))):
+            name = f"llvm.fma.f{element[-2:]}"
+            below = tirx.call_llvm_pure_intrin(element, name, value.astype(element), factor(channel), below)
+        return below
+
+    return total
 
 
 def _operator(step: Step) -> ops.Add:
@@ -170,12 +192,14 @@ def _clipped(rounded: Expr, grid: Grid) -> Expr:
 
 
 _EMITTERS: dict[type, Callable[[Builder, Step, Sequence[Form]], SumFunction]] = {
-    AddFmaF32: _fma_sum,
+    AddFmaF32: _single_sum,
+    AddFmaF64: _double_sum,
     AddMulShift: _shifted_sum,
     Ratio: _ratio_sum,
 }
 _DETAILS: dict[type, str] = {
     AddFmaF32: "float32 fma",
+    AddFmaF64: "float64 fma",
     AddMulShift: "multiply and shift",
     Ratio: "integer division",
 }
