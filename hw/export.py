@@ -39,6 +39,8 @@ def package(config: ArrayConfig | None = None) -> str:
         "ELEMENTS": sizes.elements,
         "LANES": LANES,
         "HALVES": sizes.halves,
+        "BEAT": sizes.beat,
+        "LOGIC_UNITS": sizes.logic_units,
         "ACTIVATION_BYTES": sizes.activation_bytes,
         "WEIGHT_WORDS": sizes.weight_words,
         "PARAMETER_WORDS": sizes.parameter_words,
@@ -51,6 +53,7 @@ def package(config: ArrayConfig | None = None) -> str:
         "DESCRIPTOR_WORDS": DESCRIPTOR_WORDS,
         "PARAMETER_BITS": PARAMETER_BITS,
         "DRAIN": timing(sizes).drain,
+        "RESULT_CYCLES": timing(sizes).result,
     }
     lines = [f"// {_NOTE}", "// Sizes, the layer descriptor, requantization constants, the bus.", "package edge_pkg;"]
     lines += [f"  localparam int {name} = {value};" for name, value in constants.items()]

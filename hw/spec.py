@@ -6,6 +6,7 @@ docs/accelerator.md are generated from it by `python -m edgeconv.hw.export`; a t
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 __all__ = [
@@ -19,11 +20,13 @@ __all__ = [
     "PARAMETER",
     "PARAMETER_BITS",
     "SELECT",
+    "SMALL",
     "WORD_BITS",
     "ArrayConfig",
     "Field",
     "Memory",
     "Timing",
+    "configuration",
     "pack",
     "timing",
 ]
@@ -31,7 +34,7 @@ __all__ = [
 WORD_BITS = 64
 """Width of the bus by which memories are loaded, and of a descriptor word."""
 LANES = 8
-"""Multipliers of a processing element, bytes read in a cycle, and requantization units."""
+"""Multipliers of a processing element, bytes read in a cycle, and channels of a result word."""
 BLOCKS_OF_LANE = 3
 """Multiplier blocks of a requantization unit: the fourth partial product is made in logic (hw/rtl/wide_multiply.sv)."""
 ACC_BITS = 35
@@ -45,13 +48,16 @@ class ArrayConfig:
     """Sizes of one configuration; the defaults fit an ECP5-85F.
 
     Attributes:
-        elements: processing elements, a multiple of 8; each has 8 multipliers.
+        elements: processing elements, a multiple of `beat`; each has 8 multipliers.
         activation_bytes: activation memory.
         weight_words: words of 8 bytes in the weight memory of each processing element.
-        parameter_words: requantization constants of 8 channels each.
+        parameter_words: requantization constants of `beat` channels each.
         tables: tables of 256 bytes.
         result_words: results of 8 channels each, 32 bits a result.
         descriptors: layer descriptors.
+        beat: results that are finished and written in a cycle, and requantization units: 1, 2, 4 or 8.
+        logic_units: arithmetic units of each processing element whose multipliers are made of logic. No image depends
+            on it, so configurations that differ in nothing else are equal.
     """
 
     elements: int = 16
@@ -61,11 +67,13 @@ class ArrayConfig:
     tables: int = 8
     result_words: int = 512
     descriptors: int = 256
+    beat: int = LANES
+    logic_units: int = dataclasses.field(default=0, compare=False, repr=False)
 
     @property
     def halves(self) -> int:
-        """Groups of 8 processing elements; each works one cycle behind the one before it."""
-        return self.elements // LANES
+        """Groups of `beat` processing elements; each works one cycle behind the one before it."""
+        return self.elements // self.beat
 
     @property
     def multipliers(self) -> int:
@@ -74,8 +82,26 @@ class ArrayConfig:
 
     @property
     def multiplier_blocks(self) -> int:
-        """Multiplier blocks (DSPs) of 18×18 bits: one for each product, and those of the requantization units."""
-        return self.multipliers + LANES * BLOCKS_OF_LANE
+        """Multiplier blocks (DSPs) of 18×18 bits: those of the products and of the requantization units."""
+        return self.elements * (LANES - self.logic_units) + self.beat * BLOCKS_OF_LANE
+
+
+SMALL = ArrayConfig(
+    elements=4,
+    activation_bytes=16384,
+    weight_words=1600,
+    result_words=128,
+    descriptors=64,
+    beat=1,
+    logic_units=2,
+)
+"""For an ECP5-25F: 28 multiplier blocks, 56 memories of 2,048 bytes, 24,288 look-up tables (docs/boards.md)."""
+_OF_PARTS = {"LFE5U-25F": SMALL, "LFE5UM-25F": SMALL}
+
+
+def configuration(part: str | None) -> ArrayConfig:
+    """What is built for a device, by its order code: SMALL for an ECP5-25F, the default one for all others."""
+    return next((config for name, config in _OF_PARTS.items() if part and part.startswith(name)), ArrayConfig())
 
 
 @dataclass(frozen=True)
@@ -105,7 +131,7 @@ DESCRIPTOR: tuple[tuple[Field, ...], ...] = (
             "bound_lo", ADDRESS_BITS, "first valid address; bytes outside of the bounds count as the zero point", True
         ),
         Field("bound_hi", ADDRESS_BITS, "address after the last valid one", True),
-        Field("out_base", ADDRESS_BITS, "address of the first result: bytes, or words of 8 in the result memory", True),
+        Field("out_base", ADDRESS_BITS, "address of the first result: bytes, or beats in the result memory", True),
     ),
     (
         Field("words", 12, "words of 8 bytes in a run, less 1"),
@@ -133,8 +159,8 @@ DESCRIPTOR: tuple[tuple[Field, ...], ...] = (
     (
         Field("zero_point", 8, "subtracted from the bytes of plane 0"),
         Field("zero_point_low", 8, "subtracted from the bytes of all other planes"),
-        Field("beats", 3, "writes of 8 results that a group makes"),
-        Field("last_beats", 3, "writes of the last group"),
+        Field("beats", 3, "writes of a beat of results that a group makes; 8 as 0"),
+        Field("last_beats", 3, "writes of the last group; 8 as 0"),
         Field("last_bytes", 4, "results in the last write of the last group"),
         Field("maximum", 1, "accumulate by taking the larger value"),
         Field("nibbles", 1, "two 4-bit weights a byte: twice the output channels"),
@@ -187,18 +213,21 @@ class Timing:
         load: from the cycle in which a descriptor is taken, or the network is started, to the first in which the next
             one can be taken. Its first word is issued in the cycle after that, or `delay` cycles later.
         hazard: least distance between the cycle that issues the last word of a position and the one that issues a
-            word that reads its first 8 results; each further beat of the position adds 1.
+            word that reads its first beat of results; each further beat of the position adds 1.
         drain: from the cycle that issues the very last word to the first idle one.
+        result: from the cycle of a result word's address to that of the word.
     """
 
     load: int
     hazard: int
     drain: int
+    result: int
 
 
 def timing(config: ArrayConfig) -> Timing:
     """The figures for a configuration: the last beat of a position is 2·halves - 1 cycles behind the first."""
-    return Timing(load=11, hazard=38, drain=41 + 2 * config.halves)
+    parts = LANES // config.beat  # of a result word, read one after the other (hw/rtl/ram.sv)
+    return Timing(load=11, hazard=38, drain=41 + 2 * config.halves, result=2 if parts == 1 else 2 + parts)
 
 
 def pack(fields: tuple[Field, ...], values: dict[str, int]) -> int:

@@ -13,14 +13,18 @@ from edgeconv.artifact import Artifact
 from edgeconv.artifact.array_target.write import image_of
 from edgeconv.errors import DeviceError, UsageError
 from edgeconv.hw.host import Board, Transport
+from edgeconv.hw.spec import ArrayConfig
 from edgeconv.runtime.array_runner import ArrayRunner
 from edgeconv.runtime.ways import SERIAL, SIMULATED_SYSTEM
 
 __all__ = ["BoardRunner", "open_transport"]
 
 
-def open_transport(device: str) -> Transport:
+def open_transport(device: str, config: ArrayConfig | None = None) -> Transport:
     """The line of bytes to a device: `sim-soc`, or `serial:PORT` with `@BAUD` behind where it is not the usual rate.
+
+    Args:
+        config: of the simulated system; the default one where none is given.
 
     Raises:
         UsageError: the port's name or rate makes no sense.
@@ -30,7 +34,7 @@ def open_transport(device: str) -> Transport:
     if device == SIMULATED_SYSTEM:
         from edgeconv.hw.soc.simulator import SimulatedSoc
 
-        return SimulatedSoc()
+        return SimulatedSoc(config)
     from edgeconv.hw.host.serial_port import DEFAULT_BAUD, SerialPort
 
     path, at, rate = device.removeprefix(SERIAL).partition("@")
@@ -51,8 +55,9 @@ class BoardRunner(ArrayRunner):
     def __init__(self, artifact: Artifact, device: str, isa: str | None = None, threads: int = 1) -> None:
         super().__init__(artifact, isa, threads)
         self.device = device
-        self.board = Board(open_transport(device))
-        self.board.load(image_of(artifact))
+        image = image_of(artifact)
+        self.board = Board(open_transport(device, image.config))
+        self.board.load(image)
         self._self_test()
 
     def _execute(self, arrays: Mapping[str, NDArray[Any]]) -> tuple[Mapping[str, NDArray[Any]], NDArray[np.uint32]]:

@@ -18,7 +18,7 @@ def hardware_costs(program: Program, target: str) -> dict[str, float]:
 
     Of a target for high-level synthesis they are those of its pipeline, whose stages get as many multipliers as the
     target has, if that makes them faster; roundings take others beside them. Of any other target they are the
-    accelerator's: it has the same blocks whatever network it runs.
+    accelerator's: it has the same blocks whatever network it runs, those of the target's part.
 
     Args:
         target: name or file.
@@ -29,14 +29,15 @@ def hardware_costs(program: Program, target: str) -> dict[str, float]:
     described = load_target(target)
     if described.family == "hls":
         return _pipeline_costs(program, described.settings)
-    return _array_costs(program)
+    return _array_costs(program, described.part)
 
 
-def _array_costs(program: Program) -> dict[str, float]:
+def _array_costs(program: Program, part: str | None) -> dict[str, float]:
     from edgeconv.hw.compiler.build import compile_network
+    from edgeconv.hw.spec import configuration
     from edgeconv.integer import POLICIES, prove
 
-    image = compile_network(program, prove(program, POLICIES["array"]).forms).image
+    image = compile_network(program, prove(program, POLICIES["array"]).forms, configuration(part)).image
     return {"cycles": float(image.cycles), "dsps": float(image.config.multiplier_blocks)}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgeconv.errors import UsageError
 from edgeconv.hw.export import FOLDER
-from edgeconv.hw.spec import ArrayConfig
+from edgeconv.hw.spec import SMALL, ArrayConfig
 
 __all__ = ["BOARDS", "Board", "Clock", "find_board"]
 
@@ -95,7 +95,8 @@ class Board:
         )
 
 
-_ECP5_85F = ("--85k", "--package", "CABGA381", "--speed", "6")
+_PACKAGE = ("--package", "CABGA381", "--speed", "6")
+_ECP5_85F, _ECP5_25F = ("--85k", *_PACKAGE), ("--25k", *_PACKAGE)
 BOARDS = {
     board.name: board
     for board in (
@@ -120,6 +121,18 @@ BOARDS = {
             aim_mhz=130.0,
             loader="ulx3s",
             seed=1,
+        ),
+        Board(
+            name="ecp5-25f",
+            top="soc_board",
+            device=_ECP5_25F,
+            constraints="ulx3s.lpf",
+            oscillator_mhz=25.0,
+            clock_mhz=125.0,
+            aim_mhz=140.0,
+            loader="ulx3s",
+            seed=1,
+            config=SMALL,
         ),
     )
 }

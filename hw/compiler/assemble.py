@@ -15,7 +15,6 @@ from edgeconv.hw.compiler.schedule import Schedule, absolute_bounds, run_distanc
 from edgeconv.hw.spec import (
     DESCRIPTOR,
     DESCRIPTOR_WORDS,
-    LANES,
     PARAMETER,
     SELECT,
     ArrayConfig,
@@ -69,7 +68,7 @@ class Memories:
         if key not in self._channels_at:
             self._channels_at[key] = self.parameter_words
             self.channels.append(channels)
-            self.parameter_words += -(-len(channels) // LANES)
+            self.parameter_words += -(-len(channels) // self.config.beat)
         return self._channels_at[key]
 
     def add_table(self, table: NDArray[np.uint8]) -> int:
@@ -96,15 +95,15 @@ class Memories:
                 yield SELECT["weights"], element << 16 | address, data
 
     def _parameter_rows(self) -> Iterator[tuple[int, int, int]]:
-        word = 0
+        word, beat = 0, self.config.beat
         for channels in self.channels:
             columns = (channels.multiplier.tolist(), channels.shift.tolist(), channels.even.tolist(), channels.addend)
             for number, (multiplier, shift, even, addend) in enumerate(zip(*columns, strict=True)):
                 values = {"multiplier": multiplier, "shift": shift, "even": even, "addend": addend}
-                place = (word + number // LANES) << 4 | (number % LANES) << 1
+                place = (word + number // beat) << 4 | (number % beat) << 1
                 for half, data in enumerate(split_words(pack(PARAMETER, values), 2)):
                     yield SELECT["parameters"], place | half, data
-            word += -(-len(channels) // LANES)
+            word += -(-len(channels) // beat)
 
     def _table_rows(self) -> Iterator[tuple[int, int, int]]:
         for number, table in enumerate(self.tables):
@@ -136,7 +135,7 @@ def _values(each: Pass, memories: Memories) -> dict[str, int]:
     groups, planes, runs, words = each.weights.shape[:4]
     lo, hi = absolute_bounds(each)
     to_results = writes.buffer is None
-    unit = LANES if to_results else 1
+    unit = each.beat if to_results else 1
     base = writes.base + (writes.buffer.base if writes.buffer else 0)
     return {
         "x_base": reads.buffer.base + reads.base,
@@ -165,9 +164,9 @@ def _values(each: Pass, memories: Memories) -> dict[str, int]:
         "clip_hi": channels.hi,
         "zero_point": each.zero_points[0],
         "zero_point_low": each.zero_points[1],
-        "beats": each.beats,
-        "last_beats": each.last_beats,
-        "last_bytes": each.last_channels - (each.last_beats - 1) * LANES,
+        "beats": each.beats % 8,
+        "last_beats": each.last_beats % 8,
+        "last_bytes": each.last_channels - (each.last_beats - 1) * each.beat,
         "maximum": int(each.maximum),
         "nibbles": int(each.nibbles),
         "to_results": int(to_results),

@@ -72,7 +72,7 @@ def compile_network(
     memory["weights"] = (memories.weight_words, sizes.weight_words)
     require(*memory["weights"], "weight memory", "words of each processing element")
     memory["parameters"] = (memories.parameter_words, sizes.parameter_words)
-    require(*memory["parameters"], "parameter memory", "words of 8 channels")
+    require(*memory["parameters"], "parameter memory", f"words of {sizes.beat} channels")
     memory["tables"] = (len(memories.tables), sizes.tables)
     require(*memory["tables"], "table memory", "tables")
     image = NetworkImage(

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeconv.hw.compiler.memory import Buffer
-from edgeconv.hw.spec import LANES
 
 __all__ = ["Channels", "Layer", "Pass", "Reads", "Writes"]
 
@@ -88,6 +87,7 @@ class Pass:
         weights: int8 (groups or 1, planes or 1, runs or 1, words, elements, lanes), 1 where they are the same for all;
             passes may share an array and read some of its runs.
         first_run, runs: which runs of the weights it reads, one after the other.
+        beat: results that the configuration writes in a cycle.
         zero_points: of plane 0 and of the others.
         nibbles: whether weights are packed by two, which doubles the group size.
         maximum: whether the largest value is taken instead of the sum.
@@ -99,6 +99,7 @@ class Pass:
     weights: NDArray[np.int8]
     runs: int
     channels: Channels
+    beat: int
     first_run: int = 0
     planes: int = 1
     zero_points: tuple[int, int] = (0, 0)
@@ -128,7 +129,7 @@ class Pass:
     @property
     def beats(self) -> int:
         """Writes of a group that is not the last one."""
-        return self.group_size // LANES
+        return self.group_size // self.beat
 
     @property
     def last_channels(self) -> int:
@@ -138,7 +139,7 @@ class Pass:
     @property
     def last_beats(self) -> int:
         """Writes of the last group."""
-        return -(-self.last_channels // LANES)
+        return -(-self.last_channels // self.beat)
 
     @property
     def issue_cycles(self) -> int:

@@ -153,4 +153,4 @@ def _mark_writes(each: Pass, ready: Ints, after: int) -> None:
         channels = np.arange(count)
         address = base + positions[:, None] * each.writes.position_stride + group * each.group_size + channels
         last_word = (group * each.reads.positions + positions + 1) * each.interval - 1
-        ready[address] = last_word[:, None] + channels // LANES + after
+        ready[address] = last_word[:, None] + channels // each.beat + after

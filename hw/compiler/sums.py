@@ -81,6 +81,7 @@ def sum_passes(
             runs=2,
             channels=channels,
             planes=words.shape[1],
+            beat=config.beat,
             zero_points=(zero, zero),
         )
         for row in range(out.shape[1])

@@ -118,7 +118,8 @@ class Window:
         # A maximum takes one tap a word, so rows become planes: there is nothing to multiply between them.
         planes = line.rows if self.maximum else max(len(by_plane), self.x.planes)
         runs = len(line.taps) if apart else line.rows
-        beats = size // LANES if len(groups) > 1 else -(-len(channels) // LANES)
+        beat = self.config.beat
+        beats = size // beat if len(groups) > 1 else -(-len(channels) // beat)
         places = offsets - offsets.min()
         words = max(-(-(int(places.max()) + 1) // LANES), -(-beats // (planes * runs)))
         key = (line.row_taps, line.taps, line.weight, groups, words, apart, nibbles)
@@ -149,6 +150,7 @@ class Window:
             channels=channels,
             first_run=0 if apart else line.skip,
             planes=planes,
+            beat=beat,
             zero_points=(zero >> 8, zero & 255) if self.x.planes > 1 else (zero, zero),
             nibbles=nibbles,
             maximum=self.maximum,

@@ -97,9 +97,10 @@ class Board:
             activation_bytes=words[2],
             weight_words=words[3] & 0xFFFF,
             parameter_words=words[3] >> 16,
-            tables=words[1] >> 8 & 0xFF,
+            tables=words[1] >> 8 & 0x1F,
             result_words=words[4] & 0xFFFF,
             descriptors=words[1] >> 16,
+            beat=LANES - (words[1] >> 13 & 7),
         )
         return BoardFacts(config, words[5], words[6], words[7], words[8] & 0xFFFF, words[4] >> 16)
 

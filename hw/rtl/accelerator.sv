@@ -3,7 +3,7 @@
 // Bus: `bus_write` with `bus_select` (edge_pkg::BUS_…), `bus_address` and `bus_data` writes one word a cycle; the
 // activation memory may be written only while `busy` is low. A write to BUS_CONTROL with data bit 0 starts the network;
 // `busy` is high from the next cycle until all results are in memory. `result_address` in cycle t gives eight results
-// on `result_data` in cycle t + 2.
+// on `result_data` in cycle t + RESULT_CYCLES.
 module accelerator
   import edge_pkg::*;
   import pipeline_pkg::*;
@@ -29,6 +29,8 @@ module accelerator
   localparam int TABLE_ADDRESS = $clog2(TABLES * 256);
   localparam int TABLE_BITS = TABLE_ADDRESS - 8;
   localparam int HALF_BITS = HALVES > 1 ? $clog2(HALVES) : 1;
+  localparam int PARTS = LANES / BEAT;  // beats of a result word
+  localparam int PART_BITS = $clog2(PARTS);
   localparam int LAST_AT = 14;     // cycles from the last word of a position to the making of its beats
   localparam int FINISH = 21;      // cycles from a beat to its results
 
@@ -80,7 +82,7 @@ module accelerator
 
   // Settings of the layers on their way, by tag. A layer takes 11 cycles at least and is on its way for less than
   // 8·11 cycles after its last word, so eight of them are enough.
-  logic [32*LANES-1:0] result_line;
+  logic [32*BEAT-1:0] result_line;
   logic taken_q;
   logic [TAG_BITS-1:0] next_tag;
   settings_t settings [2**TAG_BITS];
@@ -113,8 +115,8 @@ module accelerator
   beats #(.TAG_BITS(TAG_BITS)) make_beats (
     .clk, .reset, .last(ended.last), .tag_in(ended.tag),
     .count(ended.last_group ? of_ended.last_beats : of_ended.beats),
-    .last_bytes(ended.last_group ? of_ended.last_bytes : 4'(LANES)),
-    .step(of_ended.to_results ? ADDRESS_BITS'(1) : ADDRESS_BITS'(LANES)),
+    .last_bytes(ended.last_group ? of_ended.last_bytes : 4'(BEAT)),
+    .step(of_ended.to_results ? ADDRESS_BITS'(1) : ADDRESS_BITS'(BEAT)),
     .address_in(ended.out), .parameter_in(ended.parameter_address),
     .valid(beat[0].valid), .index(beat_index), .tag(beat[0].tag), .bytes(beat[0].bytes), .address(beat[0].address),
     .parameter_address
@@ -128,8 +130,8 @@ module accelerator
 
   logic [9*LANES-1:0] x;
   logic [7:0] code [LANES];
-  logic signed [31:0] result [LANES];
-  logic signed [ACC_BITS-1:0] acc [LANES];
+  logic signed [31:0] result [BEAT];
+  logic signed [ACC_BITS-1:0] acc [BEAT];
 
   // What the bus writes to the activations joins the results here, where nothing runs.
   logic [7:0] written_data [LANES];
@@ -139,10 +141,8 @@ module accelerator
     written <= to_activations ? '{valid: 1'b1, tag: '0, bytes: 4'(LANES), address: address[ADDRESS_BITS-1:0]}
              : beat[FINISH-1];
     to_results <= settings[beat[FINISH-1].tag].to_results && !to_activations;
-    for (int i = 0; i < LANES; i++) begin
-      written_data[i] <= to_activations ? data[8*i +: 8] : code[i];
-      result_line[32*i +: 32] <= result[i];
-    end
+    for (int i = 0; i < LANES; i++) written_data[i] <= to_activations ? data[8*i +: 8] : code[i];
+    for (int i = 0; i < BEAT; i++) result_line[32*i +: 32] <= result[i];
     if (reset) written.valid <= 1'b0;
   end
   activation activations (
@@ -189,8 +189,8 @@ module accelerator
     .table_write(to_tables), .table_place(address[TABLE_ADDRESS-1:0]), .table_data(data[7:0])
   );
 
-  ram #(.WIDTH(32 * LANES), .DEPTH(RESULT_WORDS)) results (
-    .clk, .we(written.valid && to_results), .wa(written.address[RESULT_BITS-1:0]), .wd(result_line),
+  ram #(.WIDTH(32 * LANES), .DEPTH(RESULT_WORDS), .PARTS(PARTS)) results (
+    .clk, .we(written.valid && to_results), .wa(written.address[RESULT_BITS+PART_BITS-1:0]), .wd(result_line),
     .ra(result_address), .rd(result_data)
   );
 `ifndef SYNTHESIS
@@ -200,7 +200,7 @@ module accelerator
       $fatal(1, "constants are read beyond their memory");
     if (!reset && written.valid && !to_results && 32'(written.address) + 32'(written.bytes) > ACTIVATION_BYTES)
       $fatal(1, "a result is written beyond the activation memory");
-    if (!reset && written.valid && to_results && 32'(written.address) >= RESULT_WORDS)
+    if (!reset && written.valid && to_results && 32'(written.address) >= RESULT_WORDS * PARTS)
       $fatal(1, "a result is written beyond the result memory");
   end
 `endif

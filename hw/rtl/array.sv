@@ -1,11 +1,11 @@
-// Array: the processing elements, in halves of eight.
+// Array: the processing elements, in groups of as many as a beat has results, called halves: the largest array has two.
 //
 // Timing: `issue`, `w_address` and their flags in cycle t, `x` of the same word in cycle t + 6; half h works h cycles
 // later, so that nothing crosses the chip in one cycle. Beat k of a position, whose last word was in cycle t, is taken
-// from cycle t + 16 + k on: `pick_high` then, `pick_half` three cycles later, `acc` of its eight channels four. A write of
+// from cycle t + 16 + k on: `pick_high` then, `pick_half` three cycles later, `acc` of its channels four. A write of
 // weights in cycle t is found by words that are issued from cycle t + HALVES on.
 // On a chip, and in simulation where UNITS is defined, these are processing elements with their arithmetic units.
-// Otherwise twins with the same timing stand for eight of them each, which are several times faster to simulate.
+// Otherwise twins with the same timing stand for a half each, which are several times faster to simulate.
 `ifdef ECP5
   `define UNITS
 `endif
@@ -24,7 +24,7 @@ module array
   input  logic [9*LANES-1:0]         x,
   input  logic                       pick_high,
   input  logic [HALF_BITS-1:0]       pick_half,
-  output logic signed [ACC_BITS-1:0] acc [LANES],
+  output logic signed [ACC_BITS-1:0] acc [BEAT],
   input  logic                       write,
   input  logic [ELEMENT_BITS-1:0]    write_element,
   input  logic [WEIGHT_BITS-1:0]     write_address,
@@ -73,7 +73,7 @@ module array
   end
 
   // An element takes all of its inputs but `x` two cycles ahead.
-  logic signed [ACC_BITS-1:0] picked [HALVES][LANES];
+  logic signed [ACC_BITS-1:0] picked [HALVES][BEAT];
   accumulate_t control_high [HALVES];
   for (genvar half = 0; half < HALVES; half++) begin : halves
     localparam int HIGH_AT = CONTROL_AT - 3 + half + HALVES;
@@ -82,8 +82,8 @@ module array
       control_high[half].enable = control_q[HIGH_AT].enable && high_q[HIGH_AT];
     end
 `ifdef UNITS
-    for (genvar i = 0; i < LANES; i++) begin : elements
-      localparam int ELEMENT = half * LANES + i;
+    for (genvar i = 0; i < BEAT; i++) begin : elements
+      localparam int ELEMENT = half * BEAT + i;
       pe element (
         .clk, .w_address(w_address_q[X_AT-4+half]), .nibbles(nibbles_q[X_AT-2+half]), .x(x_q[half]),
         .control_low(control_q[CONTROL_AT-3+half]), .control_high(control_high[half]), .pick_high,
@@ -92,7 +92,7 @@ module array
       );
     end
 `else
-    half_twin #(.FIRST(half * LANES)) elements (
+    half_twin #(.FIRST(half * BEAT)) elements (
       .clk, .w_address(w_address_q[X_AT-4+half]), .nibbles(nibbles_q[X_AT-2+half]), .x(x_q[half]),
       .control_low(control_q[CONTROL_AT-3+half]), .control_high(control_high[half]), .pick_high, .picked(picked[half]),
       .write(write_q[half]), .write_element(write_element_q[half]), .write_address(write_address_q[half]),
@@ -102,6 +102,6 @@ module array
   end
 
   always_ff @(posedge clk) begin
-    for (int i = 0; i < LANES; i++) acc[i] <= picked[pick_half][i];
+    for (int i = 0; i < BEAT; i++) acc[i] <= picked[pick_half][i];
   end
 endmodule

@@ -1,4 +1,4 @@
-// Beats: turns the end of a position into writes of eight results, one a cycle.
+// Beats: turns the end of a position into writes of BEAT results, one a cycle.
 //
 // Timing: `last` in cycle t gives the position's first beat in cycle t + 1 and the others in the cycles after it. The
 // compiler gives a position at least as many words as it has beats, so beats of two positions never meet.
@@ -34,14 +34,14 @@ module beats
       tag <= tag_in;
       left <= count - 1'b1;
       bytes_at_end <= last_bytes;
-      bytes <= count == 3'd1 ? last_bytes : 4'(LANES);
+      bytes <= count == 3'd1 ? last_bytes : 4'(BEAT);
       step_q <= step;
       address <= address_in;
       parameter_address <= parameter_in;
     end else if (left != '0) begin
       index <= index + 1'b1;
       left <= left - 1'b1;
-      bytes <= left == 3'd1 ? bytes_at_end : 4'(LANES);
+      bytes <= left == 3'd1 ? bytes_at_end : 4'(BEAT);
       address <= address + step_q;
       parameter_address <= parameter_address + 1'b1;
     end else begin

@@ -1,7 +1,7 @@
 // Dot product of eight activations with one row of weights, or with two rows of 4-bit weights.
 //
 // Timing: `w` in cycle t and `x` in cycle t - 1 give the sums in cycle t + 8; `nibbles` goes with `w`. `high` is kept where
-// `nibbles` is not set.
+// `nibbles` is not set. The last LOGIC_UNITS of the eight arithmetic units have no multiplier block.
 module dot
   import edge_pkg::*;
 (
@@ -21,8 +21,13 @@ module dot
   logic [6:0] mode;
   logic [9*LANES-1:0] x_q;  // `x` comes from one place to all elements: a register of the element's own
 
-  for (genvar lane = 0; lane < LANES; lane++) begin : units
+  for (genvar lane = 0; lane < LANES - LOGIC_UNITS; lane++) begin : units
     au unit (
+      .clk, .nibbles, .x(x_q[9*lane +: 9]), .w(w[8*lane +: 8]), .low(product[lane]), .high(product_h[lane])
+    );
+  end
+  for (genvar lane = LANES - LOGIC_UNITS; lane < LANES; lane++) begin : logic_units
+    au_logic unit (
       .clk, .nibbles, .x(x_q[9*lane +: 9]), .w(w[8*lane +: 8]), .low(product[lane]), .high(product_h[lane])
     );
   end

@@ -4,6 +4,8 @@ package edge_pkg;
   localparam int ELEMENTS = 16;
   localparam int LANES = 8;
   localparam int HALVES = 2;
+  localparam int BEAT = 8;
+  localparam int LOGIC_UNITS = 0;
   localparam int ACTIVATION_BYTES = 32768;
   localparam int WEIGHT_WORDS = 2048;
   localparam int PARAMETER_WORDS = 512;
@@ -16,6 +18,7 @@ package edge_pkg;
   localparam int DESCRIPTOR_WORDS = 8;
   localparam int PARAMETER_BITS = 101;
   localparam int DRAIN = 45;
+  localparam int RESULT_CYCLES = 2;
   localparam logic [3:0] BUS_CONTROL = 4'd0;
   localparam logic [3:0] BUS_ACTIVATIONS = 4'd1;
   localparam logic [3:0] BUS_WEIGHTS = 4'd2;
@@ -33,8 +36,8 @@ package edge_pkg;
     logic nibbles;  // two 4-bit weights a byte: twice the output channels
     logic maximum;  // accumulate by taking the larger value
     logic [3:0] last_bytes;  // results in the last write of the last group
-    logic [2:0] last_beats;  // writes of the last group
-    logic [2:0] beats;  // writes of 8 results that a group makes
+    logic [2:0] last_beats;  // writes of the last group; 8 as 0
+    logic [2:0] beats;  // writes of a beat of results that a group makes; 8 as 0
     logic [7:0] zero_point_low;  // subtracted from the bytes of all other planes
     logic [7:0] zero_point;  // subtracted from the bytes of plane 0
     logic signed [31:0] clip_hi;  // greatest result
@@ -54,7 +57,7 @@ package edge_pkg;
     logic [11:0] runs;  // runs of a plane, less 1
     logic [11:0] words;  // words of 8 bytes in a run, less 1
     logic [3:0] unused2;  // zero
-    logic signed [19:0] out_base;  // address of the first result: bytes, or words of 8 in the result memory
+    logic signed [19:0] out_base;  // address of the first result: bytes, or beats in the result memory
     logic signed [19:0] bound_hi;  // address after the last valid one
     logic signed [19:0] bound_lo;  // first valid address; bytes outside of the bounds count as the zero point
     logic [3:0] unused1;  // zero

@@ -1,6 +1,6 @@
-// Twin of eight processing elements, for simulation: same inputs, outputs and timing as eight of pe.sv.
+// Twin of a half of the processing elements, for simulation: same inputs, outputs and timing as those of pe.sv.
 //
-// What pe.sv keeps in registers of every element and unit waits here once for all eight, in rings whose entries are read
+// What pe.sv keeps in registers of every element and unit waits here once for all of them, in rings whose entries are read
 // some cycles after they were written; products and sums are made in the cycle in which they are accumulated, and only
 // where a word was issued. A test compares the two (UNITS, see array.sv).
 module half_twin
@@ -18,7 +18,7 @@ module half_twin
   input  accumulate_t                control_low,
   input  accumulate_t                control_high,
   input  logic                       pick_high,
-  output logic signed [ACC_BITS-1:0] picked [LANES],
+  output logic signed [ACC_BITS-1:0] picked [BEAT],
   input  logic                       write,
   input  logic [ELEMENT_BITS-1:0]    write_element,
   input  logic [WEIGHT_BITS-1:0]     write_address,
@@ -59,7 +59,7 @@ module half_twin
   // A signed byte w is w ^ 128 less 128: with the bytes of a word turned at once, products have unsigned factors, and 128
   // times the sum of the activations is what they have too much.
   int x_value [LANES], x_sum;
-  logic [8*LANES-1:0] w [LANES];
+  logic [8*LANES-1:0] w [BEAT];
   accumulate_t low_q [2], high_q [2];
   logic pick_q [2];
   always_ff @(posedge clk) begin
@@ -75,7 +75,7 @@ module half_twin
     high_q <= '{control_high, high_q[0]};
     pick_q <= '{pick_high, pick_q[0]};
   end
-  for (genvar i = 0; i < LANES; i++) begin : elements
+  for (genvar i = 0; i < BEAT; i++) begin : elements
     ram #(.WIDTH(8 * LANES), .DEPTH(WEIGHT_WORDS)) weights (
       .clk, .we(writing && written == ELEMENT_BITS'(FIRST + i)), .wa(place_ring[at - 4'(WAIT)]),
       .wd(data_ring[at - 4'(WAIT)]), .ra(word.address), .rd(w[i])
@@ -83,12 +83,12 @@ module half_twin
   end
 
   // Accumulators are wider than pe.sv's: sums wrap around when they are handed out.
-  longint low [LANES], high [LANES];
-  int low_sum [LANES], high_sum [LANES], high_term [HALVES][LANES];
+  longint low [BEAT], high [BEAT];
+  int low_sum [BEAT], high_sum [BEAT], high_term [HALVES][BEAT];
   logic [HALVES-1:0] has_high, has_high_q;  // the word in this cycle, and those before it
   assign has_high = HALVES'({has_high_q, word.nibbles});
   always_comb begin
-    for (int e = 0; e < LANES; e++) begin
+    for (int e = 0; e < BEAT; e++) begin
       low_sum[e] = 0;
       high_sum[e] = 0;
       if (low_q[1].enable) begin
@@ -111,14 +111,14 @@ module half_twin
   endfunction
   always_ff @(posedge clk) begin
     has_high_q <= has_high;
-    for (int e = 0; e < LANES; e++) begin
+    for (int e = 0; e < BEAT; e++) begin
       if (low_q[1].enable)
         low[e] <= accumulated(low_q[1].first, low_q[1].shift, low_q[1].maximum, low[e], low_sum[e]);
       if (high_q[1].enable)
         high[e] <= accumulated(high_q[1].first, high_q[1].shift, high_q[1].maximum, high[e], high_term[HALVES-1][e]);
     end
     for (int h = 0; h < HALVES; h++)
-      if (has_high[h]) for (int e = 0; e < LANES; e++) high_term[h][e] <= h == 0 ? high_sum[e] : high_term[h-1][e];
-    for (int e = 0; e < LANES; e++) picked[e] <= ACC_BITS'(pick_q[1] ? high[e] : low[e]);
+      if (has_high[h]) for (int e = 0; e < BEAT; e++) high_term[h][e] <= h == 0 ? high_sum[e] : high_term[h-1][e];
+    for (int e = 0; e < BEAT; e++) picked[e] <= ACC_BITS'(pick_q[1] ? high[e] : low[e]);
   end
 endmodule

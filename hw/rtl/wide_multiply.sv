@@ -3,7 +3,7 @@
 // Timing: operands in cycle t give `total` in cycle t + 5, one a cycle; `step` bit i is set in cycle t + i + 1 for
 // operands that count, `valid` in cycle t. Registers rest where nothing is on its way through them.
 // On a chip, and in simulation where UNITS is defined, four partial products are added. Otherwise a twin with the same
-// timing multiplies in the last cycle (see dot.sv).
+// timing multiplies in the last cycle (see array.sv).
 module wide_multiply
   import edge_pkg::*;
 #(

@@ -16,6 +16,7 @@ SOURCES = (
     "ram.sv",
     "mul_dsp.sv",
     "au.sv",
+    "au_logic.sv",
     "dot.sv",
     "accumulator.sv",
     "pe.sv",
@@ -35,7 +36,6 @@ BOUNDS = tuple(FOLDER / "sim" / "bounds" / f"{name}_bounds.sv" for name in ("acc
 """Assertions about memories and records, which every simulation has behind that RTL."""
 
 
-@cache
 def build_library(config: ArrayConfig | None = None, units: bool = False) -> Path:
     """The simulation of a configuration as a shared library; built when it is not in the cache yet.
 
@@ -45,7 +45,7 @@ def build_library(config: ArrayConfig | None = None, units: bool = False) -> Pat
     Raises:
         ToolError: verilator or g++ is missing or fails.
     """
-    return _simulation(config, units).library()
+    return _library(package(config), units)
 
 
 def lint(config: ArrayConfig | None = None, units: bool = False) -> str:
@@ -54,13 +54,18 @@ def lint(config: ArrayConfig | None = None, units: bool = False) -> str:
     Raises:
         ToolError: verilator is missing.
     """
-    return _simulation(config, units).lint()
+    return _simulation(package(config), units).lint()
 
 
-def _simulation(config: ArrayConfig | None, units: bool) -> Simulation:
+@cache
+def _library(sizes: str, units: bool) -> Path:
+    return _simulation(sizes, units).library()
+
+
+def _simulation(sizes: str, units: bool) -> Simulation:
     return Simulation(
         "accelerator",
-        {"edge_pkg.sv": package(config)},
+        {"edge_pkg.sv": sizes},
         (*(FOLDER / "rtl" / name for name in SOURCES), *BOUNDS),
         FOLDER / "sim" / "model.cpp",
         ("UNITS",) if units else (),

@@ -56,14 +56,13 @@ def processor_source() -> Path:
     return Path(spec.origin).parent / "verilog" / "picorv32.v"
 
 
-@cache
 def soc_library(config: ArrayConfig | None = None) -> Path:
     """The simulation of the system as a shared library; built when it is not in the cache yet.
 
     Raises:
         ToolError: verilator, g++ or the processor's package is missing, or one fails.
     """
-    return _simulation(config).library()
+    return _library(package(config))
 
 
 def soc_lint(config: ArrayConfig | None = None) -> str:
@@ -72,14 +71,19 @@ def soc_lint(config: ArrayConfig | None = None) -> str:
     Raises:
         ToolError: verilator or the processor's package is missing.
     """
-    return _simulation(config).lint()
+    return _simulation(package(config)).lint()
 
 
-def _simulation(config: ArrayConfig | None) -> Simulation:
+@cache
+def _library(sizes: str) -> Path:
+    return _simulation(sizes).library()
+
+
+def _simulation(sizes: str) -> Simulation:
     place = FOLDER / "soc"
     return Simulation(
         "soc",
-        {"edge_pkg.sv": package(config)},
+        {"edge_pkg.sv": sizes},
         (
             place / "third_party.vlt",
             processor_source(),

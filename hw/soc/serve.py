@@ -1,6 +1,6 @@
 """The simulated system behind a pseudo terminal, which any program takes for a board's serial port.
 
-python -m edgeconv.hw.soc.serve      # prints the path for --device serial:PATH and runs until it is stopped
+python -m edgeconv.hw.soc.serve [BOARD]      # prints the path for --device serial:PATH and runs until it is stopped
 """
 
 from __future__ import annotations
@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import sys
 import threading
 from types import TracebackType
 
+from edgeconv.hw.boards.board import find_board
 from edgeconv.hw.soc.simulator import SimulatedSoc
 
 __all__ = ["ServedSoc"]
@@ -66,7 +68,8 @@ class ServedSoc:
 
 
 def _main() -> None:
-    with ServedSoc(SimulatedSoc()) as served, contextlib.suppress(KeyboardInterrupt):
+    config = find_board(sys.argv[1]).config if sys.argv[1:] else None
+    with ServedSoc(SimulatedSoc(config)) as served, contextlib.suppress(KeyboardInterrupt):
         print(f"--device serial:{served.path}", flush=True)
         served.wait()
 

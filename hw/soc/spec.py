@@ -87,7 +87,12 @@ SYSTEM_REGISTERS: tuple[Register, ...] = (
 )
 
 ARRAY_REGISTERS: tuple[Register, ...] = (
-    Register("sizes_0", 0x00, "r", "bits 7…0: processing elements; 15…8: tables; 31…16: descriptors"),
+    Register(
+        "sizes_0",
+        0x00,
+        "r",
+        "bits 7…0: processing elements; 12…8: tables; 15…13: 8 less the results of a beat; 31…16: descriptors",
+    ),
     Register("sizes_1", 0x04, "r", "bytes of activation memory"),
     Register("sizes_2", 0x08, "r", "bits 15…0: weight words of an element; 31…16: parameter words"),
     Register("sizes_3", 0x0C, "r", "bits 15…0: words of 8 results; 31…16: samples of a window at most"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgeconv.hw.sim.build import lint
-from edgeconv.hw.spec import ArrayConfig
+from edgeconv.hw.spec import SMALL, ArrayConfig
 from tests.hw.networks import LAYERS, random_network
 from tests.hw.test_layers import check_or_too_large
 
@@ -13,7 +13,9 @@ pytestmark = pytest.mark.needs_verilator
 
 
 @pytest.mark.parametrize("units", [False, True], ids=["twins", "units"])
-@pytest.mark.parametrize("config", [ArrayConfig(), ArrayConfig(elements=8, weight_words=512)], ids=["16", "8"])
+@pytest.mark.parametrize(
+    "config", [ArrayConfig(), ArrayConfig(elements=8, weight_words=512), SMALL], ids=["16", "8", "4"]
+)
 def test_verilator_has_nothing_to_say_about_the_rtl(config: ArrayConfig, units: bool) -> None:
     assert lint(config, units) == ""
 

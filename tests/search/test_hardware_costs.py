@@ -11,7 +11,7 @@ from edgeconv.artifact import read
 from edgeconv.artifact.hls_target.write import project_of
 from edgeconv.hw.boards.board import BOARDS
 from edgeconv.hw.boards.floorplan import block_places
-from edgeconv.hw.spec import ArrayConfig
+from edgeconv.hw.spec import SMALL, ArrayConfig
 from edgeconv.search.costs import costs_of
 from tests.cli.test_compile import write_model
 
@@ -29,6 +29,9 @@ def test_the_array_takes_as_many_blocks_as_its_floorplan_places(model: Path) -> 
     found = costs_of(model, "ulx3s-85f", HARDWARE)
     assert found["dsps"] == ArrayConfig().multiplier_blocks
     assert costs_of(model, "cpu", HARDWARE) == found  # whatever else the target is: the accelerator's
+    small = costs_of(model, "ecp5-25f", HARDWARE)
+    assert small["dsps"] == SMALL.multiplier_blocks == 27
+    assert small["cycles"] > found["cycles"]
 
 
 @pytest.mark.needs_gcc

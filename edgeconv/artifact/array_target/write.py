@@ -16,6 +16,7 @@ from edgeconv.artifact.write import Contents, make_manifest, seal, write_common
 from edgeconv.hw.compiler import CompiledNetwork, NetworkImage, compile_network, image_from_bytes
 from edgeconv.hw.compiler.operators import require_operators
 from edgeconv.hw.ends import split_ends
+from edgeconv.hw.spec import configuration
 from edgeconv.integer import POLICY_OF_ISA, Certificate
 from edgeconv.ir import Program
 from edgeconv.targets import Target
@@ -39,7 +40,7 @@ class ArrayBackend:
         self, program: Program, certificates: Mapping[str, Certificate], target: Target, options: CodeOptions
     ) -> CompiledNetwork:
         """The image; requantizations always stand in the layers before them."""
-        return _compiled(program, certificates)
+        return _compiled(program, certificates, target.part)
 
     def reports(self, code: CompiledNetwork) -> Mapping[str, tuple[KernelReport, ...]]:
         """What each layer takes."""
@@ -95,7 +96,7 @@ class ArrayBackend:
         self, artifact: Artifact, program: Program, certificates: Mapping[str, Certificate], notes: list[str]
     ) -> Iterator[Difference]:
         """Make the image again and compare its bytes with the artifact's."""
-        expected = _compiled(program, certificates).image.to_bytes()
+        expected = _compiled(program, certificates, artifact.manifest.settings.get("part")).image.to_bytes()
         found = artifact.library.read_bytes()
         name = artifact.manifest.library
         if len(found) != len(expected):
@@ -117,5 +118,5 @@ def image_of(artifact: Artifact) -> NetworkImage:
     return image_from_bytes(artifact.library.read_bytes(), str(artifact.library))
 
 
-def _compiled(program: Program, certificates: Mapping[str, Certificate]) -> CompiledNetwork:
-    return compile_network(program, certificates[POLICY_OF_ISA[ISA].name].forms)
+def _compiled(program: Program, certificates: Mapping[str, Certificate], part: str | None) -> CompiledNetwork:
+    return compile_network(program, certificates[POLICY_OF_ISA[ISA].name].forms, configuration(part))

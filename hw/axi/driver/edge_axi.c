@@ -62,7 +62,8 @@ static int fits(const struct edge_axi *array, const uint8_t *header, size_t size
   const uint32_t sizes_0 = get(array, OFFSET(SIZES_0)), sizes_1 = get(array, OFFSET(SIZES_1));
   const uint32_t sizes_2 = get(array, OFFSET(SIZES_2)), sizes_3 = get(array, OFFSET(SIZES_3));
   return has_size(header, size, "\"elements\":", sizes_0 & 0xff) &&
-         has_size(header, size, "\"tables\":", sizes_0 >> 8 & 0xff) &&
+         has_size(header, size, "\"tables\":", sizes_0 >> 8 & 0x1f) &&
+         has_size(header, size, "\"beat\":", 8 - (sizes_0 >> 13 & 7)) &&
          has_size(header, size, "\"descriptors\":", sizes_0 >> 16) &&
          has_size(header, size, "\"activation_bytes\":", sizes_1) &&
          has_size(header, size, "\"weight_words\":", sizes_2 & 0xffff) &&

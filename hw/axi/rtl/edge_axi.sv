@@ -41,7 +41,8 @@ module edge_axi
   output logic        working          // the array computes
 );
   localparam logic [1:0] OKAY = 2'b00, SLVERR = 2'b10;
-  localparam logic [2:0] SETTLE = 3'd5;  // the next access is six cycles later: a result is there then
+  localparam int SETTLE = edge_pkg::RESULT_CYCLES + 3;  // the next access is a cycle later still: a result is there then
+  localparam int SETTLE_BITS = $clog2(SETTLE + 1);
 
   logic reset;
   always_ff @(posedge aclk) reset <= !aresetn;
@@ -51,7 +52,7 @@ module edge_axi
   logic [7:0] write_address, read_address;
   logic [31:0] data;
   logic [3:0] strobe;
-  logic [2:0] settle;
+  logic [SETTLE_BITS-1:0] settle;
   wire free = !s_axi_bvalid && !s_axi_rvalid && settle == '0;
   wire write_now = free && address_held && data_held;
   wire read_now = free && read_seen && !write_now && !(address_held || data_held);
@@ -74,7 +75,7 @@ module edge_axi
     end
     if (read_now) s_axi_rvalid <= 1'b1;
     if (settle != '0) settle <= settle - 1'b1;
-    if (write_now || read_now) settle <= SETTLE;
+    if (write_now || read_now) settle <= SETTLE_BITS'(SETTLE);
     if (reset) begin
       {address_held, data_held, read_held, read_seen, s_axi_bvalid, s_axi_rvalid} <= '0;
       settle <= '0;

@@ -26,7 +26,7 @@ module serial_link
 );
   localparam int FRAME = 8 + 32 + WORD_BITS;
   localparam logic [3:0] READ = 4'd15;
-  localparam int LOAD_AT = 4;  // cycles from the end of a frame until its result has come out of the memory
+  localparam int LOAD_AT = 2 + RESULT_CYCLES;  // cycles from the end of a frame until its result is there
 
   logic [2:0] sck_q;
   logic [1:0] csn_q, mosi_q;

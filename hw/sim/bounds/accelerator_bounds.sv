@@ -28,6 +28,9 @@ module accelerator_bounds
   input logic            [TAG_BITS-1:0] next_tag
 );
   localparam int TABLE_AT = 14;  // cycles from a beat to its look-up
+  if (LANES % BEAT != 0 || ELEMENTS % BEAT != 0 || LOGIC_UNITS > LANES || RESULT_CYCLES < 2) begin : impossible
+    $error("no array has these sizes");
+  end
 
   // Of the eight bytes that a word reads, those from `from` to `to` - 1 count.
   int from, to;

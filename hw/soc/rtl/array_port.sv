@@ -1,9 +1,9 @@
 // Everything in the array's clock domain: registers, the accelerator, the sample port.
 //
 // Registers: `access` is high for one cycle with the others, `address` in the cycle before already; `answer` is there
-// from the next one on. A result can be read six cycles after the access that wrote its address, which is as early as
-// crossing.sv and edge_axi.sv come again. The processor and the sample port share the accelerator's bus: while the port
-// is on, or has windows left, the processor's bus writes are ignored.
+// from the next one on. A result can be read RESULT_CYCLES + 4 cycles after the access that wrote its address, which is
+// as early as crossing.sv and edge_axi.sv come again. The processor and the sample port share the accelerator's bus: while
+// the port is on, or has windows left, the processor's bus writes are ignored.
 module array_port
   import edge_pkg::*;
   import soc_pkg::*;
@@ -135,7 +135,7 @@ module array_port
 
   always_ff @(posedge clk) if (access) begin
     case (address)
-      ARRAY_SIZES_0: answer <= {16'(DESCRIPTORS), 8'(TABLES), 8'(ELEMENTS)};
+      ARRAY_SIZES_0: answer <= {16'(DESCRIPTORS), 3'(LANES - BEAT), 5'(TABLES), 8'(ELEMENTS)};
       ARRAY_SIZES_1: answer <= ACTIVATION_BYTES;
       ARRAY_SIZES_2: answer <= {16'(PARAMETER_WORDS), 16'(WEIGHT_WORDS)};
       ARRAY_SIZES_3: answer <= {16'(MOST_WINDOW), 16'(RESULT_WORDS)};

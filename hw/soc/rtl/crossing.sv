@@ -2,14 +2,15 @@
 //
 // Processor's side: `valid` with `write`, `address` and `data_in` is held until `ready` is high for one cycle, with
 // `data_out` where it is a read. Array's side: `access` is high for one cycle, with the others stable from then until the
-// answer is back; `answer` is taken two cycles after `access`.
+// answer is back; `answer` is taken DUE cycles after `access`.
 //
 // Only two toggles cross, each through two registers; everything else is still while the other side looks at it, so the
 // clocks may have any ratio and phase. Where no answer comes within PATIENCE cycles (the array's clock stands still)
 // the access ends with `failed`.
 module crossing #(
   parameter int ADDRESS_BITS = 8,
-  parameter int PATIENCE = 4095
+  parameter int PATIENCE = 4095,
+  parameter int DUE = 2  // 2 at least
 ) (
   input  logic                    cpu_clk,
   input  logic                    cpu_reset,
@@ -68,14 +69,14 @@ module crossing #(
     end
   end
 
-  logic [1:0] due;
+  logic [DUE-1:0] due;
   logic seen;
   always_ff @(posedge array_clk) begin
     request_q <= {request_q[0], request};
     seen <= request_q[1];
     access <= request_q[1] != seen;
-    due <= {due[0], access};
-    if (due[1]) begin
+    due <= {due[DUE-2:0], access};
+    if (due[DUE-1]) begin
       answered <= answer;
       acknowledge <= seen;
     end

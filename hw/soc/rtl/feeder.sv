@@ -100,14 +100,15 @@ module feeder
   assign bus_data = !writes[1] ? WORD_BITS'(1) : writes_high[1] ? high : low;
   assign active = state != IDLE || window || emitting;
 
-  // Emitting: the header, then eight results at a time, which come four cycles after their address.
-  localparam logic [2:0] FETCH = 3'd5;
+  // Emitting: the header, then eight results at a time, which come RESULT_CYCLES + 2 cycles after their address.
+  localparam int FETCH = RESULT_CYCLES + 3;
+  localparam int FETCH_BITS = $clog2(FETCH + 1);
   localparam int HEADER_BITS = $clog2(EVENT_HEADER);
   logic in_header;
   logic [HEADER_BITS-1:0] word;
   logic [VALUE_BITS-1:0] left;
   logic [2:0] lane;
-  logic [2:0] fetching;
+  logic [FETCH_BITS-1:0] fetching;
   logic [32*LANES-1:0] line_out;
   wire given = event_valid && event_ready;
   assign event_valid = emitting && (in_header || fetching == '0);
@@ -124,7 +125,7 @@ module feeder
   always_ff @(posedge clk) begin
     if (fetching != '0) begin
       fetching <= fetching - 1'b1;
-      if (fetching == 3'd1) line_out <= result_data;
+      if (fetching == FETCH_BITS'(1)) line_out <= result_data;
     end
     if (given) begin
       if (in_header) begin
@@ -135,7 +136,7 @@ module feeder
         lane <= lane + 1'b1;
         if (lane == 3'd7) begin
           result_address <= result_address + 1'b1;
-          fetching <= FETCH;
+          fetching <= FETCH_BITS'(FETCH);
         end
       end
       if (event_last) emitting <= 1'b0;
@@ -147,7 +148,7 @@ module feeder
       lane <= '0;
       left <= values;
       result_address <= '0;
-      fetching <= FETCH;
+      fetching <= FETCH_BITS'(FETCH);
       number_out <= number_running;
       time_out <= time_running;
       cycles_out <= cycles;

@@ -77,7 +77,7 @@ module soc
   logic access, access_write;
   logic [7:0] access_address;
   logic [31:0] access_data, answer;
-  crossing to_array (
+  crossing #(.DUE(edge_pkg::RESULT_CYCLES)) to_array (
     .cpu_clk, .cpu_reset, .restart(!running), .valid(valid && in_array), .write(strobe != '0), .address(address[7:0]),
     .data_in(write_data), .ready(array_ready), .failed(array_failed), .data_out(array_data), .array_clk, .array_reset,
     .access, .access_write, .access_address, .access_data, .answer

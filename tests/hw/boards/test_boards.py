@@ -16,6 +16,7 @@ from edgeconv.hw.boards.report import CriticalPath, Report, Use, read_report, re
 from edgeconv.hw.boards.synthesis import netlist_key, register_memories, rtl_sources, synthesis_script
 from edgeconv.hw.export import FOLDER
 from edgeconv.hw.sim.verilate import Simulation
+from edgeconv.hw.spec import configuration
 from edgeconv.targets import load_target
 
 ULX3S, ARRAY = BOARDS["ulx3s-85f"], BOARDS["ulx3s-85f-array"]
@@ -41,10 +42,13 @@ def test_an_unknown_board_is_named_with_those_that_are_there() -> None:
     assert "ulx3s-85f" in str(raised.value)
 
 
-def test_a_target_has_a_board_of_its_name_and_clock() -> None:
-    target = load_target("ulx3s-85f")
+@pytest.mark.parametrize("name", ["ulx3s-85f", "ecp5-25f"])
+def test_a_target_has_a_board_of_its_name_clock_and_sizes(name: str) -> None:
+    target, board = load_target(name), BOARDS[name]
     assert target.family == "fpga"
-    assert target.clock_mhz == ULX3S.clock_mhz == ARRAY.clock_mhz
+    assert target.clock_mhz == board.clock_mhz
+    assert configuration(target.part) == board.config
+    assert ULX3S.clock_mhz == ARRAY.clock_mhz
 
 
 @pytest.mark.needs_verilator

@@ -34,6 +34,7 @@ def test_weights_are_near_the_multipliers_that_they_go_to() -> None:
 
 def test_another_device_or_size_is_left_to_the_placer() -> None:
     assert block_places(replace(ULX3S, device=("--45k",))) == {}
+    assert block_places(BOARDS["ecp5-25f"]) == {}
     assert block_places(replace(ULX3S, config=replace(ULX3S.config, weight_words=1024))) == {}
 
 

@@ -16,6 +16,7 @@ from edgeconv.hw.host import Board
 from edgeconv.hw.host.sample_port import Counters, Event, SamplePort
 from edgeconv.hw.sim.stream import EVENT_READY, SAMPLE_VALID, TRIGGER, event_rows
 from edgeconv.hw.soc.simulator import Clocks, SimulatedSoc
+from edgeconv.hw.spec import ArrayConfig
 from edgeconv.ir import Grid, Linear, Program, TensorType, dtype
 from edgeconv.ir import operators as ops
 from tests.hw.running import compile_for_array
@@ -73,10 +74,10 @@ class Detector:
             np.testing.assert_array_equal(event.outputs[output], expected)
 
 
-def detector(whole: Program) -> Detector:
+def detector(whole: Program, config: ArrayConfig | None = None) -> Detector:
     """Load a network, then let the clocks have the ratio of a board."""
-    compiled = compile_for_array(whole)
-    soc = SimulatedSoc()
+    compiled = compile_for_array(whole, config)
+    soc = SimulatedSoc(config)
     board = Board(soc)
     board.load(compiled.image)
     soc.set_clocks(STREAMING)
