@@ -2,6 +2,7 @@
 # pip is used as the user has configured it.
 
 PYTHON ?= python3
+BOARD ?= ulx3s-85f
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
@@ -36,7 +37,7 @@ help:
 	@echo "make accept-wave    a one-way wave network and its dense twin, likewise"
 	@echo "make accept-hw      random layers, networks and 2,000 pulses on the simulated accelerator (minutes)"
 	@echo "make formal         proves the arithmetic of the accelerator's RTL, and that the proofs find faults (minutes)"
-	@echo "make bitstream      a bitstream for the ULX3S board, with open tools (half an hour, once)"
+	@echo "make bitstream      a bitstream for the ULX3S board, with open tools (half an hour, once); BOARD=ecp5-25f: a smaller one"
 	@echo "make accept-bitstream  places and routes the boards and looks at their clocks (an hour or two)"
 	@echo "make accept-gates   simulates the netlist that synthesis makes of the array (minutes)"
 	@echo "make accept-search  a search that is killed twenty times; predictors against evolution (minutes)"
@@ -73,7 +74,7 @@ formal: $(VENV)/.stamp-formal
 	$(BIN)/python -m pytest -m accept -k 'not for_all_operands' tests/hw/formal
 
 bitstream: $(VENV)/.stamp-hw
-	$(BIN)/python -m edgeconv.hw.boards ulx3s-85f
+	$(BIN)/python -m edgeconv.hw.boards $(BOARD)
 
 accept-bitstream: $(VENV)/.stamp-hw
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m accept tests/hw/boards

@@ -73,6 +73,18 @@ PROOFS = (
         passes=_AS_SUMS,
     ),
     Proof(
+        name="au of logic",
+        says="so does one whose multiplier is made of logic",
+        top="au_proof",
+        rtl=("au_logic.sv",),
+        formal=("au_spec.sv", "au_proof.sv"),
+        cycle=5,
+        signed=("x_0", "low", "expected_low", "high", "expected_high"),
+        unsigned=("nibbles_0", "w_0"),
+        passes=_AS_SUMS,
+        defines=("LOGIC",),
+    ),
+    Proof(
         name="dot",
         says="a processing element adds its eight products, whatever they are",
         top="dot_proof",

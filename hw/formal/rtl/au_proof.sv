@@ -1,4 +1,5 @@
-// The arithmetic unit equals its specification: au.sv against au_spec.sv, five cycles later.
+// The arithmetic unit equals its specification: au.sv, or au_logic.sv where LOGIC is defined, against au_spec.sv, five
+// cycles later.
 //
 // Registers hold anything in cycle 0, and inputs are anything in every cycle: what is shown for the operands of cycle 0
 // is shown for those of every cycle.
@@ -16,7 +17,11 @@ module au_proof (
   logic signed [8:0] x_0;
   logic [7:0] w_0;
 
+`ifdef LOGIC
+  au_logic unit (.clk, .nibbles, .x, .w, .low, .high);
+`else
   au unit (.clk, .nibbles, .x, .w, .low, .high);
+`endif
   au_spec specification (.nibbles(nibbles_0), .x(x_0), .w(w_0), .low(expected_low), .high(expected_high));
   always_ff @(posedge clk) begin
     cycle <= cycle + 1'b1;

@@ -38,6 +38,8 @@ FAULTS = [
     ("au", "au.sv", "17'(signed'(w[3:0]))", "17'(w[3:0])", "_product"),  # the sign of a nibble
     ("au", "au.sv", "17'(signed'(w))", "17'(w)", "low_product"),
     ("au", "au.sv", "mode <= {mode[2:0], nibbles}", "mode <= {mode[1:0], nibbles, nibbles}", "_product"),
+    ("au of logic", "au_logic.sv", "mode[0] && w_in[3]", "w_in[3]", "low_product"),  # the low digit of a byte
+    ("au of logic", "au_logic.sv", "(13'(upper[i]) <<< 2)", "(13'(upper[i]) <<< 1)", "_product"),
     ("dot", "dot.sv", "four[i]   <= pair[2*i] + pair[2*i+1]", "four[i]   <= pair[2*i] + pair[2*i]", "low_sum"),
     ("dot", "dot.sv", "if (mode[6])", "if (mode[5])", "high_sum"),
     ("accumulator", "accumulator.sv", "acc <<< 8", "acc <<< 7", "accumulation"),
