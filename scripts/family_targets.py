@@ -53,6 +53,7 @@ TARGETS = {
     "cuda": "CUDA, threads as loops",
     "hls": "HLS C++ by g++",
     "ulx3s-85f": "FPGA array, RTL simulation",
+    "ecp5-25f": "a smaller array, RTL simulation",
 }
 """A target of each kind, and how its artifacts are run here."""
 _SAMPLES = 4
