@@ -55,7 +55,7 @@ def test_sums_of_rows_with_a_factor_for_each_channel(any_isa: str, tmp_path: Pat
     add(parts, ("i8", "i24", "u3"), ((1, 24, 11),) * 3, Grid(dtype("i16"), -30000, 31000, 77), channels=24)
     code = assert_agrees(parts, any_isa, tmp_path)
     assert ("add.rows" in kernels(code)) == (any_isa != "generic")
-    assert any_isa == "generic" or any("float64 fma" in entry.detail for entry in code.report)
+    assert any_isa == "generic" or any("in float64" in entry.detail for entry in code.report)
 
 
 def test_a_sum_whose_panels_carry_different_kinds(any_isa: str, tmp_path: Path) -> None:

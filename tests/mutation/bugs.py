@@ -31,6 +31,24 @@ VNNI = "avx512vnni"
 
 KERNEL_BUGS = (
     Bug(
+        "halves of interleaved channels that change places",
+        f"{_K}.interleave",
+        "_halves",
+        "range(lanes // 2), range(lanes // 2, lanes)",
+        "range(lanes // 2, lanes), range(lanes // 2)",
+        "conv",
+        VNNI,
+    ),
+    Bug(
+        "inputs copied with the sign bit as it is",
+        f"{_K}.interleave",
+        "_stored",
+        "if flip else same",
+        "if False else same",
+        "conv",
+        VNNI,
+    ),
+    Bug(
         "channels of a group that change places along flat rows",
         f"{_K}.depthwise_flat",
         "_Flat",

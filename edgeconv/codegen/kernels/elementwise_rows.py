@@ -66,7 +66,7 @@ def _add(build: Builder, step: Step) -> str:
         writer.store(offsets[-1], sums, count)
 
     each_vector(build, rows, writer.width, body)
-    return f"{writer.width} elements at a time, {vectors.element} fma"
+    return f"{writer.width} elements at a time" + (" in float64" if vectors.element == "float64" else "")
 
 
 def _sum_constants(

@@ -12,6 +12,7 @@ import numpy as np
 from edgeconv.codegen.builder import Builder, View, bind, const, reinterpret
 from edgeconv.codegen.isa.base import Isa
 from edgeconv.codegen.kernels.elementwise_rows import store_elements
+from edgeconv.codegen.kernels.interleave import interleave
 from edgeconv.codegen.kernels.registry import kernel
 from edgeconv.codegen.plan import Step
 from edgeconv.codegen.tir import Expr, tirx
@@ -22,7 +23,6 @@ from edgeconv.ir.forms import MAGIC_F32, MAGIC_F32_BITS
 __all__ = ["LARGEST", "quantized"]
 
 _NARROW = ("uint8", "int16")
-_MOST_SHUFFLED_CHANNELS = 16
 LARGEST = 1 << 21
 """Rounded values stay below 2²², where adding the magic number rounds to an integer."""
 
@@ -66,7 +66,7 @@ def _quantize(build: Builder, step: Step) -> str:
         _plane(build, operator, x, target, start * plane, base + start * plane, plane, scale, y.layout.storage.bias)
     if not direct:
         build.barrier()
-        _interleave(build, target, y)
+        interleave(build, target, y)
     return f"{build.isa.lanes} elements at a time" + ("" if direct else ", then channels interleaved")
 
 
@@ -136,58 +136,3 @@ def quantized(operator: ops.Quantize, x: Expr, scale: Expr, lanes: int, zero: in
 def _clipped(value: Expr, grid: Grid, lanes: int) -> Expr:
     lo, hi = (const(float(bound - grid.zero_point), "float32", lanes) for bound in (grid.lo, grid.hi))
     return bind(tirx.max(bind(tirx.min(value, hi)), lo))
-
-
-def _interleave(build: Builder, planes: View, y: View) -> None:
-    """Planes of one channel each become channels-last, one output row after the other."""
-    samples, channels, *spatial = y.layout.shape
-    *outer, width = spatial
-    area = int(np.prod(spatial))
-    together = _positions_together(build.isa, y.layout.storage.element, channels)
-    with build.parallel_nest([samples, *outer]) as (sample, *row):
-        before: Expr = 0
-        for index, extent in zip(row, outer, strict=True):
-            before = before * extent + index
-        source = bind(planes.origin + sample * channels * area + before * width)
-        target = bind(y.layout.offset([sample, 0, *row, 0]) + 0)
-        done = 0
-        if together and width >= together:
-            with build.loop(width // together) as tile:
-                loads = [source + channel * area + tile * together for channel in range(channels)]
-                _interleave_tile(planes, y, loads, target + tile * (together * channels), together)
-            done = width // together * together
-        with build.nest([width - done, channels]) as (position, channel):
-            value = planes.memory.load(y.layout.storage.element, source + channel * area + position + done)
-            y.vstore(target + (position + done) * channels + channel, value, 1)
-
-
-def _positions_together(isa: Isa, element: str, channels: int) -> int:
-    """Positions that shuffles interleave at a time; 0 where elements are moved one by one."""
-    if element != "uint8" or channels > _MOST_SHUFFLED_CHANNELS:
-        return 0
-    return isa.lanes if channels % 4 == 0 else 2 * isa.lanes if channels in (2, 3) else 0
-
-
-def _interleave_tile(planes: View, y: View, sources: list[Expr], target: Expr, positions: int) -> None:
-    """Interleave one vector of each plane: bytes, or words of four channels where these come in fours."""
-    vectors = [bind(planes.memory.load("uint8", source, positions)) for source in sources]
-    if len(vectors) % 4 == 0:
-        vectors = [_words(vectors[first : first + 4], positions) for first in range(0, len(vectors), 4)]
-    units = len(vectors)
-    for part in range(units):
-        flat = range(part * positions, (part + 1) * positions)
-        order = [tirx.const(index % units * positions + index // units, "int32") for index in flat]
-        mixed = tirx.Shuffle(vectors, order) if units > 1 else vectors[0]
-        stored = mixed if len(sources) % 4 else reinterpret(f"uint8x{4 * positions}", mixed)
-        size = positions if len(sources) % 4 else 4 * positions
-        y.vstore(target + part * size, bind(stored), size)
-
-
-def _words(bytes_: list[Expr], lanes: int) -> Expr:
-    """Four byte vectors as one int32 vector, the first in the low bits."""
-    word: Expr = None
-    for index, vector in enumerate(bytes_):
-        part = vector.astype(f"int32x{lanes}")
-        part = tirx.shift_left(part, const(8 * index, "int32", lanes)) if index else part
-        word = part if word is None else tirx.bitwise_or(word, part)
-    return bind(word)

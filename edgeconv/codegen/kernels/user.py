@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgeconv.codegen.builder import Builder, View, const
 from edgeconv.codegen.isa.base import Isa
+from edgeconv.codegen.kernels.interleave import interleave, positions_together
 from edgeconv.codegen.kernels.registry import kernel
 from edgeconv.codegen.layout import Layout
 from edgeconv.codegen.plan import Load, Step, Store
@@ -65,6 +66,23 @@ def _chunks(length: int, lanes: int) -> list[tuple[int, int, int]]:
         chunks.append((start, 1, size))
         start, rest = start + size, rest - size
     return chunks
+
+
+def _interleaves(isa: Isa, step: Step) -> bool:
+    """Whether shuffles put the channels of the input side by side."""
+    layout = step.layout(step.output)
+    if isa.lanes == 1 or layout.order != "channels_last":
+        return False
+    together = positions_together(isa, layout.storage.element, layout.shape[1])
+    return 0 < together <= layout.shape[-1]
+
+
+@kernel(Load, "load.interleaved", can_handle=_interleaves, priority=5, parallel=True)
+def _load_interleaved(build: Builder, step: Step) -> str:
+    y = build.view(step.output)
+    storage, channels = y.layout.storage, y.layout.shape[1]
+    interleave(build, build.user_view("input", step.output), y, flip=storage.bias != 0)
+    return f"{channels} channels of {positions_together(build.isa, storage.element, channels)} positions at a time"
 
 
 @kernel(Load, "load.scalar", parallel=True)
