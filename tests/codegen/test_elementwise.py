@@ -52,7 +52,8 @@ def test_sums_of_rows_with_a_factor_for_each_channel(any_isa: str, tmp_path: Pat
     for shape in ((1, 24, 23), (1, 16, 40), (1, 5, 7, 9), (1, 70), (1, 1, 30)):
         add(parts, ("i20", "i8"), (shape, shape), Grid.full(dtype("i8"), -3), channels=shape[1])
     add(parts, ("u8", "i8"), ((1, 33, 13), (1, 33, 13)), Grid.full(dtype("u8"), 5), channels=33)
-    add(parts, ("i8", "i24", "u3"), ((1, 24, 11),) * 3, Grid(dtype("i16"), -30000, 31000, 77), channels=24)
+    add(parts, ("i8", "i18", "u3"), ((1, 24, 11),) * 3, Grid(dtype("i8"), -100, 127, 77), channels=24)
+    add(parts, ("i18", "i4"), ((1, 24, 11),) * 2, Grid(dtype("i16"), -30000, 31000, 77), channels=24)
     code = assert_agrees(parts, any_isa, tmp_path)
     assert ("add.rows" in kernels(code)) == (any_isa != "generic")
     assert any_isa == "generic" or any("in float64" in entry.detail for entry in code.report)
