@@ -10,9 +10,9 @@ import pytest
 from edgeconv.hw import export
 from edgeconv.hw.spec import (
     DESCRIPTOR,
-    LANES,
     PARAMETER,
     PARAMETER_BITS,
+    SMALL,
     WORD_BITS,
     ArrayConfig,
     Field,
@@ -63,5 +63,7 @@ def test_a_value_that_does_not_fit_is_refused_by_name(value: int, text: str) -> 
         pack((Field("b", 5, "", signed=True),), {"b": value})
 
 
-def test_a_configuration_has_whole_halves() -> None:
-    assert ArrayConfig().halves * LANES == ArrayConfig().elements
+@pytest.mark.parametrize(("config", "blocks"), [(ArrayConfig(), 156), (SMALL, 28)], ids=["85f", "25f"])
+def test_a_configuration_has_whole_halves_and_fits_its_chip(config: ArrayConfig, blocks: int) -> None:
+    assert config.halves * config.beat == config.elements
+    assert config.multiplier_blocks <= blocks

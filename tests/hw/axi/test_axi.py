@@ -110,8 +110,8 @@ def test_the_driver_refuses_what_the_array_cannot_have(pulse: CompiledNetwork, l
     driver, image = Driver(library, SimulatedAxi()), pulse.image.to_bytes()
     for bad in (b"", b"edgeconv", image[1:], image[:-8], image[:-16], image[:40]):
         assert driver.load(bad) == "no image"
-    other = compile_for_array(program(half("x")), ArrayConfig(weight_words=1024)).image.to_bytes()
-    assert driver.load(other) == "other array"
+    for sizes in (ArrayConfig(weight_words=1024), ArrayConfig(beat=4)):
+        assert driver.load(compile_for_array(program(half("x")), sizes).image.to_bytes()) == "other array"
     memory = ArrayConfig().activation_bytes
     for place in (4, memory - 8, memory + 8, 0xFFFFFFF8):
         assert driver.input(place, bytes(16)) == "range"

@@ -13,26 +13,32 @@ from tests.hw.networks import LAYERS, random_network
 from tests.hw.running import check
 from tests.hw.test_layers import check_or_too_large
 from tests.hw.test_pulse import CYCLES, pulse_program
+from tests.hw.test_small import CYCLES as SMALL_CYCLES
 
 PULSES, LAYERS_OF_A_KIND = 4, 3
+NETLISTS = {"ulx3s-85f-array": CYCLES, "ecp5-25f": SMALL_CYCLES}
+"""Boards whose arrays are simulated cell by cell, and the cycles of a pulse there."""
 on_gates = [pytest.mark.accept, pytest.mark.needs_yosys, pytest.mark.needs_verilator, pytest.mark.timeout(7200)]
 
 
 @pytest.mark.parametrize("weight_type", [pytest.param("i8", marks=on_gates), pytest.param("i4", marks=on_gates)])
-def test_the_netlist_computes_pulses(weight_type: str) -> None:
+@pytest.mark.parametrize(("name", "expected"), NETLISTS.items())
+def test_the_netlist_computes_pulses(name: str, expected: dict[str, int], weight_type: str) -> None:
     values = np.random.default_rng(9).integers(0, 4096, (PULSES, 1, 1, 128)).astype(np.uint16)
-    library = gate_library(BOARDS["ulx3s-85f-array"])
-    cycles = check(pulse_program("u16", weight_type), {"x": values}, library=library).image.cycles
-    assert cycles == CYCLES[weight_type]
-    print(f"\n{PULSES} pulses with {weight_type} weights on the netlist: 0 differences, {cycles} cycles each")
+    board = BOARDS[name]
+    whole, library = pulse_program("u16", weight_type), gate_library(board)
+    cycles = check(whole, {"x": values}, board.config, library=library).image.cycles
+    assert cycles == expected[weight_type]
+    print(f"\n{PULSES} pulses with {weight_type} weights on the netlist of {name}: 0 differences, {cycles} cycles each")
 
 
 @pytest.mark.parametrize("layer", [pytest.param(name, marks=on_gates) for name in LAYERS])
-def test_the_netlist_computes_layers_of_every_kind(layer: str) -> None:
-    library = gate_library(BOARDS["ulx3s-85f-array"])
+@pytest.mark.parametrize("name", NETLISTS)
+def test_the_netlist_computes_layers_of_every_kind(name: str, layer: str) -> None:
+    board = BOARDS[name]
     for seed in range(8000, 8000 + LAYERS_OF_A_KIND):
         network, program = random_network(seed, 1, layer)
-        check_or_too_large(network, program, library=library)
+        check_or_too_large(network, program, board.config, library=gate_library(board))
 
 
 def _rest_output_registers(design: dict[str, Any]) -> None:
