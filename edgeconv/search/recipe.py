@@ -31,7 +31,9 @@ class RecipeSearch:
         metrics: the figures of `measure`.
         config: the recipe that networks are trained by.
         apply: that recipe for values of the space: the network's shape and the bits of its layers.
+        values: of the space, for the network of a recipe with 8 bits everywhere.
         measure: quality of an estimator, by a configuration, on data that neither training nor test has seen.
+        held_out: the same on the data that `family.judge` takes, which no search may look at.
     """
 
     family: ModelFamily
@@ -39,7 +41,13 @@ class RecipeSearch:
     metrics: Mapping[str, Metric]
     config: Any
     apply: Callable[[Values, Any], Any]
+    values: Callable[[Any], Values]
     measure: Callable[[Estimator, Any], dict[str, float]]
+    held_out: Callable[[Estimator, Any], dict[str, float]]
+
+    def own_values(self) -> Values:
+        """Of the space, for the recipe's own network with 8 bits everywhere."""
+        return self.values(self.config.network)
 
     def configure(self, values: Values) -> Any:
         """The recipe of the network of these values."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from edgeconv.models.ecg_mamba.dataset import EcgDataset
 from edgeconv.models.ecg_mamba.labels import EXTENDED, SCORED, ClassSet
 from edgeconv.models.ecg_mamba.metrics import Scores, evaluate
 from edgeconv.models.ecg_mamba.population import simulate_records
+from edgeconv.models.ecg_mamba.preparation import SignalConfig
 from edgeconv.quantize.family import Estimator
 
 __all__ = ["class_set", "generated", "judge", "unseen"]
@@ -37,8 +39,14 @@ def class_set(config: TrainConfig) -> ClassSet:
 
 def generated(config: TrainConfig, records: int, seed: int) -> EcgDataset:
     """Generated records, prepared and labelled as a configuration says."""
+    return _generated(config.signal, class_set(config), records, seed)
+
+
+@lru_cache(maxsize=2)
+def _generated(signal: SignalConfig, classes: ClassSet, records: int, seed: int) -> EcgDataset:
+    """Two are kept, 60 KB a window: a search trains all its networks on one set and judges them on another."""
     found = (simulated.record for simulated in simulate_records(records, seed))
-    return EcgDataset.build(found, config.signal, class_set(config))
+    return EcgDataset.build(found, signal, classes)
 
 
 def unseen(config: TrainConfig) -> EcgDataset:

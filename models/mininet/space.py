@@ -31,9 +31,9 @@ def depth_space() -> Space:
     return Space("mininet", (*choices, Choice("heads.weights", _BITS, bits=True)))
 
 
-def default_values() -> dict[str, Value]:
-    """The network that the family trains without a search."""
-    shape = MiniNetConfig()
+def default_values(shape: MiniNetConfig | None = None) -> dict[str, Value]:
+    """A network as a recipe has it, all its layers of 8 bits; the recipe of the family when None."""
+    shape = shape or MiniNetConfig()
     values: dict[str, Value] = {"levels": shape.levels, "iterations": shape.iterations}
     values |= dict(zip(_WIDTHS, shape.widths, strict=True))
     for part in _PARTS:

@@ -37,9 +37,9 @@ def _needed(depth: int) -> tuple[str, int] | None:
     return ("depth", depth) if depth > _DEPTHS[0] else None
 
 
-def default_values() -> dict[str, Value]:
-    """The network that the family trains without a search."""
-    shape = StepConfig()
+def default_values(shape: StepConfig | None = None) -> dict[str, Value]:
+    """A network as a recipe has it, all its layers of 8 bits; the recipe of the family when None."""
+    shape = shape or StepConfig()
     values: dict[str, Value] = {"depth": shape.depth, **{name: getattr(shape, name) for name in _SIZES}}
     values |= {f"conv{number}.weights": 8 for number in range(1, shape.depth + 1)}
     return values | {f"conv{number}.activations": 8 for number in range(1, shape.depth)}

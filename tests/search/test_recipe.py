@@ -11,43 +11,30 @@ import numpy as np
 import pytest
 
 from edgeconv.errors import UsageError
-from edgeconv.models.ecg_mamba.config import NetworkConfig, TrainConfig
+from edgeconv.models.ecg_mamba.config import TrainConfig
 from edgeconv.models.ecg_mamba.configurations import CONFIGURATIONS
-from edgeconv.models.ecg_mamba.family import EcgFamily
 from edgeconv.models.ecg_mamba.space import default_values as ecg_values
 from edgeconv.models.mininet.config import DepthTraining
 from edgeconv.models.mininet.space import default_values as depth_values
 from edgeconv.models.oneway_wave.config import WaveTraining
 from edgeconv.models.oneway_wave.space import default_values as wave_values
-from edgeconv.quantize import Stage
 from edgeconv.search import session as sessions
 from edgeconv.search.recipe import RecipeEvaluator, RecipeSearch, shortened, steps_of
 from edgeconv.search.reports import write_reports
 from edgeconv.search.session import Settings, Workers, run_session
 from edgeconv.search.task import find_elastic, find_family, policy_for
 from edgeconv.search.winners import export_winner
-from tests.models.ecg_mamba import small
+from tests.search.small_ecg import SMALL, small_ecg
 
 pytestmark = pytest.mark.needs_torch
 
 FAMILIES = {"ecg_mamba": ecg_values, "mininet": depth_values, "oneway_wave": wave_values}
-SMALL = replace(
-    small.SMALL,
-    network=NetworkConfig(),
-    float_stage=Stage("float", 20, 1e-3),
-    twin_stage=Stage("quantization-aware", 30, 1e-4),
-)
 
 
 def task_of(name: str) -> RecipeSearch:
     task = find_family(name)
     assert isinstance(task, RecipeSearch)
     return task
-
-
-def small_ecg() -> RecipeSearch:
-    task = task_of("ecg_mamba")
-    return replace(task, family=EcgFamily(config=SMALL), config=SMALL)
 
 
 def twin_of(config: Any) -> Any:
@@ -109,6 +96,7 @@ def test_networks_of_all_ecg_recipes_lie_inside(name: str) -> None:
     assert isinstance(task, RecipeSearch)
     values = task.space.values(task.space.genome(ecg_values(recipe.network)))
     config = task.configure(values)
+    assert values == task.own_values()
     assert config.network == recipe.network
     assert replace(config, policy=recipe.policy) == recipe
     twin_of(config)  # refuses a rule that matches nothing
