@@ -16,6 +16,7 @@ set sources {
   rtl/ram.sv
   rtl/mul_dsp.sv
   rtl/au.sv
+  rtl/au_logic.sv
   rtl/dot.sv
   rtl/accumulator.sv
   rtl/pe.sv

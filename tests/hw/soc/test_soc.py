@@ -116,5 +116,5 @@ def test_the_self_test_counts_what_differs() -> None:
 def test_a_board_with_another_array_is_refused() -> None:
     board = Board(SimulatedSoc())
     other = compile_for_array(SMALL, ArrayConfig(descriptors=128)).image
-    with pytest.raises(DeviceError, match=r"descriptors=256\)\n  expected: .*descriptors=128"):
+    with pytest.raises(DeviceError, match=r"descriptors=256, beat=8\)\n  expected: .*descriptors=128"):
         board.load(other)
