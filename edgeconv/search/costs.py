@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COSTS",
+    "artifact_costs",
     "costs_of",
     "costs_of_export",
     "needs_powers_of_two",
@@ -139,7 +140,7 @@ def _compute(model: Path, target: str, wanted: set[str], board: Board | None) ->
             artifact = compile_model(model, target, Path(folder) / "net.edge").artifact
             if board is not None and "latency" in wanted:
                 found["latency"] = _latency_on(board, artifact)
-            found |= _artifact_costs(artifact, target, wanted - set(found))
+            found |= artifact_costs(artifact, target, wanted - set(found))
     return found
 
 
@@ -156,9 +157,17 @@ def program_costs(program: Program) -> dict[str, float]:
     return {"macs": float(macs), "mac_bits": float(mac_bits), "model_bytes": float(weight_bytes(program))}
 
 
-def _artifact_costs(artifact: Artifact, target: str, wanted: set[str]) -> dict[str, float]:
-    """What a compiled network costs where it runs here, on hardware or emulated."""
-    if not wanted & _COMPILED:
+def artifact_costs(artifact: Artifact, target: str, wanted: Collection[str]) -> dict[str, float]:
+    """What a compiled network costs where it runs here, on hardware or emulated.
+
+    Args:
+        target: that it was compiled for.
+        wanted: names of costs; those that need no compiled network are left out.
+
+    Raises:
+        DeviceError: a cost that this target does not have here.
+    """
+    if not _COMPILED & set(wanted):
         return {}
     from edgeconv.runtime.emulated import is_native
     from edgeconv.runtime.ways import runnable_isas

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgeconv.hw.export import FOLDER
@@ -60,28 +60,24 @@ class Proof:
 
 
 _PRODUCT_RTL = ("mul_dsp.sv", "wide_multiply.sv")
+_UNIT = Proof(
+    name="au",
+    says="an arithmetic unit gives x·w, or x times both 4-bit weights, for |x| ≤ 255",
+    top="au_proof",
+    rtl=("mul_dsp.sv", "au.sv"),
+    formal=("au_spec.sv", "au_proof.sv"),
+    cycle=5,
+    signed=("x_0", "low", "expected_low", "high", "expected_high"),
+    unsigned=("nibbles_0", "w_0"),
+    passes=_AS_SUMS,
+)
 PROOFS = (
-    Proof(
-        name="au",
-        says="an arithmetic unit gives x·w, or x times both 4-bit weights, for |x| ≤ 255",
-        top="au_proof",
-        rtl=("mul_dsp.sv", "au.sv"),
-        formal=("au_spec.sv", "au_proof.sv"),
-        cycle=5,
-        signed=("x_0", "low", "expected_low", "high", "expected_high"),
-        unsigned=("nibbles_0", "w_0"),
-        passes=_AS_SUMS,
-    ),
-    Proof(
+    _UNIT,
+    replace(
+        _UNIT,
         name="au of logic",
         says="so does one whose multiplier is made of logic",
-        top="au_proof",
         rtl=("au_logic.sv",),
-        formal=("au_spec.sv", "au_proof.sv"),
-        cycle=5,
-        signed=("x_0", "low", "expected_low", "high", "expected_high"),
-        unsigned=("nibbles_0", "w_0"),
-        passes=_AS_SUMS,
         defines=("LOGIC",),
     ),
     Proof(

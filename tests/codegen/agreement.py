@@ -18,7 +18,7 @@ from edgeconv.ir.operators import Operator
 from edgeconv.reference import run
 from tests.random_graphs.emulated import run_emulated
 from tests.random_graphs.machines import ARM
-from tests.random_graphs.native import Call
+from tests.random_graphs.native import Call, run_calls
 
 from .native import Native
 
@@ -103,6 +103,18 @@ def assert_agrees(
             if different:
                 wrong[f"{program.producers[name].keyword} {name}"] = f"{different} of {want.size}"
         assert not wrong, f"seed {parts.seed}, {isa}: {wrong}"
+    return code
+
+
+def assert_threads_agree(parts: Parts, isa: str) -> GeneratedCode:
+    """Compile for several threads, and compare every output of one and of three with the reference, bit for bit."""
+    program = parts.program()
+    code = generate(program, prove(program, POLICY_OF_ISA[isa]).forms, isa, shared=True)
+    expected = run(program, parts.arrays)
+    for outcome in run_calls([Call(program, code, parts.arrays, threads=threads) for threads in (1, 3)]):
+        assert outcome.failure == ""
+        for name in program.outputs:
+            assert outcome.outputs[name].tobytes() == expected[name].tobytes(), name
     return code
 
 

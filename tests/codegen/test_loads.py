@@ -7,14 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from edgeconv.codegen import generate
-from edgeconv.integer import POLICY_OF_ISA, prove
 from edgeconv.ir import Grid, Linear, dtype
 from edgeconv.ir import operators as ops
-from edgeconv.reference import run
-from tests.random_graphs.native import Call, run_calls
 
-from .agreement import Parts, assert_agrees, kernels
+from .agreement import Parts, assert_agrees, assert_threads_agree, kernels
 
 pytestmark = pytest.mark.needs_gcc
 
@@ -40,10 +36,4 @@ def test_inputs_of_every_type_and_number_of_channels(any_isa: str, tmp_path: Pat
 
 def test_threads_share_the_tiles_of_a_row(isa: str) -> None:
     parts = _copies(((1, 12, 1000), (1, 4, 3, 200)), ("i16", "i8"))
-    program = parts.program()
-    expected = run(program, parts.arrays)
-    code = generate(program, prove(program, POLICY_OF_ISA[isa]).forms, isa, shared=True)
-    for outcome in run_calls([Call(program, code, parts.arrays, threads=threads) for threads in (1, 3)]):
-        assert outcome.failure == ""
-        for name in program.outputs:
-            assert outcome.outputs[name].tobytes() == expected[name].tobytes(), name
+    assert_threads_agree(parts, isa)

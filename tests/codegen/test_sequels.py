@@ -9,17 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeconv.codegen import fusion, generate
+from edgeconv.codegen import fusion
 from edgeconv.codegen.isa.table import ISAS
 from edgeconv.codegen.kernels import load_all
 from edgeconv.codegen.plan import Plan, Step, make_plan
 from edgeconv.integer import POLICY_OF_ISA, prove
 from edgeconv.ir import Grid, Linear, dtype
 from edgeconv.ir import operators as ops
-from edgeconv.reference import run
-from tests.random_graphs.native import Call, run_calls
 
-from .agreement import Parts, assert_agrees
+from .agreement import Parts, assert_agrees, assert_threads_agree
 from .test_bands import EVERY_CHAIN
 
 
@@ -182,13 +180,7 @@ def test_threads_give_the_same_bits(isa: str) -> None:
     parts = Parts(seed=42)
     for block in (*BLOCKS[3:5], UNROUNDED[2]):
         _block(parts, block)
-    program = parts.program()
-    expected = run(program, parts.arrays)
-    code = generate(program, prove(program, POLICY_OF_ISA[isa]).forms, isa, shared=True)
-    for outcome in run_calls([Call(program, code, parts.arrays, threads=threads) for threads in (1, 3)]):
-        assert outcome.failure == ""
-        for name in program.outputs:
-            np.testing.assert_array_equal(outcome.outputs[name], expected[name], err_msg=name)
+    assert_threads_agree(parts, isa)
 
 
 @pytest.mark.needs_gcc

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from edgeconv.codegen import generate
 from edgeconv.codegen.upsampling import find_upsamplings
-from edgeconv.integer import POLICY_OF_ISA, prove
 from edgeconv.ir import Grid, Linear, dtype
 from edgeconv.ir import operators as ops
-from edgeconv.reference import run
 from edgeconv.runtime.cpu_features import supported_isas
-from tests.random_graphs.native import Call, run_calls
 
-from .agreement import Parts
+from .agreement import Parts, assert_threads_agree
 
 # channels, extents of the small image, x, zero point, output
 CASES = (
@@ -52,13 +47,7 @@ def test_equals_reference(isa: str) -> None:
     parts = Parts(seed=31)
     for case in CASES:
         _upsampled(parts, case)
-    program = parts.program()
-    code = generate(program, prove(program, POLICY_OF_ISA[isa]).forms, isa, shared=True)
-    expected = run(program, parts.arrays)
-    for outcome in run_calls([Call(program, code, parts.arrays, threads=threads) for threads in (1, 3)]):
-        assert outcome.failure == ""
-        for name in program.outputs:
-            np.testing.assert_array_equal(outcome.outputs[name], expected[name], err_msg=name)
+    code = assert_threads_agree(parts, isa)
     taken = [entry.operators for entry in code.report if entry.kernel == "conv.depthwise_doubled"]
     assert taken == [("resize", "conv", "requant")] * (len(CASES) - 2 if isa == "avx512vnni" else 0)
 

@@ -11,23 +11,12 @@ import pytest
 pytest.importorskip("brevitas")
 
 from edgeconv.models.ecg_mamba import auprc, macro
-from edgeconv.models.ecg_mamba.config import NetworkConfig, TrainConfig
-from edgeconv.models.ecg_mamba.preparation import SignalConfig
+from edgeconv.models.ecg_mamba.config import NetworkConfig
 from edgeconv.models.ecg_mamba.study import SeedStudy
-from edgeconv.quantize import Stage
+from tests.models.ecg_mamba.small import SMALL
 
 pytestmark = pytest.mark.needs_torch
-TINY = TrainConfig(
-    network=NetworkConfig(width=4, stem=(4,), blocks=0, convolutions=1),
-    signal=SignalConfig(samples=256, hop=256),
-    records=8,
-    batch=4,
-    float_stage=Stage("float", 3, 1e-3),
-    twin_stage=Stage("quantization-aware", 2, 1e-4),
-    calibration=8,
-    judged=40,
-    threads=1,
-)
+TINY = replace(SMALL, network=NetworkConfig(width=4, stem=(4,), blocks=0, convolutions=1))
 
 
 def test_what_has_been_done_is_not_done_again(tmp_path: Path) -> None:
