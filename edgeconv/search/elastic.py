@@ -135,12 +135,22 @@ class ElasticConvNet:
         return terms
 
 
-_TERMS = 8
+_TERMS = 10
+_LANES, _GROUP, _FEW, _ADDING_LANES = 16, 4, 4, 3
+"""Lanes of a vector, products that each adds up at once; convolutions into few channels sum along the window, and add up
+lanes at the end (edgeconv/codegen/kernels/conv_few.py)."""
 
 
 def _terms_of(layer: LayerShape) -> Sequence[float]:
-    # A vector has 16 channels, each of which multiplies and adds four at once.
-    vectors = layer.length * -(-layer.outputs // 16)
+    taps = layer.inputs * layer.kernel
+    vectors = layer.length * -(-layer.outputs // _LANES)
+    products = vectors * -(-taps // _GROUP)
+    along = layer.length * layer.outputs * -(-taps // (_LANES * _GROUP))
+    few = (
+        layer.outputs <= _FEW
+        and layer.length >= _LANES
+        and along + _ADDING_LANES * layer.outputs * layer.length < products
+    )
     return (
         1.0,
         layer.macs / 1e3,
@@ -148,6 +158,8 @@ def _terms_of(layer: LayerShape) -> Sequence[float]:
         layer.weights * layer.weight_bits / 1e3,
         layer.outputs * layer.length * layer.activation_bits / 1e3,
         layer.outputs / 10,
-        vectors / 10,
-        vectors * -(-layer.inputs * layer.kernel // 4) / 1e2,
+        0.0 if few else vectors / 10,
+        0.0 if few else products / 1e2,
+        layer.outputs * layer.length / 10 if few else 0.0,
+        along / 1e2 if few else 0.0,
     )

@@ -166,7 +166,8 @@ def hypervolume_of(problem: Problem, rounds: Sequence[Sequence[Evaluated]]) -> f
 
 
 def _evaluated(problem: Problem, record: Record) -> Evaluated:
-    return Evaluated(problem.space.genome(record.values), record.metrics if record.status == "done" else None)
+    genome = problem.space.genome(record.values)
+    return problem.evaluated(genome, record.metrics) if record.status == "done" else Evaluated(genome, None)
 
 
 @dataclass(frozen=True)
@@ -218,6 +219,6 @@ class _Meter:
         box = self._box or _Box.around(self._problem, self._first)
         seconds, done = perf_counter() - self._begin, len(self._seen)
         left = seconds / self._fresh * (self._total - done) if self._fresh else None
-        failed = sum(e.metrics is None for e in self._seen)
+        failed = sum(e.failed for e in self._seen)
         volume = box.share(self._problem, front)
         self._progress(Report(done, self._total, failed, round_, tuple(front), volume, seconds, left))

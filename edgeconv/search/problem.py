@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
 import numpy as np
@@ -54,10 +54,26 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A genome with what its evaluation found; None where it failed."""
+    """A genome with what its evaluation found.
+
+    Attributes:
+        metrics: None where it failed, or ended early.
+        found: what was known when it ended early because a constraint was broken; empty otherwise.
+    """
 
     genome: Genome
     metrics: Mapping[str, float] | None
+    found: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def known(self) -> Mapping[str, float]:
+        """All metrics, or what there is of them."""
+        return self.found if self.metrics is None else self.metrics
+
+    @property
+    def failed(self) -> bool:
+        """Whether nothing is known of it."""
+        return not self.known
 
 
 @dataclass(frozen=True)
@@ -84,8 +100,14 @@ class Problem:
         return np.array([-metrics[m.name] if m.maximize else metrics[m.name] for m in self.objectives], np.float64)
 
     def violations(self, metrics: Mapping[str, float]) -> NDArray[np.float64]:
-        """One number for each constraint, 0 where it holds."""
-        return np.array([c.violation(metrics[c.metric.name]) for c in self.constraints], np.float64)
+        """One number for each constraint, 0 where it holds or its metric is not known."""
+        known = [(c, metrics.get(c.metric.name)) for c in self.constraints]
+        return np.array([0.0 if value is None else c.violation(value) for c, value in known], np.float64)
+
+    def evaluated(self, genome: Genome, metrics: Mapping[str, float]) -> Evaluated:
+        """What an evaluation that did not fail found, which may be a part of the metrics."""
+        whole = all(metric.name in metrics for metric in self.metrics)
+        return Evaluated(genome, metrics) if whole else Evaluated(genome, None, metrics)
 
     def feasible(self, evaluated: Evaluated) -> bool:
         """Whether it was evaluated and all constraints hold."""

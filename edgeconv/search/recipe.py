@@ -14,8 +14,8 @@ from typing import Any
 from edgeconv.quantize.family import Estimator, ModelFamily, TrainedModel, find_configuration
 from edgeconv.quantize.stage import Stage
 from edgeconv.search.board import Board
-from edgeconv.search.costs import costs_of_export, needs_powers_of_two
-from edgeconv.search.problem import Metric
+from edgeconv.search.costs import COSTS, costs_of_export, needs_powers_of_two
+from edgeconv.search.problem import Constraint, Metric
 from edgeconv.search.space import Space, Values
 
 __all__ = ["RecipeEvaluator", "RecipeSearch", "shortened", "steps_of"]
@@ -101,6 +101,7 @@ class RecipeEvaluator:
         target: for costs.
         wanted: names of metrics.
         share: of the recipe's steps.
+        constraints: a network that breaks one by what it costs is not trained, and only its costs are reported.
         cache: folder for costs.
         board: where latencies are measured; this machine when None.
     """
@@ -109,6 +110,7 @@ class RecipeEvaluator:
     target: str
     wanted: tuple[str, ...]
     share: float
+    constraints: tuple[Constraint, ...] = ()
     cache: Path | None = None
     board: Board | None = None
 
@@ -119,7 +121,13 @@ class RecipeEvaluator:
         torch.set_num_threads(1)
 
     def __call__(self, values: Values, seed: int) -> Mapping[str, float]:
-        """As `Evaluator.__call__`."""
+        """As `Evaluator.__call__`, but for metrics that are left out where constraints are broken."""
+        constrained = [c.metric.name for c in self.constraints if c.metric.name in COSTS]
+        if constrained:
+            untrained, _ = self.task.train(values, seed, 0.0, self.wanted)
+            costs = costs_of_export(untrained.export_qonnx, self.target, constrained, self.cache, self.board)
+            if any(c.violation(costs[c.metric.name]) for c in self.constraints if c.metric.name in costs):
+                return costs
         trained, config = self.task.train(values, seed, self.share, self.wanted)
         found: dict[str, float] = {}
         if set(self.wanted) & set(self.task.metrics):

@@ -28,7 +28,7 @@ def front_document(session: Session) -> dict[str, Any]:
         "strategy": session.settings.strategy,
         "seed": session.settings.seed,
         "evaluations": len(session.evaluated),
-        "failed": sum(e.metrics is None for e in session.evaluated),
+        "failed": sum(e.failed for e in session.evaluated),
         "hypervolume": session.hypervolume,
         "front": [_point(session, number, e) for number, e in enumerate(front)],
     }

@@ -157,7 +157,9 @@ def run_session(
         evaluator: FamilyEvaluator | RecipeEvaluator
         if isinstance(task, RecipeSearch):
             share = settings.recipe_share
-            evaluator = RecipeEvaluator(task, settings.target, wanted, share, folder / "costs", board)
+            evaluator = RecipeEvaluator(
+                task, settings.target, wanted, share, problem.constraints, folder / "costs", board
+            )
         else:
             weights = _supernet(folder, settings, task, supernet, training, say)
             evaluator = FamilyEvaluator(settings.family, weights, settings.target, wanted, folder / "costs", board)

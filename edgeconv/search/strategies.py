@@ -37,6 +37,10 @@ __all__ = [
 Rounds = Sequence[Sequence[Evaluated]]
 _WORST = 1e30
 """Cost of what failed: beyond anything that was measured, and finite, as pymoo wants it."""
+_ENOUGH = 10
+"""Networks of which a metric is known, before it is predicted."""
+_DRAWN = 10
+"""Random networks for each that is wanted, where not all metrics can be predicted."""
 
 
 class Strategy(Protocol):
@@ -103,8 +107,10 @@ def _answers(problem: Problem, evaluated: Sequence[Evaluated]) -> tuple[NDArray[
     costs = np.full((len(evaluated), len(problem.objectives)), _WORST)
     violations = np.full((len(evaluated), len(problem.constraints)), _WORST)
     for row, e in enumerate(evaluated):
+        if not e.failed:
+            violations[row] = problem.violations(e.known)
         if e.metrics is not None:
-            costs[row], violations[row] = problem.costs(e.metrics), problem.violations(e.metrics)
+            costs[row] = problem.costs(e.metrics)
     return costs, violations
 
 
@@ -140,10 +146,11 @@ class PredictorStrategy:
             first = list(dict.fromkeys(problem.space.repair(corner) for corner in corners))
             return first + distinct_samples(problem.space, self.first - len(first), rng, first)
         seen = _seen(rounds)
-        known = [e for batch in rounds for e in batch if e.metrics is not None]
-        if len(known) < 10:
-            return distinct_samples(problem.space, self.batch, rng, seen)
+        known = [e for batch in rounds for e in batch if not e.failed]
         predictors = self._fit(problem, known, _seed(seed, len(rounds)))
+        if len(predictors) < len(problem.metrics):
+            drawn = distinct_samples(problem.space, _DRAWN * self.batch, rng, seen)
+            return _least_infeasible(problem, predictors, drawn)[: self.batch]
         self.report(predictors)
         chosen = _children(problem, known, self.batch // 5, rng, seen)
         candidates = self._evolve(problem, predictors, known, _seed(seed, len(rounds)), rng)
@@ -151,11 +158,15 @@ class PredictorStrategy:
         return chosen + distinct_samples(problem.space, self.batch - len(chosen), rng, seen + chosen)
 
     def _fit(self, problem: Problem, known: Sequence[Evaluated], seed: int) -> dict[str, Predictor]:
-        features = problem.space.features([e.genome for e in known])
-        coordinates, terms = len(problem.space.choices), problem.space.terms_in(features)
+        """By metric, of those that enough is known of."""
         predictors = {}
         for metric in problem.metrics:
-            values = np.array([(e.metrics or {})[metric.name] for e in known])
+            having = [e for e in known if metric.name in e.known]
+            if len(having) < _ENOUGH:
+                continue
+            features = problem.space.features([e.genome for e in having])
+            values = np.array([e.known[metric.name] for e in having])
+            coordinates, terms = len(problem.space.choices), problem.space.terms_in(features)
             predictors[metric.name] = fit_predictor(
                 features, values, coordinates, seed, terms=terms, maximize=metric.maximize
             )
@@ -217,6 +228,17 @@ def _children(
             taken.add(child)
             found.append(child)
     return found
+
+
+def _least_infeasible(problem: Problem, predictors: Mapping[str, Predictor], genomes: Sequence[Genome]) -> list[Genome]:
+    """Those first that break no constraint as far as it can be predicted, in their order."""
+    violations = np.zeros(len(genomes))
+    features = problem.space.features(genomes)
+    for constraint in problem.constraints:
+        predictor = predictors.get(constraint.metric.name)
+        if predictor is not None:
+            violations += [constraint.violation(value) for value in predictor.predict(features)[0]]
+    return [genomes[index] for index in np.argsort(violations, kind="stable")]
 
 
 def _predicted(
