@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COSTS",
+    "COUNTED",
     "artifact_costs",
     "costs_of",
     "costs_of_export",
@@ -53,7 +54,8 @@ COSTS: Mapping[str, Metric] = {
         Metric("dsps", "", "multiplier blocks of the accelerator or of the HLS pipeline"),
     )
 }
-_COUNTED = {"macs", "mac_bits", "model_bytes"}
+COUNTED = frozenset({"macs", "mac_bits", "model_bytes"})
+"""Those that the integer program alone decides."""
 _HARDWARE = {"cycles", "dsps"}
 _COMPILED = {"arena_bytes", "latency", "instructions"}
 _REPEATS, _ROUNDS = 15, 200
@@ -123,7 +125,7 @@ def costs_of_export(
 
 def _compute(model: Path, target: str, wanted: set[str], board: Board | None) -> dict[str, float]:
     found: dict[str, float] = {}
-    if wanted & (_COUNTED | _HARDWARE):
+    if wanted & (COUNTED | _HARDWARE):
         from edgeconv.importer import read_onnx
         from edgeconv.integer import lower
 

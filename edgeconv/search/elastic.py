@@ -137,8 +137,8 @@ class ElasticConvNet:
 
 _TERMS = 10
 _LANES, _GROUP, _FEW, _ADDING_LANES = 16, 4, 4, 3
-"""Lanes of a vector, products that each adds up at once; convolutions into few channels sum along the window, and add up
-lanes at the end (edgeconv/codegen/kernels/conv_few.py)."""
+"""Lanes of a vector, products that each adds up at once; convolutions into few channels sum along the window, and add
+up lanes at the end (edgeconv/codegen/kernels/conv_few.py)."""
 
 
 def _terms_of(layer: LayerShape) -> Sequence[float]:
