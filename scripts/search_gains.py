@@ -1,13 +1,15 @@
 """How much smaller and faster are networks of a search than uniform 8-bit ones that are at least as good?
 
-    python -m scripts.search_gains OUT ecg_mamba --config full --metric auprc --study ecg_mamba.search --points 3 7
+    python -m scripts.search_gains OUT ecg_mamba --config full --metric auprc --study ecg_mamba.search --points 3 7 \
+        --longer 4
     python -m scripts.search_gains OUT oneway_wave --metric roll_out_error --scales 0.5 0.75 --targets cpu rpi4
 
 Trains by the whole recipe and with every seed: the recipe's own network with 8 bits everywhere, the same with all its
-widths scaled ("width x 0.5"), and points of a search's front. All are judged on data that neither a training nor the
-search has looked at, and compiled for every target; each artifact is verified, bit by bit, on random samples. Prints,
-beside the recipe's own network and beside the best of 8 bits, how much smaller and faster each point is. Trainings and
-figures are kept in OUT: a run that was stopped goes on where it was when it is started again.
+widths scaled ("width x 0.5"), and points of a search's front. A step of a small network takes less time: `--longer`
+gives points more of them, and what each training took stands beside it. All are judged on data that neither a training
+nor the search has looked at, and compiled for every target; each artifact is verified, bit by bit, on random samples.
+Prints, beside the recipe's own network and beside the best of 8 bits, how much smaller and faster each point is.
+Trainings and figures are kept in OUT: a run that was stopped goes on where it was when it is started again.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from edgeconv.quantize.family import TrainingProgress
 from edgeconv.quantize.run import kept_training
 from edgeconv.runtime.emulated import is_native
 from edgeconv.search.costs import artifact_costs, costs_of
-from edgeconv.search.recipe import RecipeSearch
+from edgeconv.search.recipe import RecipeSearch, shortened
 from edgeconv.search.session import read_session
 from edgeconv.search.space import Choice, Values
 from edgeconv.search.task import find_family
@@ -46,6 +48,7 @@ class Row:
         metric: on held-out data.
         model_bytes: its constants.
         speed: by target, seconds of one sample here, or instructions where that target is emulated.
+        training: seconds, by the log.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Row:
     metric: float
     model_bytes: float
     speed: Mapping[str, float]
+    training: float
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -63,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--metric", required=True)
     parser.add_argument("--study", type=Path, help="folder of a search of this family")
     parser.add_argument("--points", type=int, nargs="+", default=(), help="of its front")
+    parser.add_argument("--longer", type=float, default=1.0, help="points are trained for so many times the steps")
     parser.add_argument("--scales", type=float, nargs="*", default=(0.5, 0.75, 1.5), help="of the grid of widths")
     parser.add_argument("--targets", nargs="+", default=("cpu",))
     parser.add_argument("--seeds", type=int, nargs="+", default=(0, 1, 2))
@@ -74,7 +79,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.study:
         session = read_session(options.study)
         chosen = [session.problem.space.values(session.front[point].genome) for point in options.points]
-        networks |= {f"point {n}": task.configure(values) for n, values in zip(options.points, chosen, strict=True)}
+        suffix = "" if options.longer == 1 else f", {options.longer:g} × the steps"
+        networks |= {
+            f"point {n}{suffix}": shortened(task.configure(values), options.longer)
+            for n, values in zip(options.points, chosen, strict=True)
+        }
     rows = [
         measured(task, name, config, options.metric, options.targets, options.seeds, options.out)
         for name, config in networks.items()
@@ -122,9 +131,9 @@ def measured(
         print(
             f"{name}, seed {seed}: {metric} {found[-1]['metric']:.4f}, {found[-1]['model_bytes']:.0f} bytes", flush=True
         )
-    means = {key: fmean(one[key] for one in found) for key in ("metric", "model_bytes")}
+    means = {key: fmean(one[key] for one in found) for key in ("metric", "model_bytes", "training")}
     speed = {target: fmean(one["speed"][target] for one in found) for target in targets}
-    return Row(name, not name.startswith("point"), means["metric"], means["model_bytes"], speed)
+    return Row(name, not name.startswith("point"), means["metric"], means["model_bytes"], speed, means["training"])
 
 
 def _figures(task: RecipeSearch, config: Any, metric: str, targets: Sequence[str], folder: Path) -> dict[str, Any]:
@@ -141,7 +150,14 @@ def _figures(task: RecipeSearch, config: Any, metric: str, targets: Sequence[str
         "metric": judged,
         "model_bytes": size,
         "speed": {target: _verified_speed(model, target) for target in targets},
+        "training": _seconds(folder / "log.jsonl"),
     }
+
+
+def _seconds(log: Path) -> float:
+    """Of a training that was not stopped: its stages, one after the other."""
+    reports = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    return sum({report["stage"]: report["seconds"] for report in reports}.values())
 
 
 def _verified_speed(model: Path, target: str) -> float:
@@ -166,9 +182,15 @@ def gains(rows: Sequence[Row], metric: str, maximize: bool, targets: Sequence[st
     sign = 1 if maximize else -1
     own = next(row for row in rows if row.name == OWN)
     best = max((row for row in rows if row.uniform), key=lambda row: sign * row.metric)
-    header = ["network", metric, "bytes", *targets]
+    header = ["network", metric, "bytes", *targets, "training"]
     lines = [
-        (row.name, f"{row.metric:.4f}", f"{row.model_bytes:.0f}", *(f"{row.speed[target]:.4g}" for target in targets))
+        (
+            row.name,
+            f"{row.metric:.4f}",
+            f"{row.model_bytes:.0f}",
+            *(f"{row.speed[target]:.4g}" for target in targets),
+            f"{row.training:.0f} s",
+        )
         for row in rows
     ]
     text = [format_table(lines, header=tuple(header)), ""]

@@ -22,13 +22,14 @@ def test_widths_are_scaled_to_the_nearest_of_the_space() -> None:
 
 def test_a_point_is_set_beside_the_recipes_own_and_the_best_of_8_bits() -> None:
     rows = (
-        Row(OWN, True, 0.90, 1000, {"cpu": 1e-3}),
-        Row("width × 2", True, 0.95, 3000, {"cpu": 2e-3}),
-        Row("point 3", False, 0.92, 250, {"cpu": 2e-4}),
+        Row(OWN, True, 0.90, 1000, {"cpu": 1e-3}, 300.0),
+        Row("width × 2", True, 0.95, 3000, {"cpu": 2e-3}, 500.0),
+        Row("point 3", False, 0.92, 250, {"cpu": 2e-4}, 160.0),
     )
     text = gains(rows, "auprc", True, ("cpu",))
     assert "point 3 beside the recipe's own: at least as good, 4.00× smaller, 5.00× faster on cpu" in text
     assert "point 3 beside the best of 8 bits, width × 2: NOT as good, 12.00× smaller, 10.00× faster on cpu" in text
+    assert "160 s" in text
     assert "the best of 8 bits, the recipe's own: NOT as good, 4.00×" in gains(rows, "error", False, ("cpu",))
 
 
@@ -40,5 +41,6 @@ def test_a_network_is_trained_verified_and_measured_once(tmp_path: Path, monkeyp
     assert 0 < first.metric < 1
     assert 1e-7 < first.speed["cpu"] < 1e-2
     assert first.model_bytes > 500
+    assert 0 < first.training < 60
     monkeypatch.setattr("scripts.search_gains.kept_training", None)
     assert measured(task, "point 1", config, "auroc", ("cpu",), (0, 1), tmp_path) == first

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from edgeconv.search.problem import Metric
 from edgeconv.search.space import Choice, Space, Values
 
@@ -79,10 +81,12 @@ class Toy:
     Attributes:
         seconds: that an evaluation sleeps, longer for some genomes than for others.
         failing: genomes whose first width is this fail.
+        most: where the cost is more than that, nothing else is found out.
     """
 
     seconds: float = 0.0
     failing: int | None = None
+    most: float = np.inf
 
     def prepare(self) -> None:
         """Nothing to load."""
@@ -95,6 +99,8 @@ class Toy:
             width, bits = int(values[f"layer{number}.width"]), int(values[f"layer{number}.bits"])
             error += 0.5**number * (1 / width + 2.0**-bits)
             cost += width * bits
+        if cost > self.most:
+            return {"cost": cost}
         noise = random.Random(f"{seed} {sorted(values.items())}").uniform(0.98, 1.02)
         time.sleep(self.seconds * (1 + cost % 3))
         return {"error": error * noise * 1e-9, "cost": cost}

@@ -43,7 +43,7 @@ def play(strategy: Strategy, problem: Problem, toy: Toy, rounds: int) -> list[li
         batch = []
         for genome in strategy.propose(problem, 4, played):
             try:
-                batch.append(Evaluated(genome, toy(problem.space.values(genome), 4)))
+                batch.append(problem.evaluated(genome, toy(problem.space.values(genome), 4)))
             except ValueError:
                 batch.append(Evaluated(genome, None))
         played.append(batch)
@@ -94,6 +94,19 @@ def test_constraints_hold_on_the_front_and_steer_the_search() -> None:
     assert all(e.metrics and e.metrics["cost"] <= 60 for e in front)
     share = [np.mean([problem.feasible(e) for e in batch]) for batch in rounds]
     assert np.mean(share[1:]) > share[0]
+
+
+@pytest.mark.parametrize("name", ["predictors", "nsga2"])
+def test_what_costs_too_much_to_be_judged_is_learned_from(name: str) -> None:
+    """Most of the first round is not judged; later rounds avoid what nothing but its cost is known of."""
+    problem = Problem(TOY_SPACE, PROBLEM.objectives, (Constraint(TOY_METRICS["cost"], True, 60.0),))
+    rounds = play(make_strategy(name, OPTIONS[name]), problem, Toy(most=60.0), 6)
+    judged = [np.mean([e.metrics is not None for e in batch]) for batch in rounds]
+    assert judged[0] < 0.5
+    assert np.mean(judged[1:]) > judged[0] + 0.2
+    everything = [e for batch in rounds for e in batch]
+    assert not any(e.failed for e in everything)
+    assert front_of(problem, everything)
 
 
 def test_the_result_does_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeconv.errors import UsageError
+from edgeconv.errors import EdgeconvError, UsageError
 from edgeconv.models.ecg_mamba.config import TrainConfig
 from edgeconv.models.ecg_mamba.configurations import CONFIGURATIONS
 from edgeconv.models.ecg_mamba.space import default_values as ecg_values
@@ -19,10 +19,11 @@ from edgeconv.models.mininet.space import default_values as depth_values
 from edgeconv.models.oneway_wave.config import WaveTraining
 from edgeconv.models.oneway_wave.space import default_values as wave_values
 from edgeconv.search import session as sessions
+from edgeconv.search.problem import parse_constraint
 from edgeconv.search.recipe import RecipeEvaluator, RecipeSearch, shortened, steps_of
 from edgeconv.search.reports import write_reports
 from edgeconv.search.session import Settings, Workers, run_session
-from edgeconv.search.task import find_elastic, find_family, policy_for
+from edgeconv.search.task import find_elastic, find_family, metrics_of, policy_for
 from edgeconv.search.winners import export_winner
 from tests.search.small_ecg import SMALL, small_ecg
 
@@ -134,6 +135,24 @@ def test_a_trained_network_has_the_bits_and_the_size_of_its_genome() -> None:
     finer = RecipeEvaluator(small_ecg(), "cpu", wanted, 0.05)(values | {"head.weights": 8}, 0)
     assert finer["macs"] == found["macs"]
     assert finer["model_bytes"] - found["model_bytes"] == SMALL.network.classes * 16 / 2  # half a byte a weight
+
+
+def test_a_network_that_costs_too_much_is_neither_trained_nor_compiled() -> None:
+    values = small_ecg().own_values()
+
+    def too_much(bound: float) -> RecipeEvaluator:
+        def judged(*_: Any) -> dict[str, float]:
+            raise AssertionError("judged")
+
+        known = metrics_of(small_ecg())
+        constraints = tuple(parse_constraint(text, known) for text in (f"model_bytes<{bound}", "latency<1ms"))
+        wanted = ("auroc", "model_bytes", "latency")
+        # A target that nothing can be compiled for.
+        return RecipeEvaluator(replace(small_ecg(), measure=judged), "nowhere", wanted, 0.05, constraints)
+
+    assert tuple(too_much(1000)(values, 0)) == ("model_bytes",)
+    with pytest.raises(EdgeconvError, match="nowhere"):
+        too_much(1e6)(values, 0)
 
 
 @pytest.mark.slow
