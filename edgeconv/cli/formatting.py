@@ -30,11 +30,14 @@ def readable_count(count: float) -> str:
 
 
 def readable_time(seconds: float) -> str:
-    """A time in ns, µs, ms or s, with three digits."""
+    """A time in ns, µs, ms or s with three digits; in minutes from a hundred seconds on, then in hours."""
     for bound, factor, unit in ((1e-6, 1e9, "ns"), (1e-3, 1e6, "µs"), (1.0, 1e3, "ms")):
         if seconds < bound:
             return f"{seconds * factor:.3g} {unit}"
-    return f"{seconds:.3g} s"
+    if seconds < 99.95:
+        return f"{seconds:.3g} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def shorten(text: str, length: int = 32) -> str:

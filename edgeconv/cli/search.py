@@ -233,9 +233,9 @@ class _Live:
 
     def report(self, report: Report) -> None:
         left = "" if report.left is None else f", {readable_time(report.left)} left"
-        failed = f", {report.failed} failed" if report.failed else ""
+        without = _without_result(report.ended_early, report.failed)
         text = (
-            f"{report.done} of {report.total}{failed}, round {report.round}: {len(report.front)} on the front, "
+            f"{report.done} of {report.total}{without}, round {report.round}: {len(report.front)} on the front, "
             f"hypervolume {report.hypervolume:.4f}{left}"
         )
         if self._terminal:
@@ -261,11 +261,16 @@ def _finish(console: Console, session: Session) -> None:
         for point in document["front"]
     ]
     table = format_table(rows, header=("point", *(m.name for m in metrics), "network"))
-    failed = f", {document['failed']} failed" if document["failed"] else ""
+    without = _without_result(document["ended_early"], document["failed"])
     took = f" in {readable_time(session.seconds)}" if session.seconds else ""
     files = ", ".join(path.name for path in written if path.parent == session.folder)
     text = (
-        f"{table}\n\n{document['evaluations']} evaluations{failed}{took}, hypervolume {document['hypervolume']:.4f}\n"
+        f"{table}\n\n{document['evaluations']} evaluations{without}{took}, hypervolume {document['hypervolume']:.4f}\n"
         f"written to {session.folder}: {files}, policies/"
     )
     console.result(document | {"files": written}, text=text)
+
+
+def _without_result(ended_early: int, failed: int) -> str:
+    counted = ((ended_early, "beyond a constraint and not judged"), (failed, "failed"))
+    return "".join(f", {count} {what}" for count, what in counted if count)

@@ -30,6 +30,7 @@ class Report:
     Attributes:
         done, total: evaluations, failed ones included.
         failed: those that failed.
+        ended_early: those that broke a constraint before everything was known of them.
         round: of the evaluation that just ended.
         front: what is feasible and not dominated.
         hypervolume: share of the box between the best and a little beyond the worst of the first round.
@@ -39,6 +40,7 @@ class Report:
     done: int
     total: int
     failed: int
+    ended_early: int
     round: int
     front: tuple[Evaluated, ...]
     hypervolume: float
@@ -219,6 +221,6 @@ class _Meter:
         box = self._box or _Box.around(self._problem, self._first)
         seconds, done = perf_counter() - self._begin, len(self._seen)
         left = seconds / self._fresh * (self._total - done) if self._fresh else None
-        failed = sum(e.failed for e in self._seen)
+        failed, early = sum(e.failed for e in self._seen), sum(e.ended_early for e in self._seen)
         volume = box.share(self._problem, front)
-        self._progress(Report(done, self._total, failed, round_, tuple(front), volume, seconds, left))
+        self._progress(Report(done, self._total, failed, early, round_, tuple(front), volume, seconds, left))

@@ -71,6 +71,11 @@ class Evaluated:
         return self.found if self.metrics is None else self.metrics
 
     @property
+    def ended_early(self) -> bool:
+        """Whether a part of the metrics is known."""
+        return self.metrics is None and bool(self.found)
+
+    @property
     def failed(self) -> bool:
         """Whether nothing is known of it."""
         return not self.known

@@ -29,6 +29,7 @@ def front_document(session: Session) -> dict[str, Any]:
         "seed": session.settings.seed,
         "evaluations": len(session.evaluated),
         "failed": sum(e.failed for e in session.evaluated),
+        "ended_early": sum(e.ended_early for e in session.evaluated),
         "hypervolume": session.hypervolume,
         "front": [_point(session, number, e) for number, e in enumerate(front)],
     }

@@ -31,7 +31,9 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
         layers = ELASTIC.layers(pulse_space().values(genome))
         weights = sum(layer.weights * layer.weight_bits for layer in layers)
         evaluated.append(Evaluated(genome, {"mac_bits": sum(la.mac_bits for la in layers), "slack": 1e6 / weights}))
-    evaluated.append(Evaluated(pulse_space().repair(0 * pulse_space().cardinalities), None))
+    cardinalities = pulse_space().cardinalities
+    evaluated.append(Evaluated(pulse_space().repair(0 * cardinalities), None))
+    evaluated.append(Evaluated(pulse_space().repair(cardinalities - 1), None, {"mac_bits": 1e9}))
     settings = Settings("pulse", objectives=("mac_bits", "slack"))
     written = Session(tmp_path_factory.mktemp("report"), settings, problem, (tuple(evaluated),))
     write_reports(written)
@@ -44,8 +46,8 @@ def test_front_json_holds_the_front_in_values_and_words(session: Session) -> Non
     assert len(front) > 2
     assert [tuple(point["genome"]) for point in document["front"]] == [e.genome for e in front]
     assert [point["metrics"] for point in document["front"]] == [e.metrics for e in front]
-    assert document["evaluations"] == 41
-    assert document["failed"] == 1
+    assert document["evaluations"] == 42
+    assert (document["failed"], document["ended_early"]) == (1, 1)
     space = session.problem.space
     for point in document["front"]:
         assert space.genome(point["values"]) == space.parse(point["text"]) == tuple(point["genome"])
