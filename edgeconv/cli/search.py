@@ -222,6 +222,7 @@ class _Live:
         self._quiet = console.verbosity < 0
         self._terminal = sys.stderr.isatty()
         self._round = -1
+        self._reasons: set[str] = set()
 
     def say(self, text: str) -> None:
         if not self._quiet:
@@ -232,6 +233,11 @@ class _Live:
             print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
     def report(self, report: Report) -> None:
+        first_line = report.reason.partition("\n")[0]
+        if first_line and first_line not in self._reasons:
+            self._reasons.add(first_line)
+            self.end()
+            self.say(f"failed: {first_line}")
         left = "" if report.left is None else f", {readable_time(report.left)} left"
         without = _without_result(report.ended_early, report.failed)
         text = (

@@ -31,7 +31,7 @@ class Report:
         done, total: evaluations, failed ones included.
         failed: those that failed.
         ended_early: those that broke a constraint before everything was known of them.
-        round: of the evaluation that just ended.
+        round, reason: of the evaluation that just ended; why it failed, if it did.
         front: what is feasible and not dominated.
         hypervolume: share of the box between the best and a little beyond the worst of the first round.
         seconds: since this process began to search; `left` an estimate of what is to come, None without any data.
@@ -42,6 +42,7 @@ class Report:
     failed: int
     ended_early: int
     round: int
+    reason: str
     front: tuple[Evaluated, ...]
     hypervolume: float
     seconds: float
@@ -214,13 +215,13 @@ class _Meter:
             self._box = _Box.around(self._problem, self._first)
         self._fresh += fresh
         if fresh:
-            self._tell(record.round)
+            self._tell(record.round, record.reason)
 
-    def _tell(self, round_: int) -> None:
+    def _tell(self, round_: int, reason: str) -> None:
         front = front_of(self._problem, self._seen)
         box = self._box or _Box.around(self._problem, self._first)
         seconds, done = perf_counter() - self._begin, len(self._seen)
         left = seconds / self._fresh * (self._total - done) if self._fresh else None
         failed, early = sum(e.failed for e in self._seen), sum(e.ended_early for e in self._seen)
         volume = box.share(self._problem, front)
-        self._progress(Report(done, self._total, failed, early, round_, tuple(front), volume, seconds, left))
+        self._progress(Report(done, self._total, failed, early, round_, reason, tuple(front), volume, seconds, left))

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgeconv.errors import UsageError
 from edgeconv.quantize.family import Progress as TrainingProgress
+from edgeconv.search.available import with_available_costs
 from edgeconv.search.board import Board
 from edgeconv.search.engines import Engine, Evaluator, Supervision, open_engine
 from edgeconv.search.fronts import front_of
@@ -141,12 +142,14 @@ def run_session(
         say: told in a line what begins.
 
     Raises:
-        UsageError: no study to continue, or one that was begun with other settings.
+        UsageError: no study to continue, one that was begun with other settings, or a constraint on a latency that
+            cannot be measured (`with_available_costs`).
     """
     begin = perf_counter()
     if settings is None:
         with Study(folder / STUDY) as study:
             settings = Settings.from_spec(study.spec)
+    settings = with_available_costs(settings, say)
     task = settings.task()
     problem = _problem(settings, task)
     strategy = make_strategy(settings.strategy, settings.options)

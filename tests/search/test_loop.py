@@ -144,6 +144,9 @@ def test_progress_tells_where_the_search_stands(tmp_path: Path) -> None:
     assert [report.done for report in reports] == list(range(1, 31))
     last = reports[-1]
     assert last.failed > 0
+    reasons = [report.reason for report in reports if report.reason]
+    assert len(reasons) == last.failed
+    assert all(reason.startswith("ValueError: this width is not built") for reason in reasons)
     assert last.left == 0
     assert reports[0].left is not None
     volumes = [report.hypervolume for report in reports[10:]]
