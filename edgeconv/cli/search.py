@@ -12,6 +12,7 @@ import click
 from edgeconv.cli.console import Console, format_table
 from edgeconv.cli.formatting import readable_time
 from edgeconv.cli.options import common_options, examples, ssh_option
+from edgeconv.errors import UsageError
 
 if TYPE_CHECKING:
     from edgeconv.search.loop import Report
@@ -69,6 +70,13 @@ def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--constraint", "constraints", multiple=True, metavar="METRIC<BOUND", help='Such as "latency<5us".')
 @click.option("--strategy", default="predictors", show_default=True, help="predictors, nsga2, random or grid.")
 @click.option(
+    "--option",
+    "options",
+    multiple=True,
+    metavar="NAME=N",
+    help="Of the strategy, such as first=24 of predictors; repeat.",
+)
+@click.option(
     "--config", "configuration", default="", metavar="NAME", help="Recipe of the family; its first if not given."
 )
 @click.option("--supernet", type=click.Path(path_type=Path), help="Weights of a supernet trained before.")
@@ -92,6 +100,7 @@ def begin(
     objectives: tuple[str, ...],
     constraints: tuple[str, ...],
     strategy: str,
+    options: tuple[str, ...],
     configuration: str,
     supernet: Path | None,
     supernet_steps: int,
@@ -110,6 +119,7 @@ def begin(
         objectives,
         constraints,
         strategy,
+        dict(map(_option, options)),
         seed=console.seed,
         configuration=configuration,
         supernet_steps=supernet_steps,
@@ -118,6 +128,13 @@ def begin(
         ssh_options=ssh_options,
     )
     _run(console, output or Path(f"{name}.search"), settings, supernet, **workers)
+
+
+def _option(text: str) -> tuple[str, int]:
+    name, _, number = text.partition("=")
+    if not number.isdecimal():
+        raise UsageError(f"option '{text}'", expected="NAME=N, such as first=24")
+    return name, int(number)
 
 
 @command.command()

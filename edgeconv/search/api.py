@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgeconv.search.engines import Supervision
@@ -21,6 +21,7 @@ def search(
     target: str = "cpu",
     evaluations: int = 300,
     strategy: str = "predictors",
+    options: Mapping[str, int] | None = None,
     configuration: str = "",
     supernet: str | Path | None = None,
     supernet_steps: int = 2000,
@@ -44,7 +45,8 @@ def search(
         constraints: as people write them, such as "latency<5us".
         target: that costs are for.
         evaluations: in all, those that the study holds already included.
-        strategy: "predictors", "nsga2", "random" or "grid".
+        strategy, options: "predictors", "nsga2", "random" or "grid", and what its class has for fields
+            (`edgeconv.search.strategies`).
         configuration: the recipe that networks of a family without a supernet are trained by; its first when empty.
         supernet: weights that were trained before; they are trained, and kept in the folder, when None.
         supernet_steps: of that training.
@@ -70,6 +72,7 @@ def search(
         tuple(objectives),
         tuple(constraints),
         strategy,
+        dict(options or {}),
         seed=seed,
         configuration=configuration,
         supernet_steps=supernet_steps,

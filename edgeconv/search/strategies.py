@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import islice
 from typing import Any, Protocol
 
@@ -258,7 +258,7 @@ def _predicted(
     return np.array([problem.costs(row) for row in rows]), np.array([problem.violations(row) for row in rows])
 
 
-STRATEGIES: Mapping[str, Callable[..., Strategy]] = {
+STRATEGIES: Mapping[str, type[PredictorStrategy | EvolutionStrategy | RandomStrategy | GridStrategy]] = {
     "predictors": PredictorStrategy,
     "nsga2": EvolutionStrategy,
     "random": RandomStrategy,
@@ -275,7 +275,8 @@ def make_strategy(name: str, options: Mapping[str, Any]) -> Strategy:
     """
     if name not in STRATEGIES:
         raise UsageError(f"strategy '{name}'", expected=", ".join(STRATEGIES))
-    try:
-        return STRATEGIES[name](**options)
-    except TypeError as error:
-        raise UsageError(f"strategy '{name}' with options {dict(options)}: {error}") from error
+    known = [each.name for each in fields(STRATEGIES[name]) if each.type in ("int", "float")]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise UsageError(f"strategy '{name}' has no option {', '.join(unknown)}", expected=", ".join(known))
+    return STRATEGIES[name](**options)

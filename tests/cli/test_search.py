@@ -82,3 +82,10 @@ def test_refusals(
     assert main(arguments) == 2
     assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_options_of_a_strategy_are_numbers_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*BEGIN, "--option", "first"]) == 2
+    assert "option 'first'\n  expected: NAME=N, such as first=24" in capsys.readouterr().err
+    assert main([*BEGIN, "--option", "last=3"]) == 2
+    assert "strategy 'predictors' has no option last\n  expected: first, batch" in capsys.readouterr().err

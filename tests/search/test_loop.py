@@ -157,5 +157,9 @@ def test_progress_tells_where_the_search_stands(tmp_path: Path) -> None:
 def test_unknown_strategies_and_options_are_refused() -> None:
     with pytest.raises(UsageError, match=r"strategy 'greedy'\n  expected: predictors, nsga2, random, grid"):
         make_strategy("greedy", {})
-    with pytest.raises(UsageError, match="strategy 'random' with options"):
+    with pytest.raises(UsageError, match=r"strategy 'random' has no option population\n  expected: batch"):
         make_strategy("random", {"population": 3})
+    with pytest.raises(
+        UsageError, match="no option report\n  expected: first, batch, population, generations, optimism"
+    ):
+        make_strategy("predictors", {"report": 3})
