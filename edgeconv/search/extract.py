@@ -1,8 +1,8 @@
 """A network taken out of a supernet: an ordinary quantized network, its normalization measured anew, ready to train on.
 
 Statistics of batch normalization belong to one network: with those of another the ranking of networks is lost. Here
-they are averaged over batches for each network that is taken out, then folded, and ranges are calibrated as for any
-network that is quantized. What a search judges is this network, the one that is compiled.
+they are averaged over batches for each network that is taken out, then folded, ranges are calibrated as for any network
+that is quantized, and the last layer is fitted anew. What a search judges is this network, the one that is compiled.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from edgeconv.quantize.convert import make_twin
 from edgeconv.quantize.export import IntegerInput
 from edgeconv.quantize.layers import FloatLayers
 from edgeconv.search.network import ElasticNetwork, policy_of
+from edgeconv.search.readout import fit_readout, inputs_of
 from edgeconv.search.space import Values
 from edgeconv.search.supernet import SuperNet
+from edgeconv.search.supernet_training import Batch
 
 __all__ = ["extract", "extract_float"]
 
@@ -50,19 +52,31 @@ def extract(
     supernet: SuperNet,
     values: Values,
     integers: IntegerInput,
-    batches: Sequence[Tensor],
+    batches: Sequence[Batch],
     units: tuple[Sequence[float], Sequence[float]] | None = None,
     scales: str = "float",
 ) -> nn.Module:
     """The calibrated quantized network of these values, in evaluation mode.
 
     Args:
+        batches: inputs, targets and weights of errors.
         units: mean and spread of each output, by which a training normalized its targets.
         scales: "float" or "power-of-two".
     """
-    network = extract_float(supernet, values, integers, batches)
-    if units is not None:
-        network.give_units(units)
+    inputs, targets, weights = (tuple(column) for column in zip(*batches, strict=True))
+    network = extract_float(supernet, values, integers, inputs)
     family = supernet.family
     policy = policy_of(family, values, scales)
-    return make_twin(lambda layers: ElasticNetwork(layers, family, values, integers), network, policy, batches)
+
+    def twin() -> ElasticNetwork:
+        return make_twin(lambda layers: ElasticNetwork(layers, family, values, integers), network, policy, inputs)
+
+    rounded = twin()
+    # Fitted to what the rounded network hands on, then rounded itself.
+    weight, bias = fit_readout(inputs_of(rounded.readout, rounded, inputs), torch.cat(targets), torch.cat(weights))
+    with torch.no_grad():
+        network.readout.weight.copy_(weight)
+        network.readout.bias.copy_(bias)
+    if units is not None:
+        network.give_units(units)
+    return twin()

@@ -19,7 +19,7 @@ from edgeconv.search.recipe import RecipeSearch
 from edgeconv.search.space import Space, Values
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from edgeconv.quantize.export import IntegerInput
     from edgeconv.quantize.policy import QuantPolicy
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FamilyEvaluator",
     "Searchable",
-    "calibration_inputs",
+    "calibration_batches",
     "find_elastic",
     "find_family",
     "metrics_of",
@@ -162,7 +162,7 @@ class FamilyEvaluator:
 
         torch.set_num_threads(1)
         task = find_elastic(self.family)
-        self._loaded = task, load_supernet(task.elastic, self.supernet), calibration_inputs(task)
+        self._loaded = task, load_supernet(task.elastic, self.supernet), calibration_batches(task)
 
     def network(self, values: Values) -> tuple[Searchable, nn.Module]:
         """The family and the quantized network of these values, its outputs in units."""
@@ -180,7 +180,7 @@ class FamilyEvaluator:
         return {name: found[name] for name in self.wanted}
 
 
-def calibration_inputs(task: Searchable) -> list[Tensor]:
-    """What statistics and ranges are taken from."""
+def calibration_batches(task: Searchable) -> list[Batch]:
+    """What statistics, ranges and last layers are taken from."""
     batches, size = _CALIBRATION
-    return [task.batch(np.random.default_rng([_CALIBRATION_STREAM, n]), size)[0] for n in range(batches)]
+    return [task.batch(np.random.default_rng([_CALIBRATION_STREAM, n]), size) for n in range(batches)]

@@ -21,7 +21,7 @@ from edgeconv.search.problem import Evaluated
 from edgeconv.search.recipe import RecipeSearch, steps_of
 from edgeconv.search.session import SUPERNET, Session
 from edgeconv.search.space import Values
-from edgeconv.search.task import FamilyEvaluator, Searchable, calibration_inputs
+from edgeconv.search.task import FamilyEvaluator, Searchable, calibration_batches
 
 __all__ = ["Winner", "export_winner", "fine_tune", "train_alone"]
 
@@ -107,7 +107,7 @@ def train_alone(task: Searchable, values: Values, steps: tuple[int, int], seed: 
         lambda layers: ElasticNetwork(layers, task.elastic, values, task.integers),
         network,
         policy_of(task.elastic, values),
-        calibration_inputs(task),
+        [inputs for inputs, _, _ in calibration_batches(task)],
     )
     fine_tune(twin, task, steps[1], seed)
     return twin

@@ -7,16 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from edgeconv.errors import DeviceError, UsageError
 from edgeconv.importer import read_onnx
 from edgeconv.integer import lower
 from edgeconv.models.pulse.space import ELASTIC, default_values, pulse_space
+from edgeconv.quantize.convert import make_twin
 from edgeconv.search.costs import costs_of, program_costs
 from edgeconv.search.extract import extract, extract_float
+from edgeconv.search.network import ElasticNetwork, policy_of
 from edgeconv.search.supernet import SuperNet
 from edgeconv.search.supernet_training import load_supernet, save_supernet, train_supernet
-from edgeconv.search.task import Searchable, calibration_inputs, find_elastic
+from edgeconv.search.task import Searchable, calibration_batches, find_elastic
 from edgeconv.search.winners import fine_tune
 
 pytestmark = pytest.mark.needs_torch
@@ -54,7 +57,7 @@ def test_rounded_weights_use_as_many_levels_as_their_bits_allow(supernet: SuperN
 
 def test_a_sub_network_computes_what_it_did_inside(task: Searchable, supernet: SuperNet) -> None:
     """In real numbers and with the statistics of one batch, both are the same function of that batch."""
-    x = calibration_inputs(task)[0]
+    x = calibration_batches(task)[0][0]
     rng = np.random.default_rng(5)
     supernet.quantized = False
     for _ in range(3):
@@ -71,8 +74,28 @@ def test_a_sub_network_computes_what_it_did_inside(task: Searchable, supernet: S
 def test_statistics_belong_to_one_sub_network(task: Searchable, supernet: SuperNet) -> None:
     values = default_values()
     narrow = values | {"conv1.kernel": 3}
-    one, other = (extract_float(supernet, v, task.integers, calibration_inputs(task)[:1]) for v in (values, narrow))
+    one, other = (
+        extract_float(supernet, v, task.integers, [calibration_batches(task)[0][0]]) for v in (values, narrow)
+    )
     assert not torch.allclose(one.convs[1].norm.running_mean, other.convs[1].norm.running_mean)
+
+
+def test_the_last_layer_is_fitted_to_its_network(task: Searchable, supernet: SuperNet) -> None:
+    """The loss of training is less than with the layer that all networks of the supernet share."""
+    values = default_values() | {"conv2.width": 16, "hidden.activations": 4}
+    (x, targets, weights), *_ = calibration_batches(task)
+    shared = make_twin(
+        lambda layers: ElasticNetwork(layers, task.elastic, values, task.integers),
+        extract_float(supernet, values, task.integers, [x]),
+        policy_of(task.elastic, values),
+        [x],
+    )
+    fitted = extract(supernet, values, task.integers, [(x, targets, weights)])
+    with torch.no_grad():
+        losses = [
+            F.huber_loss((net(x) - targets) * weights, torch.zeros_like(targets), delta=3.0) for net in (fitted, shared)
+        ]
+    assert losses[0] < 0.7 * losses[1]
 
 
 def test_an_exported_sub_network_has_the_bits_and_costs_of_its_genome(
@@ -80,7 +103,7 @@ def test_an_exported_sub_network_has_the_bits_and_costs_of_its_genome(
 ) -> None:
     genome = pulse_space().sample(np.random.default_rng(8))
     values = pulse_space().values(genome)
-    network = extract(supernet, values, task.integers, calibration_inputs(task)[:1], task.units, "power-of-two")
+    network = extract(supernet, values, task.integers, calibration_batches(task)[:1], task.units, "power-of-two")
     program = lower(read_onnx(task.export(network, tmp_path / "net.onnx"), None))
     layers = ELASTIC.layers(values)
     weights = [program.types[op.w if op.keyword == "conv" else op.operands[1]] for op in program.operators
@@ -97,7 +120,7 @@ def test_an_exported_sub_network_has_the_bits_and_costs_of_its_genome(
 
 
 def test_costs_replay_from_their_cache(task: Searchable, supernet: SuperNet, tmp_path: Path) -> None:
-    network = extract(supernet, default_values(), task.integers, calibration_inputs(task)[:1])
+    network = extract(supernet, default_values(), task.integers, calibration_batches(task)[:1])
     model = task.export(network, tmp_path / "net.onnx")
     first = costs_of(model, "cpu", ["model_bytes"], tmp_path)
     (file,) = tmp_path.glob("*.json")
@@ -108,7 +131,7 @@ def test_costs_replay_from_their_cache(task: Searchable, supernet: SuperNet, tmp
 
 
 def test_fine_tuning_lowers_the_error_of_what_was_inherited(task: Searchable, supernet: SuperNet) -> None:
-    network = extract(supernet, default_values(), task.integers, calibration_inputs(task)[:1], task.units)
+    network = extract(supernet, default_values(), task.integers, calibration_batches(task)[:1], task.units)
     before = task.judge(network)["energy_resolution"]
     fine_tune(network, task, 12, seed=0)
     assert task.judge(network)["energy_resolution"] < before
@@ -117,7 +140,7 @@ def test_fine_tuning_lowers_the_error_of_what_was_inherited(task: Searchable, su
 @pytest.fixture(scope="module")
 def smallest(task: Searchable, supernet: SuperNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     values = task.space.values(task.space.repair(0 * task.space.cardinalities))
-    network = extract(supernet, values, task.integers, calibration_inputs(task)[:1])
+    network = extract(supernet, values, task.integers, calibration_batches(task)[:1])
     return task.export(network, tmp_path_factory.mktemp("smallest") / "net.onnx")
 
 
