@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from scripts.search_ranks import WAYS, main
+from scripts.search_ranks import geometric_mean, main
 
 pytestmark = pytest.mark.needs_torch
 
@@ -21,4 +22,8 @@ def test_a_run_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixtur
     printed = capsys.readouterr().out
     assert printed.count("inherited ") == 3
     assert "fine-tuned: Kendall's tau with 3 networks trained alone" in printed
-    assert all(way in printed for way in WAYS)
+    assert "alone: seeds 0 and 1 with one another" in printed
+
+
+def test_seeds_count_by_their_geometric_mean() -> None:
+    assert geometric_mean(np.array([[2.0, 8.0], [3.0, 3.0]])) == pytest.approx([4.0, 3.0])
