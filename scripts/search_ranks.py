@@ -1,6 +1,6 @@
 """Do networks that are taken out of a supernet rank like networks that are trained alone?
 
-    python -m scripts.search_ranks OUT [--networks 20] [--supernet FILE] [--fine-tune 800] [--alone 1000 1500]
+    python -m scripts.search_ranks OUT [--networks 20] [--supernet FILE] [--fine-tune 1000] [--alone 1000 1500]
 
 Draws networks of the pulse family at random and judges each by its time resolution: as it is inherited, after a short
 fine-tuning of that, and trained from nothing with several seeds, of which the geometric mean counts. Prints Kendall's
@@ -33,8 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--networks", type=int, default=20)
     parser.add_argument("--supernet", type=Path, help="weights trained before; they are trained in OUT otherwise")
-    parser.add_argument("--supernet-steps", type=int, default=3000)
-    parser.add_argument("--fine-tune", type=int, default=800, metavar="STEPS")
+    parser.add_argument("--supernet-steps", type=int, default=8000)
+    parser.add_argument("--fine-tune", type=int, default=1000, metavar="STEPS")
     parser.add_argument("--alone", type=int, nargs=2, default=(1000, 1500), metavar=("REAL", "ROUNDED"))
     parser.add_argument("--alone-seeds", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)

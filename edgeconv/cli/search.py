@@ -80,7 +80,7 @@ def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
     "--config", "configuration", default="", metavar="NAME", help="Recipe of the family; its first if not given."
 )
 @click.option("--supernet", type=click.Path(path_type=Path), help="Weights of a supernet trained before.")
-@click.option("--supernet-steps", type=click.IntRange(1), default=2000, show_default=True)
+@click.option("--supernet-steps", type=click.IntRange(1), default=8000, show_default=True)
 @click.option(
     "--recipe-share",
     type=click.FloatRange(0, 1, min_open=True),

@@ -24,7 +24,7 @@ def search(
     options: Mapping[str, int] | None = None,
     configuration: str = "",
     supernet: str | Path | None = None,
-    supernet_steps: int = 2000,
+    supernet_steps: int = 8000,
     recipe_share: float = 0.1,
     board: str = "",
     ssh_options: Sequence[str] = (),

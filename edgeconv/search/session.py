@@ -51,7 +51,7 @@ class Settings:
     options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     configuration: str = ""
-    supernet_steps: int = 2000
+    supernet_steps: int = 8000
     recipe_share: float = 0.1
     board: str = ""
     ssh_options: tuple[str, ...] = ()

@@ -55,7 +55,7 @@ def default_values(shape: NetworkConfig | None = None) -> dict[str, Value]:
 
 
 def config_of(values: Values, base: TrainConfig) -> TrainConfig:
-    """The recipe for the network of these values."""
+    """The recipe for the network of these values, whose bits take the place of all rules of the recipe."""
     sizes = ("convolutions", "blocks", "width", *_SIZES)
     shape = replace(
         base.network,
@@ -74,7 +74,7 @@ def config_of(values: Values, base: TrainConfig) -> TrainConfig:
             bits = int(values[f"block{i + 1}.{part}"])
             rules += [LayerRule(f"blocks.{shape.convolutions + i}.{name}", weight_bits=bits) for name in names]
     rules.append(LayerRule("head", weight_bits=int(values["head.weights"])))
-    return replace(base, network=shape, policy=replace(base.policy, rules=(*base.policy.rules, *rules)))
+    return replace(base, network=shape, policy=replace(base.policy, rules=tuple(rules)))
 
 
 def _rules(values: Values, choice: str, *, weights: tuple[str, ...], activations: str) -> list[LayerRule]:

@@ -104,7 +104,7 @@ def test_networks_of_all_ecg_recipes_lie_inside(name: str) -> None:
 
 
 def test_recipes_are_the_familys() -> None:
-    with pytest.raises(UsageError, match=r"'fulll'\n *expected: standard, full, convolutional"):
+    with pytest.raises(UsageError, match=r"'fulll'\n *expected: standard, full, convolutional, small"):
         find_family("ecg_mamba", "fulll")
     with pytest.raises(UsageError, match=r"'precise' of 'pulse'\n *expected: none: its networks share a supernet"):
         find_family("pulse", "precise")
