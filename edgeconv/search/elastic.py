@@ -124,21 +124,27 @@ class ElasticConvNet:
         return tuple(found)
 
     def terms(self, values: Values) -> Sequence[float]:
-        """What a cost may be made of, layer by layer: numbers of order one, 0 of layers that are not there."""
+        """What a cost may be made of: numbers of order one, layer by layer, 0 of layers that are not there.
+
+        The last one is of the whole network: weights that a first-level cache has no room for.
+        """
         slots = self.depths[-1] + 2
         terms = [0.0] * (slots * _TERMS)
-        for layer in self.layers(values):
+        layers = self.layers(values)
+        for layer in layers:
             slot = self.depths[-1] + (0 if layer.name == "hidden" else 1)
             if layer.name.startswith("conv"):
                 slot = int(layer.name.removeprefix("conv")) - 1
             terms[slot * _TERMS : (slot + 1) * _TERMS] = _terms_of(layer)
-        return terms
+        return [*terms, max(0, sum(layer.weights for layer in layers) - _CACHE) / 1e3]
 
 
 _TERMS = 10
 _LANES, _GROUP, _FEW, _ADDING_LANES = 16, 4, 4, 3
 """Lanes of a vector, products that each adds up at once; convolutions into few channels sum along the window, and add
 up lanes at the end (edgeconv/codegen/kernels/conv_few.py)."""
+_CACHE = 48 * 1024
+"""Bytes of a core's first-level data cache; weights lie in bytes, whatever their bits."""
 
 
 def _terms_of(layer: LayerShape) -> Sequence[float]:

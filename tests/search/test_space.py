@@ -110,19 +110,23 @@ def test_the_default_pulse_network_lies_in_the_space_with_its_known_cost() -> No
     # models/pulse/network.py: 284,160 multiply-accumulates.
     assert [layer.macs for layer in layers] == [5120, 81920, 81920, 81920, 32768, 128]
     assert [layer.inputs for layer in layers][-2:] == [512, 64]
-    terms = np.array(ELASTIC.terms(pulse_space().values(genome))).reshape(-1, 10)
+    *layered, beyond = ELASTIC.terms(pulse_space().values(genome))
+    terms = np.array(layered).reshape(-1, 10)
     assert terms[:, 1].sum() == pytest.approx(sum(layer.macs for layer in layers) / 1e3)
     # 16 outputs in one vector at 64 positions, two groups of four taps; two vectors at 32, 20 groups.
     assert terms[:2, 7].tolist() == [64 * 2 / 1e2, 2 * 32 * 20 / 1e2]
     assert not terms[:, 8:].any()
     assert terms[4].tolist() == [0] * 10  # the fifth convolution is not there
+    # 80 + 2560 + 5120 + 10240 + 32768 + 128 weights.
+    assert beyond == (50896 - 49152) / 1e3
+    assert ELASTIC.terms(default_values() | {"hidden.width": 32})[-1] == 0
 
 
 def test_terms_of_convolutions_into_few_channels_are_those_of_their_kernel() -> None:
     values = default_values() | {"conv3.width": 4}
-    terms = np.array(ELASTIC.terms(values)).reshape(-1, 10)
+    terms = np.array(ELASTIC.terms(values)[:-1]).reshape(-1, 10)
     # 4 outputs at 16 positions, 160 taps in three vectors of 64.
     assert terms[2, 6:].tolist() == [0, 0, 4 * 16 / 10, 3 * 4 * 16 / 1e2]
     # At 8 positions no vector of them can be filled: one vector for the channels of each, 5 groups of 4 taps.
     values |= {"conv4.width": 4}
-    assert np.array(ELASTIC.terms(values)).reshape(-1, 10)[3, 6:].tolist() == [8 / 10, 8 * 5 / 1e2, 0, 0]
+    assert np.array(ELASTIC.terms(values)[:-1]).reshape(-1, 10)[3, 6:].tolist() == [8 / 10, 8 * 5 / 1e2, 0, 0]
