@@ -26,6 +26,7 @@ from typing import Any
 from edgeconv.api import compile_model, verify
 from edgeconv.cli.console import format_table
 from edgeconv.quantize.family import TrainingProgress
+from edgeconv.quantize.files import write_whole
 from edgeconv.quantize.run import kept_training
 from edgeconv.runtime.emulated import is_native
 from edgeconv.search.costs import artifact_costs, costs_of
@@ -138,9 +139,7 @@ def measured(
 
 
 def _keep(path: Path, figures: dict[str, Any]) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(figures, indent=1), encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, json.dumps(figures, indent=1).encode())
 
 
 def _figures(task: RecipeSearch, config: Any, metric: str, target: str, folder: Path) -> dict[str, Any]:

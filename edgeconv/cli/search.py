@@ -130,11 +130,12 @@ def begin(
     _run(console, output or Path(f"{name}.search"), settings, supernet, **workers)
 
 
-def _option(text: str) -> tuple[str, int]:
+def _option(text: str) -> tuple[str, int | float]:
     name, _, number = text.partition("=")
-    if not number.isdecimal():
-        raise UsageError(f"option '{text}'", expected="NAME=N, such as first=24")
-    return name, int(number)
+    try:
+        return name, int(number) if number.isdecimal() else float(number)
+    except ValueError as error:
+        raise UsageError(f"option '{text}'", expected="NAME=N, such as first=24") from error
 
 
 @command.command()

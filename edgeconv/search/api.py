@@ -21,7 +21,7 @@ def search(
     target: str = "cpu",
     evaluations: int = 300,
     strategy: str = "predictors",
-    options: Mapping[str, int] | None = None,
+    options: Mapping[str, int | float] | None = None,
     configuration: str = "",
     supernet: str | Path | None = None,
     supernet_steps: int = 8000,

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from edgeconv.search.loss import HUBER
+
 __all__ = ["fit_readout", "inputs_of"]
 
-_HUBER = 3.0
-"""As in training: beyond so many units errors count linearly."""
 _ROUNDS = 4
 _RIDGE = 1e-4
 """Of the mean square of the inputs: channels that are hardly ever there get no large weights."""
@@ -53,7 +53,7 @@ def fit_readout(features: Tensor, targets: Tensor, weights: Tensor) -> tuple[Ten
             normal = (rows * square[:, None]).T @ rows / len(rows)
             column = torch.linalg.solve(normal + ridge, rows.T @ (square * target) / len(rows))
             error = (rows @ column - target).mul(weight).abs()
-            trust = torch.where(error > _HUBER, _HUBER / error, 1.0)
+            trust = torch.where(error > HUBER, HUBER / error, 1.0)
         columns.append(column)
     solved = torch.stack(columns).float()
     return solved[:, :-1], solved[:, -1]

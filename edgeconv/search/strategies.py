@@ -275,8 +275,11 @@ def make_strategy(name: str, options: Mapping[str, Any]) -> Strategy:
     """
     if name not in STRATEGIES:
         raise UsageError(f"strategy '{name}'", expected=", ".join(STRATEGIES))
-    known = [each.name for each in fields(STRATEGIES[name]) if each.type in ("int", "float")]
+    known = {each.name: each.type for each in fields(STRATEGIES[name]) if each.type in ("int", "float")}
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise UsageError(f"strategy '{name}' has no option {', '.join(unknown)}", expected=", ".join(known))
+    for option, value in options.items():
+        if known[option] == "int" and not isinstance(value, int):
+            raise UsageError(f"strategy '{name}' with {option}={value}", expected="a whole number")
     return STRATEGIES[name](**options)

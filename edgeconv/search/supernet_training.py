@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from edgeconv.quantize.family import Progress, TrainingProgress
 from edgeconv.search.elastic import ElasticConvNet
+from edgeconv.search.loss import weighted_loss
 from edgeconv.search.space import Space
 from edgeconv.search.supernet import SuperNet
 
@@ -25,8 +25,6 @@ Batch = tuple[Tensor, Tensor, Tensor]
 """Inputs, targets and weights of the errors (both (n, outputs))."""
 
 _REPORT_EVERY = 25
-_HUBER = 3.0
-"""Beyond so many units errors count linearly: early steps are then no explosion."""
 
 
 def train_supernet(
@@ -67,12 +65,12 @@ def train_supernet(
         for values in (largest, smallest, *(space.values(space.sample(rng)) for _ in range(between))):
             network.use(values)
             answer = network(x)
-            loss = _loss(answer - target, weight)
+            loss = weighted_loss(answer - target, weight)
             if teacher is None:
                 teacher = answer.detach()
                 losses.append(loss.item())
             else:
-                loss = loss + _loss(answer - teacher, weight)
+                loss = loss + weighted_loss(answer - teacher, weight)
             loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
@@ -81,11 +79,6 @@ def train_supernet(
             progress(TrainingProgress("supernet", step + 1, steps, float(np.mean(losses))))
             losses.clear()
     return network.eval()
-
-
-def _loss(error: Tensor, weight: Tensor) -> Tensor:
-    scaled = error * weight
-    return F.huber_loss(scaled, torch.zeros_like(scaled), delta=_HUBER)
 
 
 def save_supernet(network: SuperNet, path: Path) -> None:

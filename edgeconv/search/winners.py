@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from edgeconv.errors import UsageError
 from edgeconv.quantize.convert import make_twin
@@ -16,6 +15,7 @@ from edgeconv.quantize.family import Progress
 from edgeconv.quantize.layers import FloatLayers
 from edgeconv.quantize.loop import fit
 from edgeconv.quantize.stage import Stage
+from edgeconv.search.loss import weighted_loss
 from edgeconv.search.network import ElasticNetwork, policy_of
 from edgeconv.search.problem import Evaluated
 from edgeconv.search.recipe import RecipeSearch, steps_of
@@ -26,8 +26,6 @@ from edgeconv.search.task import FamilyEvaluator, Searchable, calibration_batche
 __all__ = ["Winner", "export_winner", "fine_tune", "train_alone"]
 
 _BATCH, _LEARNING_RATE, _FROM_NOTHING = 256, 4e-3, 5e-3
-_HUBER = 3.0
-"""As in training: beyond so many units errors count linearly."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,6 @@ def _fit(network: nn.Module, task: Searchable, stage: Stage, seed: int, progress
 
     def loss(trained: nn.Module, step: int) -> Tensor:
         x, target, weight = task.batch(np.random.default_rng([seed, step]), _BATCH)
-        error = ((trained(x) - mean) / spread - target) * weight
-        return F.huber_loss(error, torch.zeros_like(error), delta=_HUBER)
+        return weighted_loss((trained(x) - mean) / spread - target, weight)
 
     fit(network, stage, loss, seed=seed, progress=progress)

@@ -163,3 +163,6 @@ def test_unknown_strategies_and_options_are_refused() -> None:
         UsageError, match="no option report\n  expected: first, batch, population, generations, optimism"
     ):
         make_strategy("predictors", {"report": 3})
+    with pytest.raises(UsageError, match=r"strategy 'predictors' with first=2.5\n  expected: a whole number"):
+        make_strategy("predictors", {"first": 2.5})
+    assert make_strategy("predictors", {"optimism": 0.5}) == PredictorStrategy(optimism=0.5)

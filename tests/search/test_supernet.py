@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
 
 from edgeconv.errors import DeviceError, UsageError
 from edgeconv.importer import read_onnx
@@ -16,6 +15,7 @@ from edgeconv.models.pulse.space import ELASTIC, default_values, pulse_space
 from edgeconv.quantize.convert import make_twin
 from edgeconv.search.costs import costs_of, program_costs
 from edgeconv.search.extract import extract, extract_float
+from edgeconv.search.loss import weighted_loss
 from edgeconv.search.network import ElasticNetwork, policy_of
 from edgeconv.search.supernet import SuperNet
 from edgeconv.search.supernet_training import load_supernet, save_supernet, train_supernet
@@ -92,10 +92,8 @@ def test_the_last_layer_is_fitted_to_its_network(task: Searchable, supernet: Sup
     )
     fitted = extract(supernet, values, task.integers, [(x, targets, weights)])
     with torch.no_grad():
-        losses = [
-            F.huber_loss((net(x) - targets) * weights, torch.zeros_like(targets), delta=3.0) for net in (fitted, shared)
-        ]
-    assert losses[0] < 0.7 * losses[1]
+        loss, loss_of_shared = (weighted_loss(network(x) - targets, weights) for network in (fitted, shared))
+    assert loss < 0.7 * loss_of_shared
 
 
 def test_an_exported_sub_network_has_the_bits_and_costs_of_its_genome(
