@@ -125,7 +125,7 @@ def draft(kinds: tuple[str, ...], seed: int, cases: tuple[Case, ...] = CASES) ->
 
 
 @pytest.mark.needs_gcc
-@pytest.mark.parametrize("fuse", [True, False])
+@pytest.mark.parametrize("fuse", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_equals_reference(isa: str, fuse: bool, tmp_path: Path) -> None:
     kinds = INTEGER_KINDS if isa == "generic" else FLOAT_KINDS
     parts = draft(kinds, seed=1)

@@ -39,7 +39,7 @@ CASES = (
 )
 
 
-@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("fused", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_depthwise(any_isa: str, fused: bool, tmp_path: Path) -> None:
     parts = Parts(seed=8)
     for channels, extents, kernel, strides, pads, x_type, w_type in CASES:

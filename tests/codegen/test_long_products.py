@@ -124,7 +124,7 @@ CASES = (
 
 
 @pytest.mark.needs_qemu
-@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("fused", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_shapes(fused: bool, tmp_path: Path) -> None:
     parts = Parts(seed=3)
     for number, (channels, outputs, extents, kernel, strides, dilations, pads, groups, narrow) in enumerate(CASES):

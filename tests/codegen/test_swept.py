@@ -94,7 +94,7 @@ CASES = (
 
 
 @pytest.mark.needs_qemu
-@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("fused", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_shapes(fused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of them, also where it would not pay; weights of the whole range but for the pair -128, -128."""
     monkeypatch.setattr(long_products, "_pays", lambda *_: True)

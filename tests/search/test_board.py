@@ -53,6 +53,7 @@ def test_a_network_that_computes_something_else_there_has_no_latency(server: Ser
         board(server).latency(wrong, "one.edge", rounds=20, repeats=1)
 
 
+@pytest.mark.slow
 def test_a_model_is_compiled_measured_there_and_not_measured_again(server: Server, tmp_path: Path) -> None:
     tiny_model(tmp_path / "tiny.onnx")
     asked = ["latency", "arena_bytes", "macs"]

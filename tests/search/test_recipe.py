@@ -137,6 +137,7 @@ def test_a_trained_network_has_the_bits_and_the_size_of_its_genome() -> None:
     assert finer["model_bytes"] - found["model_bytes"] == SMALL.network.classes * 16 / 2  # half a byte a weight
 
 
+@pytest.mark.slow
 def test_a_network_that_costs_too_much_is_neither_trained_nor_compiled() -> None:
     values = small_ecg().own_values()
 
