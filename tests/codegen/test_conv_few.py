@@ -30,7 +30,8 @@ CASES = (
 )
 
 
-@pytest.mark.parametrize("fused", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("fused", [True, False])
 def test_few_outputs(isa: str, fused: bool, tmp_path: Path) -> None:
     parts = Parts(seed=23)
     for channels, extents, outputs, kernel, strides, dilations, pads, x_type in CASES:

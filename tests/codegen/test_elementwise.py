@@ -47,6 +47,7 @@ def test_add(isa: str, tmp_path: Path) -> None:
     assert ("add.rows" in kernels(code)) == (isa != "generic")
 
 
+@pytest.mark.slow
 def test_sums_of_rows_with_a_factor_for_each_channel(any_isa: str, tmp_path: Path) -> None:
     parts = Parts(seed=10)
     for shape in ((1, 24, 23), (1, 16, 40), (1, 5, 7, 9), (1, 70), (1, 1, 30)):

@@ -28,6 +28,7 @@ def _copies(shapes: tuple[tuple[int, ...], ...], types: tuple[str, ...]) -> Part
     return parts
 
 
+@pytest.mark.slow
 def test_inputs_of_every_type_and_number_of_channels(any_isa: str, tmp_path: Path) -> None:
     code = assert_agrees(_copies(SHAPES, TYPES), any_isa, tmp_path)
     wanted = {"load.scalar"} if any_isa == "generic" else {"load.scalar", "load.rows", "load.interleaved"}

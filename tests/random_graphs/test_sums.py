@@ -41,6 +41,7 @@ def _run(start: int, count: int, machine: Machine = HOST) -> Findings:
     return findings
 
 
+@pytest.mark.slow
 @pytest.mark.needs_gcc
 def test_sums_of_accumulators_equal_the_reference() -> None:
     findings = _run(_FIRST, BATCH)

@@ -12,6 +12,7 @@ from scripts.search_ranks import geometric_mean, main
 pytestmark = pytest.mark.needs_torch
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [str(tmp_path), "--supernet-steps", "2", "--fine-tune", "2", "--alone", "2", "2", "--networks"]
     main([*arguments, "2"])

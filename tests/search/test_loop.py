@@ -71,6 +71,7 @@ def test_the_grid_covers_a_space_and_then_ends() -> None:
     assert [e.genome for batch in rounds for e in batch] == list(space.grid())
 
 
+@pytest.mark.slow
 def test_predictors_find_more_than_random_search_with_fewer_evaluations() -> None:
     informed = play(PredictorStrategy(first=30, batch=12, generations=12), PROBLEM, Toy(), 5)
     blind = play(make_strategy("random", {"batch": 100}), PROBLEM, Toy(), 2)

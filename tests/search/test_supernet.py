@@ -142,6 +142,7 @@ def smallest(task: Searchable, supernet: SuperNet, tmp_path_factory: pytest.Temp
     return task.export(network, tmp_path_factory.mktemp("smallest") / "net.onnx")
 
 
+@pytest.mark.slow
 @pytest.mark.needs_gcc
 def test_latency_and_arena_are_those_of_the_compiled_network(smallest: Path, tmp_path: Path) -> None:
     costs = costs_of(smallest, "cpu", ["latency", "arena_bytes"], tmp_path)
