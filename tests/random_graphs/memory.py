@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 _libc = ctypes.CDLL(None, use_errno=True)
 _PROT_NONE = 0
 _CANARY = 0xC5
+_GUARD = 1 << 20  # bytes on either side: a whole row that goes astray must not leap over them into other memory
 
 
 class Guarded:
@@ -27,14 +28,15 @@ class Guarded:
     def __init__(self, size: int, *, at_start: bool = False, odd: int = 0) -> None:
         page = mmap.PAGESIZE
         span = max(1, -(-(size + odd) // page)) * page
-        self._map = mmap.mmap(-1, span + 2 * page)
+        self._map = mmap.mmap(-1, span + 2 * _GUARD)
         base = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
-        for guard in (base, base + page + span):
-            if _libc.mprotect(ctypes.c_void_p(guard), ctypes.c_size_t(page), _PROT_NONE):
+        start = base + _GUARD
+        for guard in (base, start + span):
+            if _libc.mprotect(ctypes.c_void_p(guard), ctypes.c_size_t(_GUARD), _PROT_NONE):
                 raise OSError(ctypes.get_errno(), "mprotect")
         first = odd if at_start else span - size - odd
-        self.address = base + page + first
-        open_pages = np.frombuffer((ctypes.c_uint8 * span).from_address(base + page), np.uint8)
+        self.address = start + first
+        open_pages = np.frombuffer((ctypes.c_uint8 * span).from_address(start), np.uint8)
         open_pages[:] = _CANARY
         self._gaps = (open_pages[:first], open_pages[first + size :])
         self.bytes: NDArray[np.uint8] = open_pages[first : first + size]
