@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,15 +11,16 @@ import click
 from edgeconv.cli.console import Console, format_table
 from edgeconv.cli.formatting import readable_time
 from edgeconv.cli.options import common_options, examples, ssh_option
+from edgeconv.cli.search_finish import finish
+from edgeconv.cli.search_live import LiveLine, without_result
 from edgeconv.errors import UsageError
 
 if TYPE_CHECKING:
-    from edgeconv.search.loop import Report
     from edgeconv.search.session import Session
 
 
 class _BeginOrContinue(click.Group):
-    """`search NAME …` begins a study; `search show|resume|export STUDY` work on one."""
+    """`search NAME …` begins a study; `search show|resume|finish|export STUDY` work on one."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -30,18 +30,19 @@ class _BeginOrContinue(click.Group):
         return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return ["begin", "show", "resume", "export"]
+        return ["begin", "show", "resume", "finish", "export"]
 
 
 @click.group(
     cls=_BeginOrContinue,
-    subcommand_metavar="NAME|show|resume|export [ARGS]...",
+    subcommand_metavar="NAME|show|resume|finish|export [ARGS]...",
     epilog=examples(
         "edgeconv search pulse --objective time_resolution --objective mac_bits --evals 100 --workers 2",
         'edgeconv search pulse -t rpi4 --objective time_resolution --objective latency --constraint "model_bytes<20KB"',
         "edgeconv search ecg_mamba --config full --objective auprc --objective latency --evals 40",
         "edgeconv search show pulse.search",
         "edgeconv search resume pulse.search --evals 500",
+        "edgeconv search finish pulse.search --point 7 --steps 500",
         "edgeconv search export pulse.search pulse-small.onnx --point 7 --steps 500",
     ),
 )
@@ -50,6 +51,9 @@ def command() -> None:
 
     `search NAME` is short for `search begin NAME`.
     """
+
+
+command.add_command(finish)
 
 
 def _worker_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -183,7 +187,7 @@ def _export_winner(console: Console, study: Path, output: Path, point: int, step
     from edgeconv.search.session import read_session
     from edgeconv.search.winners import export_winner
 
-    live = _Live(console)
+    live = LiveLine(console)
     session = read_session(study)
     try:
         winner = export_winner(
@@ -191,15 +195,17 @@ def _export_winner(console: Console, study: Path, output: Path, point: int, step
             point,
             output,
             steps=steps,
-            progress=lambda p: live.show(f"fine-tuning: step {p.step} of {p.steps}, loss {p.loss:.3g}"),
+            progress=lambda p: live.show(f"{p.stage}: step {p.step} of {p.steps}, loss {p.loss:.3g}"),
         )
     finally:
         live.end()
     units = {name: metric.unit for name, metric in session.settings.task().metrics.items()}
     lines = [f"{output}: {winner.text}"]
     for name, value in winner.metrics.items():
-        before = f", {readable(winner.inherited[name], units[name])} before {steps} steps" if steps else ""
+        before = f", {readable(winner.inherited[name], units[name])} before {steps} steps" if winner.steps else ""
         lines.append(f"{name}: {readable(value, units[name])}{before}")
+    if steps and not winner.steps:
+        lines.append(f"{steps} steps of fine-tuning made all of that worse, and were taken back")
     console.result(winner, text="\n".join(lines))
 
 
@@ -216,7 +222,7 @@ def _run(
     from edgeconv.search.engines import Supervision
     from edgeconv.search.session import Workers, run_session
 
-    live = _Live(console)
+    live = LiveLine(console)
     try:
         session = run_session(
             folder,
@@ -233,46 +239,6 @@ def _run(
     _finish(console, session)
 
 
-class _Live:
-    """One line on a terminal that is written over; without one a line for each round, and none with -q."""
-
-    def __init__(self, console: Console) -> None:
-        self._quiet = console.verbosity < 0
-        self._terminal = sys.stderr.isatty()
-        self._round = -1
-        self._reasons: set[str] = set()
-
-    def say(self, text: str) -> None:
-        if not self._quiet:
-            print(text, file=sys.stderr, flush=True)
-
-    def show(self, text: str) -> None:
-        if not self._quiet and self._terminal:
-            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-
-    def report(self, report: Report) -> None:
-        first_line = report.reason.partition("\n")[0]
-        if first_line and first_line not in self._reasons:
-            self._reasons.add(first_line)
-            self.end()
-            self.say(f"failed: {first_line}")
-        left = "" if report.left is None else f", {readable_time(report.left)} left"
-        without = _without_result(report.ended_early, report.failed)
-        text = (
-            f"{report.done} of {report.total}{without}, round {report.round}: {len(report.front)} on the front, "
-            f"hypervolume {report.hypervolume:.4f}{left}"
-        )
-        if self._terminal:
-            self.show(text)
-        elif report.round != self._round or report.done == report.total:
-            self._round = report.round
-            self.say(text)
-
-    def end(self) -> None:
-        if self._terminal and not self._quiet:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
-
-
 def _finish(console: Console, session: Session) -> None:
     from edgeconv.search.problem import readable
     from edgeconv.search.reports import front_document, write_reports
@@ -285,7 +251,7 @@ def _finish(console: Console, session: Session) -> None:
         for point in document["front"]
     ]
     table = format_table(rows, header=("point", *(m.name for m in metrics), "network"))
-    without = _without_result(document["ended_early"], document["failed"])
+    without = without_result(document["ended_early"], document["failed"])
     took = f" in {readable_time(session.seconds)}" if session.seconds else ""
     files = ", ".join(path.name for path in written if path.parent == session.folder)
     text = (
@@ -293,8 +259,3 @@ def _finish(console: Console, session: Session) -> None:
         f"written to {session.folder}: {files}, policies/"
     )
     console.result(document | {"files": written}, text=text)
-
-
-def _without_result(ended_early: int, failed: int) -> str:
-    counted = ((ended_early, "beyond a constraint and not judged"), (failed, "failed"))
-    return "".join(f", {count} {what}" for count, what in counted if count)

@@ -13,7 +13,7 @@ from edgeconv.search.task import metrics_of
 if TYPE_CHECKING:
     from edgeconv.search.session import Settings
 
-__all__ = ["with_available_costs"]
+__all__ = ["natural_speed", "with_available_costs"]
 
 
 def with_available_costs(settings: Settings, say: Callable[[str], None]) -> Settings:
@@ -46,6 +46,17 @@ def with_available_costs(settings: Settings, say: Callable[[str], None]) -> Sett
     )
     named = ("instructions" if name == "latency" else name for name in settings.objectives)
     return replace(settings, objectives=tuple(dict.fromkeys(named)))
+
+
+def natural_speed(settings: Settings) -> set[str]:
+    """The cost that says how fast a network is on the settings' target, or none where that has no time here."""
+    from edgeconv.targets import load_target
+
+    if settings.board:
+        return {"latency"}
+    if load_target(settings.target).family != "cpu":
+        return set()
+    return {"instructions" if _is_emulated(settings.target) else "latency"}
 
 
 def _is_emulated(name: str) -> bool:

@@ -34,6 +34,7 @@ __all__ = [
     "COSTS",
     "COUNTED",
     "artifact_costs",
+    "compiled_costs",
     "costs_of",
     "costs_of_export",
     "needs_powers_of_two",
@@ -124,6 +125,25 @@ def costs_of_export(
 
 
 def _compute(model: Path, target: str, wanted: set[str], board: Board | None) -> dict[str, float]:
+    found = _uncompiled_costs(model, target, wanted)
+    if wanted & _COMPILED:
+        from edgeconv.api import compile_model
+
+        with tempfile.TemporaryDirectory(prefix="edgeconv-") as folder:
+            artifact = compile_model(model, target, Path(folder) / "net.edge").artifact
+            found |= _costs_on(board, artifact, target, wanted)
+    return found
+
+
+def compiled_costs(
+    model: Path, artifact: Artifact, target: str, wanted: Collection[str], board: Board | None = None
+) -> dict[str, float]:
+    """As `costs_of`, of a model that is compiled already; nothing is cached."""
+    return _uncompiled_costs(model, target, set(wanted)) | _costs_on(board, artifact, target, set(wanted))
+
+
+def _uncompiled_costs(model: Path, target: str, wanted: set[str]) -> dict[str, float]:
+    """What no compiled network is needed for."""
     found: dict[str, float] = {}
     if wanted & (COUNTED | _HARDWARE):
         from edgeconv.importer import read_onnx
@@ -135,15 +155,14 @@ def _compute(model: Path, target: str, wanted: set[str], board: Board | None) ->
             from edgeconv.search.hardware_costs import hardware_costs
 
             found |= {name: value for name, value in hardware_costs(program, target).items() if name in wanted}
-    if wanted & _COMPILED:
-        from edgeconv.api import compile_model
-
-        with tempfile.TemporaryDirectory(prefix="edgeconv-") as folder:
-            artifact = compile_model(model, target, Path(folder) / "net.edge").artifact
-            if board is not None and "latency" in wanted:
-                found["latency"] = _latency_on(board, artifact)
-            found |= artifact_costs(artifact, target, wanted - set(found))
     return found
+
+
+def _costs_on(board: Board | None, artifact: Artifact, target: str, wanted: set[str]) -> dict[str, float]:
+    """What only a compiled network has: on a board where there is one, the rest here."""
+    if board is None or "latency" not in wanted:
+        return artifact_costs(artifact, target, wanted)
+    return {"latency": _latency_on(board, artifact), **artifact_costs(artifact, target, wanted - {"latency"})}
 
 
 def program_costs(program: Program) -> dict[str, float]:

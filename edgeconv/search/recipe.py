@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from edgeconv.quantize.family import Estimator, ModelFamily, TrainedModel, find_configuration
+from edgeconv.quantize.family import Estimator, ModelFamily, Progress, TrainedModel, find_configuration
 from edgeconv.quantize.stage import Stage
 from edgeconv.search.board import Board
 from edgeconv.search.costs import COSTS, COUNTED, costs_of_export, needs_powers_of_two
@@ -61,7 +61,9 @@ class RecipeSearch:
         """
         return replace(self, config=find_configuration(self.family, configuration))
 
-    def train(self, values: Values, seed: int, share: float, wanted: Collection[str]) -> tuple[TrainedModel, Any]:
+    def train(
+        self, values: Values, seed: int, share: float, wanted: Collection[str], progress: Progress | None = None
+    ) -> tuple[TrainedModel, Any]:
         """The trained network of these values and its configuration.
 
         Args:
@@ -71,7 +73,7 @@ class RecipeSearch:
         config = replace(shortened(self.configure(values), share), seed=seed)
         if needs_powers_of_two(wanted):
             config = replace(config, policy=replace(config.policy, scales="power-of-two"))
-        return self.family.train(config), config
+        return self.family.train(config, progress=progress), config
 
 
 def shortened(config: Any, share: float) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +36,7 @@ class Winner:
     Attributes:
         path: QONNX file.
         text: its genome.
-        steps: of its training after the search.
+        steps: of its training after the search; 0, too, where fine-tuning made everything worse and was taken back.
         inherited, metrics: of the family's measure, in the search and after that.
     """
 
@@ -65,7 +66,7 @@ def export_winner(
     settings, wanted = session.settings, tuple(metric.name for metric in session.problem.metrics)
     task = settings.task()
     if isinstance(task, RecipeSearch):
-        return _trained_anew(session, task, front[point], path, steps)
+        return _trained_anew(session, task, front[point], path, steps, progress)
     evaluator = FamilyEvaluator(settings.family, session.folder / SUPERNET, settings.target, wanted)
     evaluator.prepare()
     task, network = evaluator.network(session.problem.space.values(front[point].genome))
@@ -74,16 +75,27 @@ def export_winner(
     if steps:
         fine_tune(network, task, steps, settings.seed, progress)
         metrics = task.judge(network)
+    if steps and _all_worse(task, metrics, inherited):
+        # Seen with weights of two bits in few channels: what rounds so coarsely leaps from step to step.
+        steps, metrics = 0, inherited
+        task, network = evaluator.network(session.problem.space.values(front[point].genome))
     task.export(network, path)
     return Winner(path, session.problem.space.text(front[point].genome), steps, inherited, metrics)
 
 
-def _trained_anew(session: Session, task: RecipeSearch, chosen: Evaluated, path: Path, steps: int) -> Winner:
+def _all_worse(task: Searchable, metrics: Mapping[str, float], before: Mapping[str, float]) -> bool:
+    signs = {name: -1 if metric.maximize else 1 for name, metric in task.metrics.items()}
+    return all(sign * metrics[name] > sign * before[name] for name, sign in signs.items())
+
+
+def _trained_anew(
+    session: Session, task: RecipeSearch, chosen: Evaluated, path: Path, steps: int, progress: Progress | None
+) -> Winner:
     values, settings = session.problem.space.values(chosen.genome), session.settings
     whole = steps_of(task.configure(values))
     wanted = [metric.name for metric in session.problem.metrics]
     share = steps / whole if steps else settings.recipe_share
-    trained, config = task.train(values, settings.seed, share, wanted)
+    trained, config = task.train(values, settings.seed, share, wanted, progress)
     trained.export_qonnx(path)
     judged = {name: value for name, value in (chosen.metrics or {}).items() if name in task.metrics}
     metrics = task.measure(trained.predict_quantized, config)

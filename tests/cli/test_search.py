@@ -49,6 +49,17 @@ def test_a_study_from_its_beginning_to_its_table(
     assert main(["search", "export", "pulse.search", "net.onnx", "--point", "9"]) == 2
     assert "point 9 of a front of" in capsys.readouterr().err
 
+    assert main(["search", "finish", "pulse.search", "--point", "0", "--steps", "2", "--json"]) == 0
+    finished = capsys.readouterr()
+    (winner,) = json.loads(finished.out)["winners"]
+    assert "point 0 (1 of 1) ready" in finished.err
+    assert (Path(winner["folder"]) / "network.edge" / "manifest.json").is_file()
+    assert main(["search", "finish", "pulse.search", "--point", "0", "--steps", "2"]) == 0
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.split()[:3] == ["point", "time_resolution", "energy_resolution"]
+    assert f"{winner['compared']} values equal" in row
+    assert row.endswith(winner["folder"])
+
     study = edgeconv.search(
         "pulse", objectives=["time_resolution", "mac_bits"], constraints=["model_bytes<2MB"], supernet_steps=2,
         evaluations=3,

@@ -6,7 +6,7 @@ import pytest
 
 from edgeconv.errors import UsageError
 from edgeconv.runtime.cpu_features import host_architecture
-from edgeconv.search.available import with_available_costs
+from edgeconv.search.available import natural_speed, with_available_costs
 from edgeconv.search.session import Settings
 
 pytestmark = pytest.mark.needs_torch
@@ -44,3 +44,17 @@ def test_everything_else_stays_as_it_is(settings: Settings) -> None:
 def test_a_bound_on_such_a_latency_is_refused() -> None:
     with pytest.raises(UsageError, match=rf"'latency < 5 us': target {FOREIGN} does not run on this machine"):
         with_available_costs(Settings("pulse", FOREIGN, ("time_resolution",), ("latency < 5 us",)), print)
+
+
+@pytest.mark.parametrize(
+    ("settings", "speed"),
+    [
+        (Settings("pulse", NATIVE), {"latency"}),
+        (Settings("pulse", FOREIGN), {"instructions"}),
+        (Settings("pulse", FOREIGN, board="pi@board"), {"latency"}),
+        (Settings("pulse", "ulx3s-85f"), set()),
+    ],
+    ids=["native", "emulated", "board", "accelerator"],
+)
+def test_each_target_has_its_own_measure_of_speed(settings: Settings, speed: set[str]) -> None:
+    assert natural_speed(settings) == speed
