@@ -23,11 +23,12 @@ _FAILED = 1
 @click.command(
     epilog=examples(
         "edgeconv search finish pulse.search",
-        "edgeconv search finish pulse.search --point 3 --point 7 --steps 2000",
+        "edgeconv search finish pulse.search --own --point 3 --point 7 --steps 2000",
     )
 )
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--point", "points", type=click.IntRange(0), multiple=True, help="Of the front; repeat. All if none.")
+@click.option("--own", is_flag=True, help="And the family's own network, of 8 bits, to compare them with.")
 @click.option(
     "--steps",
     type=click.IntRange(0),
@@ -35,7 +36,7 @@ _FAILED = 1
 )
 @click.option("--samples", type=click.IntRange(1), default=64, show_default=True, help="To verify with.")
 @common_options
-def finish(console: Console, study: Path, points: tuple[int, ...], steps: int | None, samples: int) -> int:
+def finish(console: Console, study: Path, points: tuple[int, ...], own: bool, steps: int | None, samples: int) -> int:
     """Train on, export, compile, verify and measure networks of the front of STUDY.
 
     Each gets a folder under STUDY/winners with the model and the artifact. What is finished already is kept: a run
@@ -46,15 +47,15 @@ def finish(console: Console, study: Path, points: tuple[int, ...], steps: int | 
 
     live = LiveLine(console)
     session = read_session(study)
-    wanted = len(set(points)) or len(session.front)
+    wanted = (len(set(points)) or len(session.front)) + own
     done: list[Finished] = []
 
-    def training(point: int) -> Callable[[TrainingProgress], None]:
+    def training(point: str) -> Callable[[TrainingProgress], None]:
         where = f"point {point} ({len(done) + 1} of {wanted})"
         return lambda p: live.show(f"{where}: {p.stage}, step {p.step} of {p.steps}, loss {p.loss:.3g}")
 
     try:
-        for finished in finish_winners(session, points, steps=steps, samples=samples, training=training):
+        for finished in finish_winners(session, points, own=own, steps=steps, samples=samples, training=training):
             done.append(finished)
             live.end()
             outcome = f"failed: {finished.reason}" if finished.reason else "ready"
@@ -74,7 +75,7 @@ def _table(session: Session, done: Sequence[Finished]) -> str:
     names = list(dict.fromkeys(name for finished in done for name in finished.metrics))
     rows = []
     for finished in done:
-        row = [str(finished.point)]
+        row = [finished.point]
         for name in names:
             if name not in finished.metrics:
                 row.append("")

@@ -55,6 +55,10 @@ class Searchable(Protocol):
         """Shapes of the networks."""
         ...
 
+    def own_values(self) -> Values:
+        """Of the space, for the network that the family trains without a search, with 8 bits everywhere."""
+        ...
+
     @property
     def metrics(self) -> Mapping[str, Metric]:
         """The figures of `judge`."""

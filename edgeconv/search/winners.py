@@ -18,20 +18,19 @@ from edgeconv.quantize.loop import fit
 from edgeconv.quantize.stage import Stage
 from edgeconv.search.loss import weighted_loss
 from edgeconv.search.network import ElasticNetwork, policy_of
-from edgeconv.search.problem import Evaluated
 from edgeconv.search.recipe import RecipeSearch, steps_of
 from edgeconv.search.session import SUPERNET, Session
 from edgeconv.search.space import Values
 from edgeconv.search.task import FamilyEvaluator, Searchable, calibration_batches
 
-__all__ = ["Winner", "export_winner", "fine_tune", "train_alone"]
+__all__ = ["Winner", "export_network", "export_winner", "fine_tune", "train_alone"]
 
 _BATCH, _LEARNING_RATE, _FROM_NOTHING = 256, 4e-3, 5e-3
 
 
 @dataclass(frozen=True)
 class Winner:
-    """A network of a front, exported.
+    """A network of a study's space, exported.
 
     Attributes:
         path: QONNX file.
@@ -63,13 +62,37 @@ def export_winner(
     front = session.front
     if not 0 <= point < len(front):
         raise UsageError(f"point {point} of a front of {len(front)}", expected=f"0 to {len(front) - 1}")
+    values = session.problem.space.values(front[point].genome)
+    return export_network(session, values, path, steps=steps, judged=front[point].metrics or {}, progress=progress)
+
+
+def export_network(
+    session: Session,
+    values: Values,
+    path: Path,
+    *,
+    steps: int = 0,
+    judged: Mapping[str, float] | None = None,
+    progress: Progress | None = None,
+) -> Winner:
+    """Export any network of a study's space.
+
+    Args:
+        steps: as of `export_winner`.
+        judged: what the search found of it, if it has judged it; where there is a supernet it is judged again.
+    """
     settings, wanted = session.settings, tuple(metric.name for metric in session.problem.metrics)
+    text = session.problem.space.text(session.problem.space.genome(values))
     task = settings.task()
     if isinstance(task, RecipeSearch):
-        return _trained_anew(session, task, front[point], path, steps, progress)
+        inherited = {name: value for name, value in (judged or {}).items() if name in task.metrics}
+        share = steps / steps_of(task.configure(values)) if steps else settings.recipe_share
+        trained, config = task.train(values, settings.seed, share, wanted, progress)
+        trained.export_qonnx(path)
+        return Winner(path, text, steps_of(config), inherited, task.measure(trained.predict_quantized, config))
     evaluator = FamilyEvaluator(settings.family, session.folder / SUPERNET, settings.target, wanted)
     evaluator.prepare()
-    task, network = evaluator.network(session.problem.space.values(front[point].genome))
+    task, network = evaluator.network(values)
     inherited = task.judge(network)
     metrics = inherited
     if steps:
@@ -78,28 +101,14 @@ def export_winner(
     if steps and _all_worse(task, metrics, inherited):
         # Seen with weights of two bits in few channels: what rounds so coarsely leaps from step to step.
         steps, metrics = 0, inherited
-        task, network = evaluator.network(session.problem.space.values(front[point].genome))
+        task, network = evaluator.network(values)
     task.export(network, path)
-    return Winner(path, session.problem.space.text(front[point].genome), steps, inherited, metrics)
+    return Winner(path, text, steps, inherited, metrics)
 
 
 def _all_worse(task: Searchable, metrics: Mapping[str, float], before: Mapping[str, float]) -> bool:
     signs = {name: -1 if metric.maximize else 1 for name, metric in task.metrics.items()}
     return all(sign * metrics[name] > sign * before[name] for name, sign in signs.items())
-
-
-def _trained_anew(
-    session: Session, task: RecipeSearch, chosen: Evaluated, path: Path, steps: int, progress: Progress | None
-) -> Winner:
-    values, settings = session.problem.space.values(chosen.genome), session.settings
-    whole = steps_of(task.configure(values))
-    wanted = [metric.name for metric in session.problem.metrics]
-    share = steps / whole if steps else settings.recipe_share
-    trained, config = task.train(values, settings.seed, share, wanted, progress)
-    trained.export_qonnx(path)
-    judged = {name: value for name, value in (chosen.metrics or {}).items() if name in task.metrics}
-    metrics = task.measure(trained.predict_quantized, config)
-    return Winner(path, session.problem.space.text(chosen.genome), steps_of(config), judged, metrics)
 
 
 def train_alone(task: Searchable, values: Values, steps: tuple[int, int], seed: int) -> nn.Module:

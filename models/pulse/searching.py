@@ -15,13 +15,13 @@ from edgeconv.models.pulse.config import SAMPLES, TrainConfig
 from edgeconv.models.pulse.evaluation import evaluate, heldout
 from edgeconv.models.pulse.recipe import normalization, training_batch
 from edgeconv.models.pulse.simulation import PulseConfig
-from edgeconv.models.pulse.space import ELASTIC, pulse_space
+from edgeconv.models.pulse.space import ELASTIC, default_values, pulse_space
 from edgeconv.models.pulse.trained import INPUT, OUTPUT, to_real
 from edgeconv.quantize.export import IntegerInput, export_qonnx
 from edgeconv.quantize.family import HeldOut
 from edgeconv.search.elastic import ElasticConvNet
 from edgeconv.search.problem import Metric
-from edgeconv.search.space import Space
+from edgeconv.search.space import Space, Value
 
 __all__ = ["PulseSearch"]
 
@@ -49,6 +49,10 @@ class PulseSearch:
     def elastic(self) -> ElasticConvNet:
         """Shapes."""
         return ELASTIC
+
+    def own_values(self) -> dict[str, Value]:
+        """As `default_values`."""
+        return default_values()
 
     @property
     def metrics(self) -> Mapping[str, Metric]:

@@ -11,6 +11,7 @@ import pytest
 
 import edgeconv
 from edgeconv.errors import UsageError
+from edgeconv.models.pulse.space import ELASTIC, default_values
 from edgeconv.search import finish, winners
 from edgeconv.search.finish import ARTIFACT, MODEL, Finished, finish_winners
 from edgeconv.search.session import Session, Settings, Workers, run_session
@@ -32,7 +33,7 @@ def first(session: Session) -> list[Finished]:
 
 
 def test_every_point_has_a_verified_artifact_and_its_figures(session: Session, first: list[Finished]) -> None:
-    assert [one.point for one in first] == list(range(len(session.front)))
+    assert [one.point for one in first] == [str(n) for n in range(len(session.front))]
     assert {one.steps for one in first} <= {0, 2}
     for one, chosen in zip(first, session.front, strict=True):
         assert (one.reason, one.steps > 0) == ("", one.metrics["time_resolution"] != one.inherited["time_resolution"])
@@ -48,7 +49,7 @@ def test_every_point_has_a_verified_artifact_and_its_figures(session: Session, f
 def test_what_is_finished_is_read_and_another_training_is_another_network(
     session: Session, first: list[Finished], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finish, "export_winner", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(finish, "export_network", lambda *_, **__: pytest.fail("trained again"))
     assert list(finish_winners(session, steps=2, samples=16)) == first
     with pytest.raises(pytest.fail.Exception, match="trained again"):
         list(finish_winners(session, [0], steps=3, samples=16))
@@ -93,6 +94,13 @@ def test_fine_tuning_that_makes_everything_worse_is_taken_back(
     winner = export_winner(session, 0, tmp_path / "spoiled.onnx", steps=2)
     assert (winner.steps, winner.metrics) == (0, judged.metrics)
     assert winner.path.read_bytes() == judged.path.read_bytes()
+
+
+def test_the_own_network_of_the_family_is_trained_alike(session: Session) -> None:
+    first, own = finish_winners(session, [0], own=True, steps=2, samples=16)
+    assert (first.point, own.point, own.reason) == ("0", "own", "")
+    assert own.text == session.problem.space.text(session.problem.space.genome(default_values()))
+    assert own.metrics["mac_bits"] == sum(layer.mac_bits for layer in ELASTIC.layers(default_values()))
 
 
 def test_points_that_are_not_there_are_refused(session: Session) -> None:
