@@ -11,6 +11,7 @@
     │   └── ProgramError          3  an integer program that breaks a shape, type or range rule
     ├── ArtifactError             2  a folder that is not an artifact, or one that was altered
     │   └── DeviceCodeError       2  a GPU's driver refuses the artifact's code as damaged
+    ├── DivergedError             2  the loss of a training is not finite
     ├── ToolError                 4  a compiler, simulator or package that is needed and missing
     └── DeviceError               4  this machine, board or GPU cannot run the artifact
         ├── NoDriverError         4  there is no CUDA driver
@@ -29,6 +30,7 @@ __all__ = [
     "DeviceCodeError",
     "DeviceError",
     "DeviceMemoryError",
+    "DivergedError",
     "EdgeconvError",
     "InputError",
     "ModelError",
@@ -107,6 +109,10 @@ class ArtifactError(EdgeconvError):
 
 class DeviceCodeError(ArtifactError):
     """A GPU's driver refuses the artifact's code as damaged."""
+
+
+class DivergedError(EdgeconvError):
+    """A training whose loss is not finite."""
 
 
 class ToolError(EdgeconvError):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from edgeconv.errors import EdgeconvError
+from edgeconv.errors import DivergedError
 from edgeconv.quantize.checkpoint import Checkpoints
 from edgeconv.quantize.family import Progress, TrainingProgress
 from edgeconv.quantize.optimizer import SOAP
@@ -51,7 +51,7 @@ def fit(
         checkpoints: where the state is kept, and looked for first.
 
     Raises:
-        EdgeconvError: the loss is not finite.
+        DivergedError: the loss is not finite.
     """
     network.train()
     optimizer = SOAP([p for p in network.parameters() if p.requires_grad], stage.learning_rate)
@@ -107,7 +107,7 @@ def _restore(network: nn.Module, optimizer: Optimizer, state: dict[str, Any]) ->
 
 def _finite(value: float, stage: Stage, step: int) -> float:
     if not math.isfinite(value):
-        raise EdgeconvError(
+        raise DivergedError(
             f"training stage '{stage.name}' diverged at step {step + 1}",
             expected="a finite loss",
             advice="lower the learning rate of the stage",

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgeconv.errors import UsageError
+from edgeconv.errors import DivergedError, UsageError
 from edgeconv.quantize.convert import make_twin
 from edgeconv.quantize.family import Progress
 from edgeconv.quantize.layers import FloatLayers
@@ -96,7 +96,7 @@ def export_network(
     inherited = task.judge(network)
     metrics = inherited
     if steps:
-        fine_tune(network, task, steps, settings.seed, progress)
+        network = _fine_tuned(evaluator, values, steps, settings.seed, progress)
         metrics = task.judge(network)
     if steps and _all_worse(task, metrics, inherited):
         # Seen with weights of two bits in few channels: what rounds so coarsely leaps from step to step.
@@ -104,6 +104,21 @@ def export_network(
         task, network = evaluator.network(values)
     task.export(network, path)
     return Winner(path, text, steps, inherited, metrics)
+
+
+def _fine_tuned(
+    evaluator: FamilyEvaluator, values: Values, steps: int, seed: int, progress: Progress | None
+) -> nn.Module:
+    """The network after so many steps: from the start again at a fourth of the learning rate where it diverges."""
+    for rate in (_LEARNING_RATE, _LEARNING_RATE / 4, _LEARNING_RATE / 16):
+        task, network = evaluator.network(values)
+        try:
+            fine_tune(network, task, steps, seed, progress, rate)
+        except DivergedError as error:
+            diverged = error
+        else:
+            return network
+    raise diverged
 
 
 def _all_worse(task: Searchable, metrics: Mapping[str, float], before: Mapping[str, float]) -> bool:
@@ -132,9 +147,20 @@ def train_alone(task: Searchable, values: Values, steps: tuple[int, int], seed: 
     return twin
 
 
-def fine_tune(network: nn.Module, task: Searchable, steps: int, seed: int, progress: Progress | None = None) -> None:
-    """Train a network whose outputs have units on the family's batches, in place."""
-    _fit(network, task, Stage("fine-tuning", steps, _LEARNING_RATE), seed, progress)
+def fine_tune(
+    network: nn.Module,
+    task: Searchable,
+    steps: int,
+    seed: int,
+    progress: Progress | None = None,
+    learning_rate: float = _LEARNING_RATE,
+) -> None:
+    """Train a network whose outputs have units on the family's batches, in place.
+
+    Raises:
+        DivergedError: the loss is not finite; the network is spoiled.
+    """
+    _fit(network, task, Stage("fine-tuning", steps, learning_rate), seed, progress)
 
 
 def _fit(network: nn.Module, task: Searchable, stage: Stage, seed: int, progress: Progress | None = None) -> None:

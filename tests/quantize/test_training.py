@@ -9,7 +9,7 @@ pytest.importorskip("brevitas")
 import torch
 from torch import nn
 
-from edgeconv.errors import EdgeconvError, UsageError
+from edgeconv.errors import DivergedError, UsageError
 from edgeconv.quantize import Stage, TrainingProgress, fit
 from edgeconv.quantize.grid import GridLayers, integers
 from edgeconv.quantize.optimizer import SOAP
@@ -119,5 +119,5 @@ def test_fit_counts_its_steps_within_the_whole_training() -> None:
 
 def test_a_diverging_training_stops_with_its_stage_and_step() -> None:
     network = nn.Linear(1, 1)
-    with pytest.raises(EdgeconvError, match="training stage 'wild' diverged at step 1"):
+    with pytest.raises(DivergedError, match="training stage 'wild' diverged at step 1"):
         fit(network, Stage("wild", 5, 0.1), lambda n, _: n(torch.ones(1, 1)).sum() * float("inf"))

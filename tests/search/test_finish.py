@@ -8,14 +8,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 import edgeconv
-from edgeconv.errors import UsageError
+from edgeconv.errors import DivergedError, UsageError
 from edgeconv.models.pulse.space import ELASTIC, default_values
 from edgeconv.search import finish, winners
 from edgeconv.search.finish import ARTIFACT, MODEL, Finished, finish_winners
 from edgeconv.search.session import Session, Settings, Workers, run_session
-from edgeconv.search.winners import export_winner
+from edgeconv.search.winners import export_winner, fine_tune
 from tests.search.small_ecg import small_ecg
 
 pytestmark = [pytest.mark.needs_torch, pytest.mark.needs_gcc, pytest.mark.slow]
@@ -90,10 +92,39 @@ def test_fine_tuning_that_makes_everything_worse_is_taken_back(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged = export_winner(session, 0, tmp_path / "judged.onnx")
-    monkeypatch.setattr(winners, "_LEARNING_RATE", 1.0)
+
+    def spoiled(network: nn.Module, *_: Any) -> None:
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.mul_(-1)
+
+    monkeypatch.setattr(winners, "fine_tune", spoiled)
     winner = export_winner(session, 0, tmp_path / "spoiled.onnx", steps=2)
     assert (winner.steps, winner.metrics) == (0, judged.metrics)
     assert winner.path.read_bytes() == judged.path.read_bytes()
+
+
+def test_a_training_that_diverges_is_tried_again_more_slowly(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: list[float] = []
+
+    def at(highest: float) -> Any:
+        def tune(network: Any, task: Any, steps: int, seed: int, progress: Any, rate: float) -> None:
+            rates.append(rate)
+            if rate > highest:
+                raise DivergedError("diverged")
+            fine_tune(network, task, steps, seed, progress, rate)
+
+        return tune
+
+    monkeypatch.setattr(winners, "fine_tune", at(1.5e-3))
+    export_winner(session, 0, tmp_path / "net.onnx", steps=2)
+    assert rates == [4e-3, 1e-3]
+    monkeypatch.setattr(winners, "fine_tune", at(0.0))
+    with pytest.raises(DivergedError):
+        export_winner(session, 0, tmp_path / "never.onnx", steps=2)
+    assert not (tmp_path / "never.onnx").exists()
 
 
 def test_the_own_network_of_the_family_is_trained_alike(session: Session) -> None:
