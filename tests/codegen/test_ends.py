@@ -82,6 +82,34 @@ def test_dequantize_rows(any_isa: str, tmp_path: Path) -> None:
     assert ("dequantize.rows" in kernels(code)) == (any_isa != "generic")
 
 
+def test_many_channels_between_floats(any_isa: str, tmp_path: Path) -> None:
+    """Planes of more than sixteen channels put side by side, and channels taken apart into planes of floats."""
+    parts = Parts(seed=12)
+    scale = Fraction(float(np.float32(0.037)))
+    cases = (
+        ("u8", (1, 17, 37), 3, None, None),
+        ("i8", (1, 64, 33), -5, Fraction(-1), Fraction(3)),
+        ("u4", (1, 46, 3, 18), 0, None, Fraction(1, 3)),
+        ("i16", (1, 30, 2, 21), 300, None, None),
+        ("u16", (1, 23, 40), 32768, Fraction(0), None),
+        ("i8", (1, 71, 2, 16), 0, None, None),
+        ("u8", (1, 24, 2, 5), 1, None, None),
+    )
+    for element, shape, zero, lo, hi in cases:
+        grid = Grid.full(dtype(element), zero)
+        quantize(parts, shape, (0.5,), grid)
+        quantized = parts.operators[-1].output
+        parts.add(ops.Dequantize(parts.fresh, (quantized,), Linear(((scale,),), (-scale * zero,)), lo, hi))
+        w = parts.constant("i8", parts.rng.integers(-128, 127, (shape[1], 1, *(3 for _ in shape[2:]))))
+        ones = (1,) * len(shape[2:])
+        parts.add(ops.Conv(parts.fresh, quantized, w, None, dtype("i32"), ones, ones, ones * 2, shape[1], 0))
+    for element, shape in (("u8", (1, 33, 40)), ("i8", (1, 64, 2, 33)), ("i16", (1, 22, 19)), ("u16", (1, 47, 35))):
+        ones = (1,) * len(shape[2:])
+        parts.add(ops.MaxPool(parts.fresh, parts.input(element, *shape), ones, ones, ones, (0, 0) * len(ones)))
+    code = assert_agrees(parts, any_isa, tmp_path)
+    assert ("dequantize.planes" in kernels(code)) == (any_isa != "generic")
+
+
 def scale_product(parts: Parts) -> Fraction:
     """The product of two float32 scales: 48 bits."""
     return Fraction(float(np.float32(parts.rng.uniform(1e-3, 0.1)))) * Fraction(float(np.float32(parts.rng.random())))

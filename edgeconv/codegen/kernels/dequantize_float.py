@@ -29,7 +29,7 @@ from edgeconv.codegen.tir import Expr, tirx
 from edgeconv.ir import operators as ops
 from edgeconv.ir.exact import fraction_to_float32
 
-__all__ = ["clipped_floats", "exact_product", "product_of"]
+__all__ = ["Product", "clipped_floats", "exact_product", "product_of"]
 
 _SMALLEST_NORMAL_FACTOR = Fraction(1, 1 << 120)
 _LARGEST_FACTOR = Fraction(1 << 60)

@@ -40,11 +40,18 @@ def interleave(build: Builder, planes: View, y: View, *, flip: bool = False) -> 
             before = before * extent + index
         source = bind(sample * (channels * area) + before * width)
         target = bind(y.layout.offset([sample, 0, *row, 0]) + 0)
-        if tiles:
-            with loops[-1](tiles) as tile:
-                starts = [source + channel * area + tile * together for channel in range(channels)]
+        groups = _groups(y.layout.storage.element, channels, together) if tiles else []
+        for first, group, count in groups:
+            with build.nest([count] if count > 1 else []) as number, loops[-1](tiles) as tile:
+                begin = number[0] * group + first if number else first
+                starts = [source + (begin + channel) * area + tile * together for channel in range(group)]
                 vectors = [_stored(planes, y, start, together, flip=flip) for start in starts]
-                _store_tile(y, vectors, target + tile * (together * channels), together)
+                _store_tile(y, vectors, target + tile * (together * channels) + begin, together, channels)
+        moved = sum(group * count for _, group, count in groups)
+        if tiles and moved < channels:
+            with loops[-1](tiles) as tile, build.nest([together, channels - moved]) as (position, left):
+                value = _stored(planes, y, source + (left + moved) * area + tile * together + position, 1, flip=flip)
+                y.vstore(target + (tile * together + position) * channels + left + moved, value, 1)
         done = tiles * together
         if done < width:
             with loops[-1](1), build.nest([width - done, channels]) as (position, channel):
@@ -54,11 +61,31 @@ def interleave(build: Builder, planes: View, y: View, *, flip: bool = False) -> 
 
 def positions_together(isa: Isa, element: str, channels: int) -> int:
     """Positions that shuffles interleave at a time; 0 where elements are moved one by one."""
-    if element not in _BITS or channels > _MOST_SHUFFLED_CHANNELS:
+    if element not in _BITS:
         return 0
+    if channels > _MOST_SHUFFLED_CHANNELS:
+        return isa.lanes
     if channels % (_WORD // _BITS[element]) == 0:
         return isa.lanes
     return 2 * isa.lanes if element == "uint8" and channels in (2, 3) else 0
+
+
+def _groups(element: str, channels: int, together: int) -> list[tuple[int, int, int]]:
+    """Neighbouring channels that are shuffled together: the first one, how many in a group, how many such groups.
+
+    Up to sixteen channels come as one group. Of more, a group has whole words, and a vector holds whole positions of
+    it; channels that no group takes are moved one by one.
+    """
+    if channels <= _MOST_SHUFFLED_CHANNELS:
+        return [(0, channels, 1)]
+    groups, first = [], 0
+    for size in (16, 8, 4, 2):
+        words = size * _BITS[element] // _WORD
+        count = (channels - first) // size if 0 < words <= together else 0
+        if count:
+            groups.append((first, size, count))
+            first += count * size
+    return groups
 
 
 def _stored(planes: View, y: View, offset: Expr, lanes: int, *, flip: bool) -> Expr:
@@ -73,19 +100,30 @@ def _of(element: str, lanes: int) -> str:
     return element if lanes == 1 else f"{element}x{lanes}"
 
 
-def _store_tile(y: View, planes: Sequence[Expr], target: Expr, positions: int) -> None:
-    """Interleave one vector of each plane: elements, or words of several channels where these come so."""
-    element, vectors = y.layout.storage.element, list(planes)
+def _store_tile(y: View, planes: Sequence[Expr], target: Expr, positions: int, channels: int) -> None:
+    """Interleave one vector of each plane: elements, or words of several channels where these come so.
+
+    Args:
+        planes: of neighbouring channels.
+        channels: of y: from one position to the next.
+    """
+    element, vectors, group = y.layout.storage.element, list(planes), len(planes)
     bits, members = _BITS[element], _WORD // _BITS[element]
-    if len(vectors) % members == 0:
-        firsts = range(0, len(vectors), members)
+    if group % members == 0:
+        firsts = range(0, group, members)
         vectors = [_words(vectors[first : first + members], bits, positions) for first in firsts]
         bits = _WORD
     at: Expr = target
     for mixed in _mixed(vectors, bits, positions):
-        size = positions * len(planes) // len(vectors)
-        y.vstore(at, bind(reinterpret(_of(element, size), mixed)), size)
-        at = at + size
+        size = positions * group // len(vectors)
+        stored = bind(reinterpret(_of(element, size), mixed))
+        if group == channels:
+            y.vstore(at, stored, size)
+            at = at + size
+            continue
+        for first in range(0, size, group):
+            y.vstore(at, shuffle([stored], range(first, first + group)), group)
+            at = at + channels
 
 
 def _words(vectors: Sequence[Expr], bits: int, lanes: int) -> Expr:
